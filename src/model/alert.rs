@@ -1,0 +1,181 @@
+//! Alerts, and why they belong to an incident.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{AlertId, Fingerprint, IncidentId, Platform, Severity, Time, words};
+
+words! {
+    /// Where an alert stands.
+    AlertStatus {
+        /// It burns.
+        Firing = "firing",
+        /// Somebody took it, in the sender's tool.
+        Acknowledged = "acknowledged",
+        /// It is over.
+        Resolved = "resolved",
+    }
+}
+
+words! {
+    /// Why an alert is part of an incident. One alert may carry several; the strongest is named.
+    Strategy {
+        /// The incident was opened by it.
+        Primary = "primary",
+        /// Same service.
+        ServiceMatch = "service_match",
+        /// Began at about the same time.
+        TimeCluster = "time_cluster",
+        /// Says about the same.
+        SemanticSimilarity = "semantic_similarity",
+        /// One service calls the other.
+        Topology = "topology",
+        /// Both need the same third thing.
+        SharedDependency = "shared_dependency",
+        /// Same machine.
+        SameHost = "same_host",
+        /// Same tags.
+        TagMatch = "tag_match",
+        /// A person said so.
+        Manual = "manual",
+    }
+}
+
+/// Which rule made an alert's identity, from which fields with which values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IdentityRule {
+    /// The rule in one sentence: "the fingerprint that Grafana computes from the labels".
+    #[serde(default)]
+    pub rule: String,
+    /// The fields used and their values, in order.
+    #[serde(default)]
+    pub fields: Vec<(String, String)>,
+}
+
+/// One sentence of "why".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reason {
+    /// The kind of evidence.
+    pub strategy: Strategy,
+    /// How strong, 0 to 1.
+    pub score: f64,
+    /// The sentence, with its numbers.
+    pub text: String,
+}
+
+/// One alert: one identity over one episode, with its repeats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its id.
+    pub id: AlertId,
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// The readable key behind the fingerprint.
+    pub dedup_key: String,
+    /// How the key was made.
+    #[serde(default)]
+    pub identity: IdentityRule,
+    /// Who sent it.
+    pub platform: Platform,
+    /// One line.
+    pub title: String,
+    /// More.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The service concerned.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// The machine concerned.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// `production`, …
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// On our scale, after the connector's map.
+    pub severity: Severity,
+    /// As sent.
+    #[serde(default)]
+    pub severity_raw: Option<String>,
+    /// Now.
+    pub status: AlertStatus,
+    /// As the sender wrote it, else when it was received.
+    pub started_at: Time,
+    /// The same, clamped to between 24 h before and 5 min after receipt: what correlation uses.
+    pub onset_at: Time,
+    /// First received.
+    pub first_seen: Time,
+    /// Last received, firing or not.
+    pub last_seen: Time,
+    /// When it ended, as sent, else when the end was received.
+    #[serde(default)]
+    pub ended_at: Option<Time>,
+    /// When we learned of the end: what the reopening window counts from.
+    #[serde(default)]
+    pub closed_at: Option<Time>,
+    /// How often it was received firing.
+    pub count: u64,
+    /// Deep link.
+    #[serde(default)]
+    pub source_url: Option<String>,
+    /// Picture.
+    #[serde(default)]
+    pub image_url: Option<String>,
+    /// Runbook named by the sender.
+    #[serde(default)]
+    pub runbook_url: Option<String>,
+    /// What identifies.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What explains.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The sender's test button.
+    #[serde(default)]
+    pub test: bool,
+    /// Read from mended JSON.
+    #[serde(default)]
+    pub repaired: bool,
+    /// The incident it is part of; none for `info` and for severities that the connector does not open on.
+    #[serde(default)]
+    pub incident: Option<IncidentId>,
+    /// Sequence number of the first delivery that spoke of it.
+    pub first_delivery: u64,
+    /// Sequence number of the latest delivery that spoke of it.
+    pub last_delivery: u64,
+    /// JSON pointer of it in the latest delivery.
+    #[serde(default)]
+    pub path: String,
+    /// The sender's own grouping.
+    #[serde(default)]
+    pub group_key: Option<String>,
+    /// When it resolves by itself, where the platform never says so, or it is a test.
+    #[serde(default)]
+    pub quiet_at: Option<Time>,
+}
+
+impl Alert {
+    /// Not resolved.
+    pub fn is_open(&self) -> bool {
+        self.status != AlertStatus::Resolved
+    }
+}
+
+/// That an alert is part of an incident, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The alert.
+    pub alert: AlertId,
+    /// The strongest reason's kind.
+    pub strategy: Strategy,
+    /// The strongest reason's score, 0 to 1.
+    pub score: f64,
+    /// All reasons, strongest first.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+    /// Since when.
+    pub at: Time,
+}

@@ -1,0 +1,122 @@
+//! What is set for a connector, and what it has received.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
+
+words! {
+    /// How a sender proves who it is.
+    AuthMode {
+        /// The connector's key, in any of its places.
+        Key = "key",
+        /// The platform's own signature.
+        Signature = "signature",
+        /// A client certificate.
+        Mtls = "mtls",
+        /// Any way that is set up.
+        AnyOf = "any-of",
+        /// No proof. Must be chosen.
+        Open = "open",
+    }
+}
+
+/// A secret as the store holds it: encrypted with the key file beside the databases.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed(pub Vec<u8>);
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
+/// What is set for a connector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorSettings {
+    /// Which.
+    pub platform: Platform,
+    /// Switched off: deliveries are kept and refused.
+    pub enabled: bool,
+    /// How senders prove who they are.
+    pub auth: AuthMode,
+    /// The key.
+    pub key: Sealed,
+    /// The key before the last rotation, and until when it still works.
+    #[serde(default)]
+    pub old_key: Option<(Sealed, Time)>,
+    /// Secret for the platform's own signature.
+    #[serde(default)]
+    pub signing_secret: Option<Sealed>,
+    /// Secret for Netdata's challenge.
+    #[serde(default)]
+    pub challenge_secret: Option<Sealed>,
+    /// Basic user, when not any.
+    #[serde(default)]
+    pub basic_user: Option<String>,
+    /// Basic password, when not the key.
+    #[serde(default)]
+    pub basic_password: Option<Sealed>,
+    /// Jenkins and CloudBees: failed builds open incidents.
+    #[serde(default)]
+    pub rca_enabled: bool,
+    /// Severities that open or join incidents; empty means all but `info`.
+    #[serde(default)]
+    pub opens: Vec<Severity>,
+    /// Sender's word (lower case) to our severity; wins over the connector's own table.
+    #[serde(default)]
+    pub severity_map: BTreeMap<String, Severity>,
+    /// Deliveries a minute, sustained; 0 is unlimited.
+    pub rate_per_minute: u32,
+    /// Netdata's latest verification token.
+    #[serde(default)]
+    pub test_token: Option<String>,
+    /// Made at.
+    pub created_at: Time,
+}
+
+/// What a connector has received.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorCounters {
+    /// Ever.
+    pub received: u64,
+    /// Last accepted delivery.
+    #[serde(default)]
+    pub last_accepted: Option<Time>,
+    /// Last delivery of any outcome.
+    #[serde(default)]
+    pub last: Option<(DeliveryId, Time, DeliveryOutcome)>,
+    /// Latest problem and when.
+    #[serde(default)]
+    pub last_problem: Option<(Problem, Time)>,
+    /// Last heartbeat (`Watchdog`).
+    #[serde(default)]
+    pub last_heartbeat: Option<Time>,
+    /// Per hour since the epoch, the last 25: accepted, refused or not understood.
+    #[serde(default)]
+    pub hours: BTreeMap<i64, (u64, u64)>,
+}
+
+impl ConnectorCounters {
+    /// Accepted, and refused or not understood, in the 24 hours before `now`.
+    pub fn last_24h(&self, now: Time) -> (u64, u64) {
+        let hour = now.millis().div_euclid(3_600_000);
+        self.hours.range(hour - 23..=hour).fold((0, 0), |(a, r), (_, (x, y))| (a + x, r + y))
+    }
+
+    /// Counts one delivery.
+    pub fn count(&mut self, at: Time, accepted: bool) {
+        let hour = at.millis().div_euclid(3_600_000);
+        self.received += 1;
+        let slot = self.hours.entry(hour).or_default();
+        if accepted {
+            slot.0 += 1;
+        } else {
+            slot.1 += 1;
+        }
+        while self.hours.len() > 25 {
+            self.hours.pop_first();
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Incidents: what people see and act on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Conclusion, IncidentId, InvestigationState, Platform, Severity, Time, words};
+
+words! {
+    /// Where an incident stands. Acknowledgement is an owner and a time, not a status.
+    IncidentStatus {
+        /// The analysis has not finished.
+        Investigating = "investigating",
+        /// The analysis is done; it waits for a person.
+        Analyzed = "analyzed",
+        /// A person or the source ended it.
+        Resolved = "resolved",
+        /// Part of another incident.
+        Merged = "merged",
+    }
+}
+
+impl IncidentStatus {
+    /// Investigating or analyzed.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Investigating | Self::Analyzed)
+    }
+
+    /// The states that can follow this one; every other change is refused.
+    pub const fn next(self) -> &'static [IncidentStatus] {
+        match self {
+            Self::Investigating => &[Self::Analyzed, Self::Resolved, Self::Merged],
+            Self::Analyzed => &[Self::Resolved, Self::Merged],
+            Self::Resolved => &[Self::Investigating],
+            Self::Merged => &[],
+        }
+    }
+}
+
+/// The state of an incident's investigation, without its children.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvestigationHead {
+    /// Where it stands.
+    pub state: InvestigationState,
+    /// How sure it is.
+    #[serde(default)]
+    pub conclusion: Option<Conclusion>,
+    /// Two or three sentences.
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// Who made it: `built-in`, or a model's name.
+    #[serde(default)]
+    pub engine: Option<String>,
+    /// When it began.
+    #[serde(default)]
+    pub started_at: Option<Time>,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<Time>,
+    /// Thoughts written.
+    #[serde(default)]
+    pub steps: u32,
+    /// Why it failed, in one sentence.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+impl Default for InvestigationHead {
+    fn default() -> Self {
+        Self {
+            state: InvestigationState::Idle,
+            conclusion: None,
+            summary: None,
+            engine: None,
+            started_at: None,
+            finished_at: None,
+            steps: 0,
+            error: None,
+        }
+    }
+}
+
+/// The leading hypothesis, for the list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leading {
+    /// The hypothesis in one line.
+    pub title: String,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+/// One incident, as its row holds it: all that a list shows, and the heads of what its page shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its number.
+    pub id: IncidentId,
+    /// Where it stands.
+    pub status: IncidentStatus,
+    /// The worst of its alerts, or what a person set.
+    pub severity: Severity,
+    /// A person set the severity: alerts no longer change it.
+    #[serde(default)]
+    pub severity_pinned: bool,
+    /// The first alert's title, or what a person wrote.
+    pub title: String,
+    /// The service it began with.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// The machine it began with.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The environment it began in.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Every service of its alerts, in order of appearance.
+    #[serde(default)]
+    pub affected_services: Vec<String>,
+    /// Every host of its alerts, in order of appearance.
+    #[serde(default)]
+    pub affected_hosts: Vec<String>,
+    /// The platform of the first alert, or the manual incident's `source_type`.
+    pub source: Platform,
+    /// Deep link of the first alert.
+    #[serde(default)]
+    pub source_url: Option<String>,
+    /// Who has it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// As the first alert's sender wrote it.
+    pub started_at: Time,
+    /// The same, clamped: what correlation uses.
+    pub onset_at: Time,
+    /// When we opened it.
+    pub detected_at: Time,
+    /// When somebody took it.
+    #[serde(default)]
+    pub acknowledged_at: Option<Time>,
+    /// When the analysis ended.
+    #[serde(default)]
+    pub analyzed_at: Option<Time>,
+    /// When it was resolved.
+    #[serde(default)]
+    pub resolved_at: Option<Time>,
+    /// How it ended, in one sentence.
+    #[serde(default)]
+    pub resolution: Option<String>,
+    /// Last change of anything in it.
+    pub updated_at: Time,
+    /// Onset of its latest alert.
+    pub last_alert_at: Time,
+    /// Members.
+    pub alert_count: u64,
+    /// Members that are not resolved.
+    pub firing_count: u64,
+    /// The survivor, when merged.
+    #[serde(default)]
+    pub merged_into: Option<IncidentId>,
+    /// Its alerts go up and down.
+    #[serde(default)]
+    pub flapping: bool,
+    /// Opened by a test notification; left out of every figure.
+    #[serde(default)]
+    pub test: bool,
+    /// Opened by a person or a program through the API: never joined or merged by itself.
+    #[serde(default)]
+    pub manual: bool,
+    /// Labels that all its alerts share.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The investigation's head.
+    #[serde(default)]
+    pub investigation: InvestigationHead,
+    /// The leading hypothesis.
+    #[serde(default)]
+    pub leading: Option<Leading>,
+    /// Change sequence of the latest change: tells two people acting at once apart.
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl Incident {
+    /// Investigating or analyzed.
+    pub fn is_open(&self) -> bool {
+        self.status.is_open()
+    }
+}

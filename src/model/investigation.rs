@@ -1,0 +1,269 @@
+//! What an investigation writes: thoughts, evidence, causes, suggestions.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{IncidentId, Time, words};
+
+words! {
+    /// Where an investigation stands.
+    InvestigationState {
+        /// Nothing asked for.
+        Idle = "idle",
+        /// Waits for its turn.
+        Queued = "queued",
+        /// Runs.
+        Running = "running",
+        /// Ended with an answer, maybe "inconclusive".
+        Complete = "complete",
+        /// Ended without one.
+        Error = "error",
+        /// Stopped by a person.
+        Cancelled = "cancelled",
+    }
+}
+words! {
+    /// How sure an investigation is of its leading cause.
+    Conclusion {
+        /// By a person or by decisive evidence.
+        Confirmed = "confirmed",
+        /// More likely than the rest together.
+        Likely = "likely",
+        /// Nothing leads.
+        Inconclusive = "inconclusive",
+    }
+}
+words! {
+    /// What kind of line it is.
+    ThoughtKind {
+        /// Something seen.
+        Observation = "observation",
+        /// Something looked for or compared.
+        Analysis = "analysis",
+        /// A possible cause, or a cause ruled out.
+        Hypothesis = "hypothesis",
+        /// Something done: a question asked of a tool.
+        Action = "action",
+        /// The end.
+        Conclusion = "conclusion",
+    }
+}
+words! {
+    /// What a suggestion is for.
+    SuggestionKind {
+        /// Find out more.
+        Diagnostic = "diagnostic",
+        /// Lessen the harm.
+        Mitigation = "mitigation",
+        /// Remove the cause.
+        Fix = "fix",
+        /// Keep it from happening again.
+        Prevention = "prevention",
+    }
+}
+words! {
+    /// What running a suggestion may do.
+    Risk {
+        /// Reads only.
+        Safe = "safe",
+        /// Can be undone.
+        Low = "low",
+        /// Can be undone with effort.
+        Medium = "medium",
+        /// Something is lost.
+        High = "high",
+    }
+}
+words! {
+    /// What a person did with a suggestion.
+    SuggestionState {
+        /// Nothing yet.
+        Open = "open",
+        /// Ran it.
+        Done = "done",
+        /// Did not want it.
+        Dismissed = "dismissed",
+    }
+}
+words! {
+    /// Where a piece of evidence comes from.
+    EvidenceKind {
+        /// An alert of the incident.
+        Alert = "alert",
+        /// A deploy, build or configuration change.
+        Change = "change",
+        /// An earlier incident.
+        Incident = "incident",
+        /// A figure computed from stored alerts.
+        Statistic = "statistic",
+    }
+}
+words! {
+    /// What an alert complains of.
+    Symptom {
+        /// Nothing answers.
+        Unavailable = "unavailable",
+        /// Answers are errors.
+        Errors = "errors",
+        /// Answers are slow.
+        Latency = "latency",
+        /// Processor time.
+        Cpu = "cpu",
+        /// Memory.
+        Memory = "memory",
+        /// Disk space.
+        DiskSpace = "disk_space",
+        /// Disk speed.
+        DiskIo = "disk_io",
+        /// Packets, links, DNS.
+        Network = "network",
+        /// Certificates and TLS.
+        Certificate = "certificate",
+        /// Connections or pools used up.
+        ConnectionExhaustion = "connection_exhaustion",
+        /// Queues and lag.
+        Backlog = "backlog",
+        /// Copies behind.
+        Replication = "replication",
+        /// Restarts and crashes.
+        Restarts = "restarts",
+        /// Builds and deploys that failed.
+        BuildFailure = "build_failure",
+        /// Logins, attacks.
+        Security = "security",
+        /// More or fewer requests than usual.
+        Traffic = "traffic",
+        /// Not recognised.
+        Unknown = "unknown",
+    }
+}
+
+/// One line of the log of an investigation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Thought {
+    /// 1, 2, 3 … in order.
+    pub id: u32,
+    /// When it was written.
+    pub at: Time,
+    /// What kind of line.
+    pub kind: ThoughtKind,
+    /// The sentence.
+    pub text: String,
+    /// Ids of evidence it rests on.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+}
+
+/// Something seen that thoughts and causes rest on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// `E1`, `E2`, …
+    pub id: String,
+    /// Where it comes from.
+    pub kind: EvidenceKind,
+    /// One line.
+    pub title: String,
+    /// When it happened.
+    pub at: Time,
+    /// Where to see it.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The facts.
+    #[serde(default)]
+    pub data: Value,
+}
+
+/// A possible cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// 1 is the leading one.
+    pub rank: u32,
+    /// The service at fault.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// The machine at fault.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// What is wrong with it.
+    #[serde(default)]
+    pub symptom: Option<Symptom>,
+    /// One line.
+    pub title: String,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Evidence for.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// Evidence against.
+    #[serde(default)]
+    pub against: Vec<String>,
+    /// Looked at and excluded; stays visible.
+    #[serde(default)]
+    pub ruled_out: bool,
+}
+
+/// Something to do. Text to copy; never run by the product.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Suggestion {
+    /// `S1`, `S2`, …
+    pub id: String,
+    /// What for.
+    pub kind: SuggestionKind,
+    /// What it may do.
+    pub risk: Risk,
+    /// One line.
+    pub title: String,
+    /// Why, and what to expect.
+    pub rationale: String,
+    /// To copy; names from alerts are shell-quoted.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// How to take it back.
+    #[serde(default)]
+    pub undo: Option<String>,
+    /// Evidence it rests on.
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    /// Where it is written down.
+    #[serde(default)]
+    pub runbook_url: Option<String>,
+    /// What a person did with it.
+    pub state: SuggestionState,
+}
+
+/// The answer of an investigation: everything but its thoughts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Investigation {
+    /// Ranked.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+    /// In order of discovery.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// Diagnostics before fixes.
+    #[serde(default)]
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// A wish that an incident be investigated; in the store until it is done, so that no crash forgets it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Since when it waits.
+    pub queued_at: Time,
+    /// Not before this time (lets a burst assemble first).
+    pub not_before: Time,
+    /// Taken by a runner until then; a lease that ran out is taken again.
+    #[serde(default)]
+    pub leased_until: Option<Time>,
+    /// Times taken.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Why: `opened`, `asked`, `changed`.
+    pub reason: String,
+    /// Asked for again while it ran: run once more at the end.
+    #[serde(default)]
+    pub again: bool,
+}

@@ -1,0 +1,72 @@
+//! The words of the domain: plain data with its wire forms, no behaviour that needs a clock, a disk or a network.
+//!
+//! Every type here has two forms by serde: JSON for people and programs (times as RFC 3339, ids as strings) and the
+//! compact form of the store (times as milliseconds, ids as numbers). A field that is added needs `#[serde(default)]`,
+//! so that rows written before it can still be read.
+
+mod access;
+mod alert;
+mod change;
+mod connector;
+mod delivery;
+mod id;
+mod incident;
+mod investigation;
+mod live;
+mod severity;
+mod signal;
+mod time;
+mod timeline;
+
+pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
+pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
+pub use change::{Change, ChangeKind};
+pub use connector::{AuthMode, ConnectorCounters, ConnectorSettings, Sealed};
+pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
+pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
+pub use incident::{Incident, IncidentStatus, InvestigationHead, Leading};
+pub use investigation::{
+    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Risk, Suggestion,
+    SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
+};
+pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
+pub use severity::Severity;
+pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
+pub use time::{ParseTimeError, Time};
+pub use timeline::{TimelineEntry, TimelineKind};
+
+/// Declares an enum of fixed words: its wire form, its list of all values, and parsing, from one list.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of the contract.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word used on the wire, in URLs and in queries.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(s: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == s).ok_or_else(|| {
+                    let all: Vec<&str> = Self::ALL.iter().map(|v| v.as_str()).collect();
+                    format!("`{s}` is not one of {}", all.join(", "))
+                })
+            }
+        }
+    };
+}
+use words;

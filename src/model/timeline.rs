@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Time, words};
+
+words! {
+    /// What happened to an incident.
+    TimelineKind {
+        /// It was opened.
+        Opened = "opened",
+        /// An alert joined.
+        AlertCorrelated = "alert_correlated",
+        /// An alert of it resolved.
+        AlertResolved = "alert_resolved",
+        /// A resolved alert of it fired again.
+        AlertRefired = "alert_refired",
+        /// An alert was acknowledged in the sender's tool.
+        AlertAcknowledged = "alert_acknowledged",
+        /// Somebody took it.
+        Acknowledged = "acknowledged",
+        /// The acknowledgement was taken back.
+        Unacknowledged = "unacknowledged",
+        /// It ended.
+        Resolved = "resolved",
+        /// It is open again.
+        Reopened = "reopened",
+        /// A person wrote something.
+        Comment = "comment",
+        /// Severity changed.
+        Severity = "severity",
+        /// Title changed.
+        Title = "title",
+        /// Owner changed.
+        Owner = "owner",
+        /// Service changed.
+        Service = "service",
+        /// An investigation began.
+        InvestigationStarted = "investigation_started",
+        /// An investigation ended.
+        InvestigationFinished = "investigation_finished",
+        /// Somebody used or dismissed a suggestion, or judged a cause.
+        Feedback = "feedback",
+    }
+}
+
+/// One line of an incident's timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TimelineEntry {
+    /// Change sequence: the order of things, whatever clocks say.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub kind: TimelineKind,
+    /// A person's name, `token:name`, a platform, or `system`.
+    pub actor: String,
+    /// One sentence.
+    pub text: String,
+    /// The facts behind it.
+    #[serde(default)]
+    pub data: Value,
+}
