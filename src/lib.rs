@@ -1,4 +1,9 @@
 //! Watchfire: alerts in, few incidents out, each with its cause. The rooms, in the order of an alert's way.
 
+pub mod config;
 pub mod connectors;
+pub mod live;
 pub mod model;
+pub mod runtime;
+pub mod store;
+pub mod web;

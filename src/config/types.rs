@@ -1,0 +1,81 @@
+//! The settings as the rooms use them: checked, with their defaults filled in.
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+
+use crate::model::{AuthMode, Severity};
+
+/// How alerts are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CorrelationMode {
+    /// Any one rule is enough: same service, or within five minutes of the incident's start, or (Netdata) same host.
+    Any,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// Where the databases, the key file and the index are.
+    pub data_dir: PathBuf,
+    /// `host:port` to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// How browsers and senders reach it, without a slash at the end; none means "as the request came".
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// `WATCHFIRE_BOOTSTRAP_TOKEN`: an administrator's token from outside, at least 24 characters.
+    pub bootstrap_token: Option<String>,
+    /// Log line format.
+    pub log_format: LogFormat,
+    /// Log filter, as of tracing's `EnvFilter`.
+    pub log_level: String,
+    /// Largest body of a webhook, after decompression, in bytes (1 MiB; at most 10 MiB).
+    pub max_body: usize,
+    /// Time to receive a request's whole body.
+    pub body_deadline: Duration,
+    /// Signed-in browsers stay signed in for this long.
+    pub session_lifetime: Duration,
+    /// Cache of each database file, in bytes.
+    pub cache_bytes: usize,
+    /// How alerts are grouped.
+    pub correlation_mode: CorrelationMode,
+    /// An alert within this distance of an incident's start joins it.
+    pub cluster_window: Duration,
+    /// A re-fire within this time of the end reopens the incident.
+    pub reopen_within: Duration,
+    /// Incidents of test notifications close by themselves after this time.
+    pub test_closes_after: Duration,
+    /// How long an investigation waits for the rest of a burst.
+    pub investigation_delay: Duration,
+    /// Investigations at the same time.
+    pub investigation_workers: usize,
+    /// Deliveries that may wait to be applied before senders are told to wait.
+    pub max_behind: u64,
+    /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.
+    pub connectors: BTreeMap<String, ConnectorConfig>,
+}
+
+/// What the configuration fixes about one connector; `None` leaves it to the pages and the API.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectorConfig {
+    /// Takes deliveries.
+    pub enabled: Option<bool>,
+    /// How senders prove who they are.
+    pub auth: Option<AuthMode>,
+    /// Jenkins and CloudBees: failed builds open incidents.
+    pub rca_enabled: Option<bool>,
+    /// Deliveries a minute, sustained; 0 is unlimited.
+    pub rate_per_minute: Option<u32>,
+    /// Severities that open or join incidents.
+    pub opens: Option<Vec<Severity>>,
+}

@@ -1,0 +1,67 @@
+//! The only place that reads the time.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::model::Time;
+
+/// Where the time comes from: the machine, or a test's hand.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// Stands still until it is moved.
+    Manual(Arc<Manual>),
+}
+
+/// A clock that a test moves.
+#[derive(Debug)]
+pub struct Manual {
+    millis: AtomicI64,
+    // Sleepers wait for a move instead of polling.
+    moved: watch::Sender<()>,
+}
+
+impl Clock {
+    /// A clock that stands at `at`.
+    pub fn manual(at: Time) -> Self {
+        Self::Manual(Arc::new(Manual { millis: AtomicI64::new(at.millis()), moved: watch::Sender::new(()) }))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        match self {
+            Self::System => Time::from(jiff::Timestamp::now()),
+            Self::Manual(m) => Time::from_millis(m.millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a manual clock forward; the machine's clock cannot be moved.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Manual(m) = self {
+            m.millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+            m.moved.send_replace(());
+        }
+    }
+
+    /// Returns when `d` has passed on this clock.
+    pub async fn sleep(&self, d: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(d).await,
+            Self::Manual(m) => {
+                let until = self.now().plus(d);
+                let mut moved = m.moved.subscribe();
+                while self.now() < until {
+                    if moved.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

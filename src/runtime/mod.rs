@@ -1,0 +1,3 @@
+//! The ground under the rooms: time, tasks, stopping, logs.
+
+pub mod clock;

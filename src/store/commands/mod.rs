@@ -1,0 +1,10 @@
+//! What people, programs and background rooms may change: each command is one durable transaction, checked before it
+//! writes. A file per subject. Every method is async and returns when the change is on the disk.
+
+mod access;
+mod connectors;
+mod incidents;
+mod investigation;
+
+pub use incidents::IncidentPatch;
+pub use investigation::Finish;

@@ -1,0 +1,4 @@
+//! The door and the pages: routes, layers, API, server-rendered pages, streams. The only room that names axum and askama.
+
+pub mod shared;
+pub mod state;
