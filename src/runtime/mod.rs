@@ -5,3 +5,4 @@ pub mod shutdown;
 pub mod supervise;
 pub mod systemd;
 pub mod telemetry;
+pub mod tls;
