@@ -1,5 +1,7 @@
 //! Watchfire: alerts in, few incidents out, each with its cause. The rooms, in the order of an alert's way.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod connectors;
 pub mod ingest;
