@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod correlation;
 pub mod ingest;
 pub mod live;
 pub mod model;
