@@ -1,9 +1,11 @@
 //! The door and the pages: routes, layers, API, server-rendered pages, streams. The only room that names axum and askama.
 
+pub mod assets;
 pub mod auth;
 pub mod error;
 pub mod extract;
 pub mod metrics;
+pub mod pages;
 pub mod query;
 pub mod shared;
 pub mod sse;
