@@ -6,5 +6,6 @@ pub mod correlation;
 pub mod live;
 pub mod model;
 pub mod runtime;
+pub mod search;
 pub mod store;
 pub mod web;
