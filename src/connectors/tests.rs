@@ -144,7 +144,8 @@ fn every_platform_shows_firing_resolved_and_odd() {
                 parsed.signals.into_iter().map(|s| (s.dedup_key, s.status)).collect()
             };
             let (firing, resolved) = (keys("firing"), keys("resolved"));
-            assert!(!firing.is_empty() && firing.len() == resolved.len(), "{slug}/{pair}");
+            // An end may be told of more alerts than one (a good build ends those that never knew their branch).
+            assert!(!firing.is_empty() && firing.len() <= resolved.len(), "{slug}/{pair}");
             for ((fired, up), (ended, down)) in firing.iter().zip(&resolved) {
                 assert_eq!(fired, ended, "{slug}/{pair}");
                 assert_eq!((*up, *down), (SignalStatus::Firing, SignalStatus::Resolved), "{slug}/{pair}");

@@ -64,12 +64,19 @@ fn identifier(text: &str) -> bool {
 /// A scalar as trimmed text; none for absent values, lists and objects.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::String(s) if absent(s) => None,
+        Value::String(s) if absent(s) || !s.contains(visible) => None,
         Value::String(s) => Some(s.trim().to_owned()),
         Value::Number(n) => Some(n.to_string()),
         Value::Bool(b) => Some(b.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// Neither a space, nor a control character, nor a mark that reorders the text around it.
+fn visible(c: char) -> bool {
+    !(c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
 }
 
 /// One line of at most `max` characters: spaces collapsed, control characters and the marks that reorder text removed
@@ -83,7 +90,7 @@ pub(super) fn line(text: &str, max: usize) -> String {
             space = count > 0;
             continue;
         }
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') {
+        if !visible(c) {
             continue;
         }
         if count + usize::from(space) >= max {
