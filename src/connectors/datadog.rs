@@ -119,10 +119,10 @@ fn read(event: Obj<'_>, sent_title: &str) -> Signal {
     let by_state = of_type.filter(|_| moved.reminder).map_or(moved.severity, |t| t.severity.worst(Severity::Medium));
     signal.severity = priority.as_deref().and_then(priority_word).unwrap_or(by_state);
     signal.severity_raw = priority.or_else(|| word.clone()).or(alert_type).and_then(|w| text::name(&w));
-    signal.repeat_only = moved.reminder && !of_type.is_some_and(|t| t.status == SignalStatus::Firing);
+    signal.repeat_only = moved.reminder && of_type.is_none_or(|t| t.status != SignalStatus::Firing);
     signal.episode = event.text("alert_cycle_key").filter(|k| k != "0").map(|k| text::label(&k));
     signal.description = message
-        .map(|m| plain_message(&m))
+        .map(|m| plain_message(text::head(&m, MESSAGE)))
         .filter(|m| !m.is_empty())
         .or_else(|| event.text("alert_status"))
         .and_then(|m| text::description(&m));
@@ -207,6 +207,9 @@ impl<'a> Head<'a> {
         head
     }
 }
+
+/// As much of a message as is read, in bytes.
+const MESSAGE: usize = 32 << 10;
 
 /// A message without Datadog's fences, mentions of webhooks and pictures.
 fn plain_message(message: &str) -> String {

@@ -139,15 +139,18 @@ impl<'a> Template<'a> {
         signal.service = place.service.or_else(|| labels::service(&signal.labels)).or(place.service_id);
         signal.host = place.host.or_else(|| tag(&["host", "hostname"]).and_then(|h| text::host(&h))).or(place.host_id);
         signal.environment = labels::environment(&signal.labels);
+        let entities = self.text(&["impactedentity", "impactedentitynames", "namesofimpactedentities"]);
+        let named = self.details.text("displayName").filter(|d| *d != signal.title && Some(d) != display.as_ref());
         signal.description = self
             .text(&["problemdetailstext", "problemdetailsmarkdown", "problemdetailshtml", "problemdetails"])
-            .or_else(|| self.details.text("displayName").filter(|d| *d != signal.title))
+            .or(named)
+            .or_else(|| entities.clone())
             .and_then(|d| text::description(&d));
         signal.is_test = self.is_test(sent_title.as_deref(), pid.as_deref(), display.as_deref());
         for (name, value) in [
             ("state", state),
             ("impact", self.impact()),
-            ("impacted_entity", self.text(&["impactedentity", "impactedentitynames", "namesofimpactedentities"])),
+            ("impacted_entity", entities),
             ("problem_id", display),
             ("root_cause", self.details.object("rootCauseEntity").text("name")),
         ] {

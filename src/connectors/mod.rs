@@ -11,6 +11,7 @@ mod dynatrace;
 mod fields;
 mod generic;
 mod grafana;
+mod html;
 mod identity;
 mod labels;
 mod moment;

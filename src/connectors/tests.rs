@@ -199,6 +199,53 @@ fn samples_are_read_by_their_platform() {
 }
 
 #[test]
+fn senders_get_the_one_code_that_they_take_for_success() {
+    for (path, want) in [
+        ("netdata/agent-opsgenie.firing", 200),
+        ("netdata/nested.firing", 202),
+        ("splunk/observability.firing", 200),
+        ("splunk/search.firing", 202),
+        ("grafana/unified.firing", 202),
+    ] {
+        let case = cases().into_iter().find(|c| format!("{}/{}", c.platform, c.name) == path).unwrap();
+        let body = case.bytes();
+        let request = Request { headers: &[], query: &[], body: &body, received_at: received_at(), rca_enabled: false };
+        assert_eq!(find(&case.platform).unwrap().success(&request), want, "{path}");
+    }
+}
+
+#[test]
+fn hostile_text_is_read_in_no_time() {
+    // Each would take minutes where reading is quadratic.
+    let many = |piece: &str| piece.repeat((1 << 20) / piece.len());
+    for (field, piece) in [
+        ("text", "![a](b)"),
+        ("text", "<script>"),
+        ("text", "<script></script>"),
+        ("text", "<b "),
+        ("text", "@webhook-x "),
+        ("title", "[P1]"),
+        ("tags", "a:1234,"),
+        ("tags", "a:"),
+        ("Tags", "[x]"),
+    ] {
+        let body = json!({"title": "t", "name": "n", "search_name": "s", "ProblemTitle": "p", "alerts": [], field: many(piece)});
+        let unique = serde_json::to_vec(&body).unwrap();
+        for connector in ALL {
+            let began = Instant::now();
+            let _ = connector.parse(&Request {
+                headers: &[],
+                query: &[],
+                body: &unique,
+                received_at: received_at(),
+                rca_enabled: true,
+            });
+            assert!(began.elapsed().as_secs() < 10, "{} {field} {piece}: {:?}", connector.info().slug, began.elapsed());
+        }
+    }
+}
+
+#[test]
 fn names_are_found_and_near_ones_offered() {
     for connector in ALL {
         assert_eq!(find(connector.info().slug).unwrap().info().slug, connector.info().slug);

@@ -140,7 +140,7 @@ fn of_incident(incident: Obj<'_>, id: &str, title: Option<String>) -> Signal {
     let urgency = incident.text("urgency");
     signal.severity = [&priority, &urgency]
         .into_iter()
-        .find_map(|word| word.as_deref().and_then(text::severity))
+        .find_map(|word| word.as_deref().and_then(severity))
         .unwrap_or(Severity::Medium);
     signal.severity_raw = priority.or(urgency).and_then(|p| text::name(&p));
     signal.service = incident.object("service").first(&["summary", "name"]).and_then(|s| text::name(&s));
@@ -167,6 +167,11 @@ fn of_incident(incident: Obj<'_>, id: &str, title: Option<String>) -> Signal {
     labels::add(&mut signal.annotations, "resolve_reason", reason.text("type").as_deref());
     labels::add(&mut signal.annotations, "merged_into", reason.object("incident").first(&["id", "summary"]).as_deref());
     signal
+}
+
+/// Priorities are named by the account: `P1`, `SEV1`, `P1 - Critical`.
+fn severity(word: &str) -> Option<Severity> {
+    text::severity(word).or_else(|| text::severity(word.split([' ', ':']).next()?))
 }
 
 /// Notes, status updates, responders, tasks: a line for the timeline.
