@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Access {
     /// The folder is open, and must be closed.
-    Folder(Store, Config),
+    Folder(Store, Box<Config>),
     /// A server has it.
     Server(Client),
 }
@@ -34,7 +34,7 @@ impl Access {
         match app::open_store(&config, Clock::System).await {
             Ok(store) => {
                 app::ensure_connectors(&store, &config, &Clock::System).await?;
-                Ok(Self::Folder(store, config))
+                Ok(Self::Folder(store, Box::new(config)))
             }
             Err(app::AppError::Store(StoreError::Locked(dir))) => match running(&config, reach)? {
                 Some(client) => Ok(Self::Server(client)),

@@ -50,6 +50,7 @@ pub enum TokenCommand {
 pub async fn run(command: TokenCommand) -> Result<(), CliError> {
     match command {
         TokenCommand::Create { name, scopes, expires_in, reach } => {
+            checked_name(&name)?;
             let access = Access::open(&reach).await?;
             let expires_at = expires_in.map(|d| Clock::System.now().plus(d));
             let made = create(&access, &name, &scopes, expires_at).await;
@@ -70,12 +71,24 @@ pub async fn run(command: TokenCommand) -> Result<(), CliError> {
             let access = Access::open(&reach).await?;
             let done = match &access {
                 Access::Folder(store, _) => store.revoke_token(name.clone(), Actor::System).await.map_err(Into::into),
-                Access::Server(c) => c.call(Method::DELETE, &format!("/api/tokens/{}", encode(&name)), None).await.map(drop),
+                Access::Server(c) => {
+                    c.call(Method::DELETE, &format!("/api/tokens/{}", encode(&name)), None).await.map(drop)
+                }
             };
             access.close().await;
             done.map(|()| note(format_args!("revoked {name}")))
         }
     }
+}
+
+fn checked_name(name: &str) -> Result<(), CliError> {
+    if name.trim().is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return Err(CliError::Usage("a token's name has 1 to 64 characters".to_owned()));
+    }
+    if name == "bootstrap" {
+        return Err(CliError::Usage("`bootstrap` is the token of the configuration; choose another name".to_owned()));
+    }
+    Ok(())
 }
 
 async fn create(access: &Access, name: &str, scopes: &[Scope], expires_at: Option<Time>) -> Result<String, CliError> {
@@ -84,9 +97,9 @@ async fn create(access: &Access, name: &str, scopes: &[Scope], expires_at: Optio
             let secret = format!("wf_{}", app::random::<32>().map_err(|e| CliError::Failed(e.to_string()))?);
             let token = Token {
                 name: name.to_owned(),
-                scopes: scopes.to_vec(),
+                scopes: distinct(scopes),
                 hash: app::digest(&secret),
-                hint: secret.chars().take(8).collect(),
+                hint: secret.chars().take(7).collect(),
                 created_at: Clock::System.now(),
                 created_by: Actor::System.to_string(),
                 expires_at,
@@ -106,6 +119,10 @@ async fn create(access: &Access, name: &str, scopes: &[Scope], expires_at: Optio
     }
 }
 
+fn distinct(scopes: &[Scope]) -> Vec<Scope> {
+    Scope::ALL.iter().copied().filter(|s| scopes.contains(s)).collect()
+}
+
 async fn list(access: &Access) -> Result<(), CliError> {
     let mut rows = Vec::new();
     let words = |scopes: &[Scope]| scopes.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(",");
@@ -113,7 +130,13 @@ async fn list(access: &Access) -> Result<(), CliError> {
     match access {
         Access::Folder(store, _) => {
             for t in store.read(|v| v.tokens()).await? {
-                rows.push(vec![t.name, words(&t.scopes), format!("{}…", t.hint), time(t.expires_at), time(t.last_used)]);
+                rows.push(vec![
+                    t.name,
+                    words(&t.scopes),
+                    format!("{}…", t.hint),
+                    time(t.expires_at),
+                    time(t.last_used),
+                ]);
             }
         }
         Access::Server(client) => {
