@@ -4,6 +4,8 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod connectors;
+pub mod correlation;
+pub mod ingest;
 pub mod live;
 pub mod model;
 pub mod runtime;
