@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     connectors,
+    ingest::{default_settings, settings::overridden},
     investigation::Runner,
     live::Hub,
-    model::{Actor, AuthMode, ConnectorSettings},
+    model::{Actor, ConnectorSettings},
     runtime::{
         clock::Clock,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
@@ -128,7 +129,7 @@ impl App {
             }
         });
 
-        let shared = Arc::new(Shared::new(&config)?);
+        let shared = Arc::new(Shared::new(&config, &clock)?);
         let state = AppState {
             store: store.clone(),
             live: hub,
@@ -184,7 +185,7 @@ impl App {
     /// The one-time link of the set-up page, while there is no account.
     pub async fn setup_link(&self) -> Result<Option<String>, StoreError> {
         let nobody = self.store.read(|v| Ok(v.accounts()?.is_empty())).await?;
-        Ok(nobody.then(|| format!("{}/setup?token={}", self.public_url(), self.shared.setup_token())))
+        Ok(nobody.then(|| self.shared.setup_link(&self.public_url())))
     }
 
     /// Waits until something failed that it cannot go on without, and says what.
@@ -249,43 +250,26 @@ pub async fn ensure_connectors(store: &Store, config: &Config, clock: &Clock) ->
     let have = store.read(|v| v.connectors()).await?;
     let mut missing = Vec::new();
     for platform in platforms().into_iter().filter(|p| have.iter().all(|c| c.platform != *p)) {
-        missing.push(ConnectorSettings {
-            platform: platform.to_owned(),
-            enabled: true,
-            auth: AuthMode::AnyOf,
-            key: store.sealer().seal(&random::<32>()?)?,
-            old_key: None,
-            signing_secret: None,
-            challenge_secret: None,
-            basic_user: None,
-            basic_password: None,
-            rca_enabled: false,
-            opens: Vec::new(),
-            severity_map: Default::default(),
-            rate_per_minute: DEFAULT_RATE,
-            test_token: None,
-            created_at: clock.now(),
-        });
+        missing.push(default_settings(platform, clock.now(), store.sealer())?);
     }
     if !missing.is_empty() {
         store.ensure_connectors(missing).await?;
     }
+    // Stored as well, because the writer and the lists read what is stored.
     for (platform, fixed) in &config.connectors {
         let wanted = platform.clone();
-        let Some(mut now) = store.read(move |v| v.connector(&wanted)).await? else { continue };
-        if fixed.over(&mut now) {
+        let Some(stored) = store.read(move |v| v.connector(&wanted)).await? else { continue };
+        let effective = overridden(stored.clone(), Some(fixed));
+        if effective != stored {
             let (fixed, what) = (fixed.clone(), serde_json::json!({"by": "configuration"}));
             let change = move |settings: &mut ConnectorSettings| {
-                fixed.over(settings);
+                *settings = overridden(settings.clone(), Some(&fixed));
             };
             store.update_connector(platform.clone(), change, what, Actor::System).await?;
         }
     }
     Ok(())
 }
-
-/// Deliveries a minute that a connector takes unless it is set otherwise.
-const DEFAULT_RATE: u32 = 6_000;
 
 async fn listen(addr: &str) -> Result<TcpListener, AppError> {
     TcpListener::bind(addr).await.map_err(|source| AppError::Listen { addr: addr.to_owned(), source })

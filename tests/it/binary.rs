@@ -104,7 +104,7 @@ fn people_and_tokens_on_a_stopped_and_on_a_running_server() {
     assert!(people.contains("kim") && people.contains("lee"), "{people}");
     ok(&["user", "remove", "lee"], "");
     let key = ok(&["connectors", "generic", "--key-only"], "");
-    assert_eq!(key.trim().len(), 43);
+    assert!(key.trim().len() >= 32 && key.lines().count() == 1, "{key}");
     ok(&["token", "revoke", "ci"], "");
     let refused = run(dir.path(), &["incidents", "--url", &server.url, "--token", secret.trim()], "");
     assert_eq!(refused.status.code(), Some(1), "a revoked token works no more");
