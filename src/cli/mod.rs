@@ -140,3 +140,36 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Man => man::run(&Cli::command()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_taken_with_and_without_the_word_serve() {
+        let options =
+            ["--listen", "x", "--connectors-grafana-rate-per-minute", "7", "--correlation-reopen-within", "1m"];
+        for words in [&["watchfire"][..], &["watchfire", "serve"], &["watchfire", "check"]] {
+            let cli = Cli::try_parse_from(words.iter().chain(&options)).unwrap();
+            let given = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+                Command::Serve(o) | Command::Check(o) => o.given().to_vec(),
+                other => panic!("{other:?}"),
+            };
+            let given: Vec<_> = given.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let want =
+                [("listen", "x"), ("correlation.reopen_within", "1m"), ("connectors.grafana.rate_per_minute", "7")];
+            assert_eq!(given, want, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_have_no_flag() {
+        assert!(Cli::try_parse_from(["watchfire", "--bootstrap-token", "x"]).is_err());
+        assert!(Cli::try_parse_from(["watchfire", "user", "add", "kim", "--password", "x"]).is_err());
+    }
+}

@@ -51,7 +51,7 @@ pub async fn run(command: TokenCommand) -> Result<(), CliError> {
     match command {
         TokenCommand::Create { name, scopes, expires_in, reach } => {
             checked_name(&name)?;
-            let access = Access::open(&reach).await?;
+            let access = Access::open_or_make(&reach).await?;
             let expires_at = expires_in.map(|d| Clock::System.now().plus(d));
             let made = create(&access, &name, &scopes, expires_at).await;
             access.close().await;

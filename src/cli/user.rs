@@ -68,7 +68,7 @@ pub async fn run(command: UserCommand) -> Result<(), CliError> {
     match command {
         UserCommand::Add { name, role, secret, reach } => {
             checked_name(&name)?;
-            let access = Access::open(&reach).await?;
+            let access = Access::open_or_make(&reach).await?;
             let done = add(&access, &name, role, secret).await;
             access.close().await;
             done.map(|()| note(format_args!("added {name} as {role}")))
