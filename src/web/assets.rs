@@ -1,0 +1,200 @@
+//! Stylesheet, scripts, icons and favicons: embedded, named by their content, compressed once, cached for a year.
+//!
+//! The stylesheet is kept in layers and served as one file. The scripts import each other by relative paths, so they
+//! live in one folder whose name carries the hash of all of them.
+
+use std::{collections::BTreeMap, io::Write, sync::LazyLock};
+
+use axum::{
+    body::Body,
+    extract::Path,
+    response::{IntoResponse, Response},
+};
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rust_embed::Embed;
+use sha2::{Digest, Sha256};
+
+#[derive(Embed)]
+#[folder = "assets/"]
+struct Files;
+
+/// The layers of the stylesheet: later ones win.
+const LAYERS: &[&str] = &[
+    "tokens",
+    "base",
+    "rail",
+    "controls",
+    "signals",
+    "list",
+    "incident",
+    "alerts",
+    "connectors",
+    "forms",
+    "small",
+    "print",
+];
+
+#[derive(Debug)]
+struct Asset {
+    plain: Vec<u8>,
+    gzip: Option<Vec<u8>>,
+    kind: &'static str,
+    etag: HeaderValue,
+}
+
+#[derive(Debug, Default)]
+struct Assets {
+    /// By the last part of the URL.
+    served: BTreeMap<String, Asset>,
+    /// From the plain name to the URL.
+    urls: BTreeMap<String, String>,
+    /// URLs of the scripts, for preloading.
+    scripts: Vec<String>,
+}
+
+static ASSETS: LazyLock<Assets> = LazyLock::new(Assets::build);
+
+/// The URL of an asset by its plain name (`app.css`, `icons.svg`, `js/app.js`, `fire.svg`). An unknown name gives a URL
+/// that answers 404; a test looks every name up.
+pub fn url(name: &str) -> &'static str {
+    ASSETS.urls.get(name).map_or("/assets/missing", String::as_str)
+}
+
+/// URLs of all scripts: modules would otherwise be fetched one after the other.
+pub fn scripts() -> &'static [String] {
+    &ASSETS.scripts
+}
+
+/// `GET /assets/{*name}`.
+pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = ASSETS.served.get(&name) else {
+        return (StatusCode::NOT_FOUND, "There is no such file.\n").into_response();
+    };
+    let fresh = headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == asset.etag);
+    let zipped = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.split(',').any(|e| e.split(';').next().is_some_and(|e| e.trim() == "gzip")));
+    let (body, encoding) = match &asset.gzip {
+        Some(gzip) if zipped => (gzip.clone(), Some("gzip")),
+        _ => (asset.plain.clone(), None),
+    };
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { Response::new(Body::from(body)) };
+    let h = response.headers_mut();
+    h.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    h.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    h.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    h.insert(header::ETAG, asset.etag.clone());
+    if let (Some(encoding), false) = (encoding, fresh) {
+        h.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    response
+}
+
+impl Assets {
+    fn build() -> Self {
+        let mut all = Self::default();
+        let mut css = Vec::new();
+        for layer in LAYERS {
+            css.extend_from_slice(&read(&format!("css/{layer}.css")));
+        }
+        all.add("app.css", hashed("app", &css, "css"), css, "text/css; charset=utf-8");
+        let mut names: Vec<String> = Files::iter().map(|n| n.into_owned()).collect();
+        names.sort_unstable();
+        for name in names.iter().filter(|n| !n.contains('/')) {
+            let bytes = read(name);
+            if let Some(stem) = name.strip_suffix(".svg") {
+                all.add(name, hashed(stem, &bytes, "svg"), bytes, "image/svg+xml");
+            }
+        }
+        let scripts: Vec<&String> = names.iter().filter(|n| n.starts_with("js/") && n.ends_with(".js")).collect();
+        let mut folder = Vec::new();
+        for name in &scripts {
+            folder.extend_from_slice(name.as_bytes());
+            folder.extend_from_slice(&read(name));
+        }
+        let folder = format!("js-{}", hash(&folder));
+        for name in scripts {
+            let file = name.trim_start_matches("js/");
+            all.add(name, format!("{folder}/{file}"), read(name), "text/javascript; charset=utf-8");
+            all.scripts.push(format!("/assets/{folder}/{file}"));
+        }
+        all
+    }
+
+    fn add(&mut self, plain: &str, served: String, bytes: Vec<u8>, kind: &'static str) {
+        let etag = HeaderValue::from_str(&format!("\"{}\"", hash(&bytes))).unwrap_or(HeaderValue::from_static("\"\""));
+        self.urls.insert(plain.to_owned(), format!("/assets/{served}"));
+        self.served.insert(served, Asset { gzip: gzip(&bytes), plain: bytes, kind, etag });
+    }
+}
+
+fn read(name: &str) -> Vec<u8> {
+    Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+fn hashed(stem: &str, bytes: &[u8], extension: &str) -> String {
+    format!("{stem}-{}.{extension}", hash(bytes))
+}
+
+/// None when it does not pay.
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|z| z.len() < bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compressed size of everything whose plain name passes.
+    fn size(pass: impl Fn(&str) -> bool) -> usize {
+        let served = |u: &String| ASSETS.served.get(u.trim_start_matches("/assets/")).unwrap();
+        ASSETS
+            .urls
+            .iter()
+            .filter(|(n, _)| pass(n))
+            .map(|(_, u)| served(u))
+            .map(|a| a.gzip.as_ref().map_or(a.plain.len(), Vec::len))
+            .sum()
+    }
+
+    #[test]
+    fn names_carry_the_hash_and_layers_are_all_there() {
+        assert!(url("app.css").starts_with("/assets/app-") && url("app.css").ends_with(".css"));
+        assert!(url("icons.svg").starts_with("/assets/icons-"));
+        assert!(url("js/app.js").starts_with("/assets/js-"));
+        assert_eq!(url("nothing.css"), "/assets/missing");
+        for layer in LAYERS {
+            assert!(!read(&format!("css/{layer}.css")).is_empty(), "{layer}");
+        }
+        assert_eq!(Files::iter().filter(|n| n.starts_with("css/")).count(), LAYERS.len(), "a layer is not listed");
+    }
+
+    #[test]
+    fn within_the_budgets() {
+        let css = size(|n| n == "app.css");
+        let js = size(|n| n.starts_with("js/"));
+        assert!(css < 14 * 1024, "stylesheet: {css} bytes compressed");
+        assert!(js < 14 * 1024, "scripts: {js} bytes compressed");
+    }
+
+    #[tokio::test]
+    async fn served_compressed_and_for_ever() {
+        let name = url("app.css").trim_start_matches("/assets/").to_owned();
+        let mut h = HeaderMap::new();
+        h.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("br, gzip;q=0.8"));
+        let r = serve(Path(name.clone()), h.clone()).await;
+        assert_eq!(r.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(r.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
+        h.insert(header::IF_NONE_MATCH, r.headers()[header::ETAG].clone());
+        assert_eq!(serve(Path(name), h.clone()).await.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(serve(Path("../Cargo.toml".into()), h).await.status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,15 @@
+//! Server-rendered pages: each works without scripts; scripts add what is live.
+
+pub mod frame;
+pub mod incidents;
+pub mod platforms;
+pub mod ridge;
+pub mod row;
+#[cfg(test)]
+mod samples;
+pub mod terms;
+pub mod text;
+pub mod time;
+pub mod ui;
+pub mod watch;
+pub mod words;

@@ -1,0 +1,182 @@
+//! One row of the incident list, the same on the page and in live updates.
+
+use askama::Template;
+
+use super::{
+    platforms, text,
+    ui::{self, Markup, When},
+};
+use crate::model::*;
+
+/// What an incident needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Open, and nobody has it.
+    Someone,
+    /// Open, and somebody has it.
+    Handled,
+    /// Resolved or merged.
+    Closed,
+}
+
+impl Need {
+    /// All, in the order of the list.
+    pub const ALL: [Need; 3] = [Need::Someone, Need::Handled, Need::Closed];
+
+    /// What the incident needs.
+    pub fn of(i: &Incident) -> Self {
+        match (i.is_open(), &i.owner) {
+            (false, _) => Self::Closed,
+            (true, None) => Self::Someone,
+            (true, Some(_)) => Self::Handled,
+        }
+    }
+
+    /// As in `data-group`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Someone => "someone",
+            Self::Handled => "handled",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Who has it.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    initials: String,
+    name: String,
+}
+
+/// A row of the list.
+#[derive(Clone, Debug, Template)]
+#[template(path = "fragments/incident_row.html")]
+pub struct Row {
+    id: IncidentId,
+    group: &'static str,
+    done: bool,
+    severity: Markup,
+    title: String,
+    tags: Vec<&'static str>,
+    confidence: Option<String>,
+    why: String,
+    status: Markup,
+    service: String,
+    tile: String,
+    source: String,
+    alerts: String,
+    unit: &'static str,
+    age: When,
+    owner: Option<Owner>,
+}
+
+impl askama::filters::HtmlSafe for Row {}
+
+/// A hypothesis below this is no explanation yet.
+pub const LEADS_FROM: f64 = 0.3;
+
+/// Longest title in a list; the whole is on the incident's page.
+const TITLE: usize = 160;
+
+impl Row {
+    /// The row of an incident at `now`.
+    pub fn new(i: &Incident, now: Time) -> Self {
+        let (confidence, why) = explanation(i);
+        let (tile, source) = platforms::tile_and_name(&i.source);
+        let mut tags = Vec::new();
+        if i.test {
+            tags.push("test");
+        }
+        if i.flapping {
+            tags.push("flapping");
+        }
+        Self {
+            id: i.id,
+            group: Need::of(i).key(),
+            done: !i.is_open(),
+            severity: ui::severity(i.severity),
+            title: text::visible(&text::shorten(&i.title, TITLE)),
+            tags,
+            confidence,
+            why: text::visible(&text::shorten(&why, TITLE)),
+            status: ui::status(i.status),
+            service: i.service.as_deref().map(|s| text::visible(&text::shorten(s, 80))).unwrap_or_default(),
+            tile,
+            source,
+            alerts: text::count(i.alert_count),
+            unit: if i.alert_count == 1 { "alert" } else { "alerts" },
+            age: When::age(i.detected_at, now),
+            owner: i.owner.as_ref().map(|o| Owner { initials: text::initials(o), name: text::visible(o) }),
+        }
+    }
+}
+
+/// The best explanation so far, with its confidence.
+fn explanation(i: &Incident) -> (Option<String>, String) {
+    if let Some(into) = i.merged_into {
+        return (None, format!("Merged into {into}"));
+    }
+    let lead = i.leading.as_ref().filter(|l| l.confidence >= LEADS_FROM);
+    if i.status == IncidentStatus::Resolved {
+        let how = i.resolution.clone().or_else(|| lead.map(|l| l.title.clone()));
+        return (None, how.unwrap_or_else(|| "Resolved".to_owned()));
+    }
+    if let Some(l) = lead {
+        return (Some(text::percent(l.confidence)), l.title.clone());
+    }
+    let words = match i.investigation.state {
+        InvestigationState::Idle => "Not investigated".to_owned(),
+        InvestigationState::Queued => "Waits for its investigation".to_owned(),
+        InvestigationState::Running => "Looking for the cause".to_owned(),
+        InvestigationState::Complete => "No explanation above 30\u{a0}% yet".to_owned(),
+        InvestigationState::Cancelled => "Investigation stopped".to_owned(),
+        InvestigationState::Error => match &i.investigation.error {
+            Some(e) => format!("Investigation failed: {e}"),
+            None => "Investigation failed".to_owned(),
+        },
+    };
+    (None, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::pages::samples;
+
+    #[test]
+    fn the_explanation_follows_the_state() {
+        let now = samples::now();
+        let check = |change: fn(&mut Incident), want: &str| {
+            let mut i = samples::incident(7);
+            change(&mut i);
+            let html = Row::new(&i, now).render().unwrap();
+            assert!(html.contains(want), "{want}: {html}");
+        };
+        check(|i| i.leading = Some(Leading { title: "A leak".into(), confidence: 0.82 }), "<b>82\u{a0}%</b> A leak");
+        check(
+            |i| {
+                i.leading = Some(Leading { title: "A guess".into(), confidence: 0.1 });
+                i.investigation.state = InvestigationState::Complete;
+            },
+            "No explanation above 30",
+        );
+        check(|i| i.merged_into = Some(IncidentId(3)), "Merged into INC-3");
+        check(|i| i.owner = Some("sre-2".into()), "data-group=\"handled\"");
+        check(|i| i.owner = None, "nobody yet");
+    }
+
+    #[test]
+    fn hostile_fields_stay_text() {
+        let mut i = samples::incident(7);
+        let evil = "<script>alert(1)</script>\u{202e}\u{0}\"><img src=x onerror=alert(1)>";
+        i.title = evil.repeat(40);
+        i.service = Some(evil.into());
+        i.source = evil.into();
+        i.owner = Some(evil.into());
+        i.leading = Some(Leading { title: evil.into(), confidence: 0.9 });
+        let html = Row::new(&i, samples::now()).render().unwrap();
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{0}'), "{html}");
+        assert!(html.len() < 4_000, "a long title is cut: {}", html.len());
+    }
+}

@@ -1,0 +1,150 @@
+//! Text and numbers as pages say them, and the handling of text from outside.
+
+/// Escapes for text and for attributes in double quotes.
+pub fn escape(s: &str) -> String {
+    let mut out = String::with_capacity(s.len() + 8);
+    for c in s.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Shows what would otherwise act unseen: control characters as their pictures, characters that reorder text by name.
+/// A command that is copied must be the command that was read.
+pub fn visible(s: &str) -> String {
+    if !s.chars().any(acts_unseen) {
+        return s.to_owned();
+    }
+    let mut out = String::with_capacity(s.len() + 16);
+    for c in s.chars() {
+        match c {
+            '\u{0}'..='\u{1f}' if acts_unseen(c) => {
+                out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'))
+            }
+            '\u{7f}' => out.push('\u{2421}'),
+            c if acts_unseen(c) => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn acts_unseen(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        c if c.is_control() => true,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => true,
+        _ => false,
+    }
+}
+
+/// The address when it leads to a page and not to a script.
+pub fn url(s: &Option<String>) -> Option<&str> {
+    let s = s.as_deref()?.trim();
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|p| s.get(..p.len()).filter(|head| head.eq_ignore_ascii_case(p)).and_then(|_| s.get(p.len()..)))?;
+    (!rest.is_empty() && !s.chars().any(|c| c.is_whitespace() || c.is_control())).then_some(s)
+}
+
+/// `4,812`.
+pub fn count(n: impl TryInto<u64>) -> String {
+    let digits = n.try_into().unwrap_or(0).to_string();
+    let mut out = String::with_capacity(digits.len() + 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `1 alert`, `14 alerts`.
+pub fn plural(n: impl TryInto<u64>, one: &str) -> String {
+    let n = n.try_into().unwrap_or(0);
+    format!("{}\u{a0}{one}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// `82 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.0}\u{a0}%", share.clamp(0.0, 1.0) * 100.0)
+}
+
+/// `612 bytes`, `3.4 KB`, `1.2 MB`.
+pub fn bytes(n: impl TryInto<u64>) -> String {
+    let n = n.try_into().unwrap_or(0);
+    // Sizes far below 2^52: exact as f64.
+    #[allow(clippy::cast_precision_loss)]
+    let f = n as f64;
+    match n {
+        0..=1023 => plural(n, "byte"),
+        1024..=1_048_575 => format!("{:.1}\u{a0}KB", f / 1024.0),
+        1_048_576..=1_073_741_823 => format!("{:.1}\u{a0}MB", f / 1_048_576.0),
+        _ => format!("{:.1}\u{a0}GB", f / 1_073_741_824.0),
+    }
+}
+
+/// Two letters for a person: `sre-2` is `S2`, `on-call` is `OC`.
+pub fn initials(name: &str) -> String {
+    let mut parts = name.split(|c: char| !c.is_alphanumeric()).filter_map(|p| p.chars().next());
+    let first = parts.next().unwrap_or('?');
+    let second = parts.next().or_else(|| name.chars().nth(1).filter(|c| c.is_alphanumeric()));
+    std::iter::once(first).chain(second).flat_map(char::to_uppercase).collect()
+}
+
+/// Cuts after `max` characters, with an ellipsis.
+pub fn shorten(s: &str, max: usize) -> String {
+    match s.char_indices().nth(max) {
+        Some((i, _)) => format!("{}…", s.get(..i).unwrap_or(s).trim_end()),
+        None => s.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names() {
+        assert_eq!(count(0_u64), "0");
+        assert_eq!(count(999_u64), "999");
+        assert_eq!(count(1_024_406_u64), "1,024,406");
+        assert_eq!(plural(1_u64, "alert"), "1\u{a0}alert");
+        assert_eq!(percent(0.824), "82\u{a0}%");
+        assert_eq!(bytes(3_482_u64), "3.4\u{a0}KB");
+        for (name, want) in [("sre-2", "S2"), ("on-call", "OC"), ("anna", "AN"), ("", "?"), ("x", "X")] {
+            assert_eq!(initials(name), want);
+        }
+        assert_eq!(shorten("häßlich", 3), "häß…");
+    }
+
+    #[test]
+    fn only_addresses_of_pages_are_linked() {
+        for (given, good) in [
+            ("https://grafana.example.com/a?b=c", true),
+            ("HTTP://x", true),
+            ("javascript:alert(1)", false),
+            ("//evil.example.com", false),
+            ("https://", false),
+            ("https://a b", false),
+            ("data:text/html,x", false),
+        ] {
+            assert_eq!(url(&Some(given.to_owned())).is_some(), good, "{given}");
+        }
+    }
+
+    #[test]
+    fn unseen_characters_are_shown() {
+        assert_eq!(visible("a\u{0}b\u{1b}\n\t\u{7f}"), "a␀b␛\n\t␡");
+        assert_eq!(visible("rm \u{202e}x"), "rm <U+202E>x");
+        assert_eq!(visible("schön مرحبا 日本"), "schön مرحبا 日本");
+    }
+}
