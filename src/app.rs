@@ -33,8 +33,8 @@ pub use web::auth::{
     secret::{NoRandom, digest, random},
 };
 
-/// Requests that are being answered may take this long at the end.
-const FINISH_REQUESTS: Duration = Duration::from_secs(5);
+/// Requests that are being answered may take this long at the end: the 5 s that the web room gives them, and a little.
+const FINISH_REQUESTS: Duration = Duration::from_secs(6);
 /// Background tasks may take this long at the end.
 const FINISH_TASKS: Duration = Duration::from_secs(4);
 /// The store may take this long; with the two above this is within 15 s.

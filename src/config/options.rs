@@ -135,7 +135,7 @@ pub const OPTIONS: &[Opt<Config>] = &[
         placeholder: "FILTER",
         default: Some("info"),
         example: "info,watchfire::store=debug",
-        help: "What is logged: error, warn, info, debug or trace, or a list of areas with their levels.",
+        help: "What is logged: error, warn, info, debug or trace, or a list of areas with their levels. A single debug or trace is for Watchfire's own lines; other crates stay at info, because they write headers with credentials.",
         set: set!(log_level, values::log_filter),
     },
     Opt {
