@@ -29,12 +29,13 @@ use crate::{
 
 pub use local::{LocalAccess, local_access};
 pub use web::auth::{
+    check_name,
     password::{PasswordError, hash as hash_password},
     secret::{NoRandom, digest, random},
 };
 
-/// Requests that are being answered may take this long at the end.
-const FINISH_REQUESTS: Duration = Duration::from_secs(5);
+/// Requests that are being answered may take this long at the end: the 5 s that the web room gives them, and a little.
+const FINISH_REQUESTS: Duration = Duration::from_secs(6);
 /// Background tasks may take this long at the end.
 const FINISH_TASKS: Duration = Duration::from_secs(4);
 /// The store may take this long; with the two above this is within 15 s.
@@ -220,20 +221,21 @@ pub fn platforms() -> Vec<&'static str> {
 
 /// Opens the store of these settings, with nothing running on it.
 pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError> {
-    let options = StoreOptions {
-        dir: config.data_dir.clone(),
-        cache_bytes: config.cache_bytes,
-        policy: Policy {
-            cluster_window: config.cluster_window,
-            reopen_within: config.reopen_within,
-            test_closes_after: config.test_closes_after,
-            investigation_delay: config.investigation_delay,
-            max_behind: config.max_behind,
-        },
-    };
+    let options =
+        StoreOptions { dir: config.data_dir.clone(), cache_bytes: config.cache_bytes, policy: policy(config) };
     match tokio::task::spawn_blocking(move || Store::open(options, clock)).await {
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        cluster_window: config.cluster_window,
+        reopen_within: config.reopen_within,
+        test_closes_after: config.test_closes_after,
+        investigation_delay: config.investigation_delay,
+        max_behind: config.max_behind,
     }
 }
 
@@ -283,4 +285,26 @@ fn local_url(addr: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, addr.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_options_are_those_of_the_writer() {
+        let ours = policy(&crate::config::defaults("/nowhere".into()));
+        assert_eq!(format!("{ours:?}"), format!("{:?}", Policy::default()));
+    }
+
+    #[test]
+    fn everywhere_is_reached_by_loopback() {
+        for (addr, want) in [
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("10.0.0.1:80", "http://10.0.0.1:80"),
+        ] {
+            assert_eq!(local_url(addr.parse().unwrap()), want);
+        }
+    }
 }

@@ -168,6 +168,21 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_names_every_command_and_every_platform() {
+        let readme = include_str!("../../README.md");
+        let command = Cli::command();
+        for name in command.get_subcommands().map(clap::Command::get_name) {
+            assert!(readme.contains(&format!("`{name}")) || readme.contains(&format!("[{name}]")), "command {name}");
+        }
+        for connector in crate::connectors::ALL.iter().filter(|c| c.info().slug != "generic") {
+            let first = connector.info().name.split(' ').next().unwrap();
+            assert!(readme.contains(first), "platform {first}");
+        }
+        let version = concat!("## ", env!("CARGO_PKG_VERSION"));
+        assert!(include_str!("../../CHANGELOG.md").contains(version), "{version}");
+    }
+
+    #[test]
     fn secrets_have_no_flag() {
         assert!(Cli::try_parse_from(["watchfire", "--bootstrap-token", "x"]).is_err());
         assert!(Cli::try_parse_from(["watchfire", "user", "add", "kim", "--password", "x"]).is_err());

@@ -36,8 +36,11 @@ struct Server {
 
 impl Server {
     fn start(dir: &Path) -> Self {
-        let mut command = watchfire(dir, &["--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn(watchfire(dir, &["--listen", "127.0.0.1:0"]), Stdio::null())
+    }
+
+    fn spawn(mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("watchfire: listening on ").unwrap_or_else(|| panic!("`{line}`"));
@@ -133,6 +136,65 @@ fn an_alert_by_hand_shows_up_and_can_be_exported() {
     assert!(stopped.contains("\"platform\":\"generic\"") && stopped.contains("Disk full on db-1"), "{stopped}");
     assert_eq!(running, stopped);
     assert!(stdout(&run(dir.path(), &["export", "incidents"], "")).contains("INC-1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn systemd_is_told_of_ready_alive_and_stopping() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let mut command = watchfire(dir.path(), &["--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "400000");
+    let server = Server::spawn(command, Stdio::null());
+    let mut wanted = vec!["READY=1", "WATCHDOG=1", "WATCHDOG=1"];
+    let receive = |wanted: &mut Vec<&str>| {
+        while !wanted.is_empty() {
+            let mut buffer = [0; 4096];
+            let length = socket.recv(&mut buffer).expect("a message comes in time");
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if let Some(found) = wanted.iter().position(|w| message.lines().any(|l| l == *w)) {
+                wanted.remove(found);
+            }
+        }
+    };
+    receive(&mut wanted);
+    server.stop();
+    receive(&mut vec!["STOPPING=1"]);
+}
+
+#[test]
+fn secrets_stay_out_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = "a-token-that-must-not-be-logged";
+    let log = dir.path().join("log");
+    let mut command = watchfire(dir.path(), &["--listen", "127.0.0.1:0", "--log-level", "trace"]);
+    command.env("WATCHFIRE_BOOTSTRAP_TOKEN", token);
+    let server = Server::spawn(command, std::fs::File::create(&log).unwrap().into());
+    let payload = dir.path().join("alert.json");
+    std::fs::write(&payload, r#"{"title": "a"}"#).unwrap();
+    let payload = payload.display().to_string();
+    let wrong = "a-wrong-key-that-must-not-be-logged";
+    for credentials in [["--token", token], ["--key", wrong]] {
+        run(
+            dir.path(),
+            &[&["send", &payload, "--platform", "generic", "--url", &server.url], &credentials[..]].concat(),
+            "",
+        );
+    }
+    let in_url = format!("{}/api/webhooks/generic/{wrong}?key={wrong}", server.url);
+    post_nothing(&in_url);
+    server.stop();
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("ready"), "{said}");
+    assert!(!said.contains(token) && !said.contains(wrong), "{said}");
+}
+
+fn post_nothing(url: &str) {
+    watchfire::runtime::tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { reqwest::Client::new().post(url).body("{}").send().await }).unwrap();
 }
 
 #[test]
