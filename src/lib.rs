@@ -9,5 +9,6 @@ pub mod ingest;
 pub mod live;
 pub mod model;
 pub mod runtime;
+pub mod search;
 pub mod store;
 pub mod web;

@@ -5,15 +5,21 @@
 mod alert_group;
 mod alertmanager;
 mod body;
+mod builds;
+mod datadog;
+mod dynatrace;
 mod fields;
 mod generic;
 mod grafana;
+mod html;
 mod identity;
 mod labels;
 mod moment;
 pub mod netdata;
+mod pagerduty;
 mod repair;
 mod signature;
+mod splunk;
 mod text;
 
 #[cfg(test)]
@@ -113,8 +119,18 @@ pub trait Connector: Sync {
 }
 
 /// Every platform, in the order of the contract.
-pub const ALL: &[&dyn Connector] =
-    &[&grafana::Grafana, &netdata::Netdata, &alertmanager::Alertmanager, &generic::Generic];
+pub const ALL: &[&dyn Connector] = &[
+    &grafana::Grafana,
+    &pagerduty::PagerDuty,
+    &datadog::Datadog,
+    &netdata::Netdata,
+    &dynatrace::Dynatrace,
+    &splunk::Splunk,
+    &builds::JENKINS,
+    &builds::CLOUDBEES,
+    &alertmanager::Alertmanager,
+    &generic::Generic,
+];
 
 /// The platform of that name in URLs.
 pub fn find(slug: &str) -> Option<&'static dyn Connector> {
