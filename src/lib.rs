@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod connectors;
+pub mod investigation;
 pub mod live;
 pub mod model;
 pub mod runtime;
