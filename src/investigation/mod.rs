@@ -6,15 +6,18 @@
 
 mod case;
 mod facts;
+mod gather;
 mod ledger;
 mod narrate;
 mod rank;
+mod runner;
 mod suggest;
 mod symptoms;
 mod words;
 
 pub use case::{Case, Earlier};
 pub use narrate::Line;
+pub use runner::Runner;
 
 use crate::{model::*, store::commands::Finish};
 use facts::Facts;
