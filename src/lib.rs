@@ -6,6 +6,7 @@ pub mod config;
 pub mod connectors;
 pub mod correlation;
 pub mod ingest;
+pub mod investigation;
 pub mod live;
 pub mod model;
 pub mod runtime;
