@@ -1,5 +1,14 @@
 //! Settings: one list of options (`options`) drives flags, environment, TOML keys, help and documentation.
 
+mod check;
+mod document;
+mod load;
+pub mod options;
 pub mod types;
+mod values;
 
+pub use check::{Origin, Problem, Problems};
+pub use document::{example_file, reference_table};
+pub use load::{Sources, default_data_dir, defaults, load};
 pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
+pub use values::{duration as parse_duration, show_duration};

@@ -2,6 +2,23 @@
 //!
 //! A platform is one file (or folder) here and one line in `ALL`. That list feeds routes, pages, documentation and tests.
 
+mod alert_group;
+mod alertmanager;
+mod body;
+mod fields;
+mod generic;
+mod grafana;
+mod identity;
+mod labels;
+mod moment;
+pub mod netdata;
+mod repair;
+mod signature;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
 use crate::model::{Parsed, Problem, Time};
 
 /// One request as a connector sees it, after decompression.
@@ -84,8 +101,54 @@ pub trait Connector: Sync {
     /// Reads a request. An `Err` keeps the delivery, shows it and names the place.
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem>;
 
+    /// The code that answers this request with success. A platform with several senders may owe them different ones.
+    fn success(&self, _request: &Request<'_>) -> u16 {
+        self.info().success
+    }
+
     /// Checks the platform's own signature against any of the secrets, in constant time.
     fn verify(&self, _request: &Request<'_>, _secrets: &[&str]) -> Signature {
         Signature::Absent
     }
+}
+
+/// Every platform, in the order of the contract.
+pub const ALL: &[&dyn Connector] =
+    &[&grafana::Grafana, &netdata::Netdata, &alertmanager::Alertmanager, &generic::Generic];
+
+/// The platform of that name in URLs.
+pub fn find(slug: &str) -> Option<&'static dyn Connector> {
+    ALL.iter().copied().find(|c| c.info().slug == slug)
+}
+
+/// Platforms whose names are near this one, nearest first, for an answer that helps.
+pub fn near(slug: &str) -> Vec<&'static str> {
+    let wanted = text::line(slug, 40).to_ascii_lowercase();
+    let mut found: Vec<(usize, &str)> = ALL
+        .iter()
+        .map(|c| c.info().slug)
+        .map(|known| (distance(&wanted, known), known))
+        .filter(|(d, known)| {
+            *d <= 1 + known.len() / 4 || (wanted.len() > 2 && (known.contains(&wanted) || wanted.contains(known)))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, known)| known).collect()
+}
+
+/// Edit distance (Levenshtein), by rows.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (to, above) in b.chars().zip(row.iter().skip(1)) {
+            left = (left + 1).min(above + 1).min(diagonal + usize::from(from != to));
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }

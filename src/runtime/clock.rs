@@ -1,7 +1,7 @@
 //! The only place that reads the time.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, Ordering},
 };
 use std::time::Duration;
@@ -20,17 +20,28 @@ pub enum Clock {
 }
 
 /// A clock that a test moves.
-#[derive(Debug)]
 pub struct Manual {
     millis: AtomicI64,
     // Sleepers wait for a move instead of polling.
     moved: watch::Sender<()>,
+    // Threads that wait outside the async runtime are called instead.
+    callbacks: Mutex<Vec<Box<dyn Fn() + Send>>>,
+}
+
+impl std::fmt::Debug for Manual {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Manual").field(&self.millis).finish()
+    }
 }
 
 impl Clock {
     /// A clock that stands at `at`.
     pub fn manual(at: Time) -> Self {
-        Self::Manual(Arc::new(Manual { millis: AtomicI64::new(at.millis()), moved: watch::Sender::new(()) }))
+        Self::Manual(Arc::new(Manual {
+            millis: AtomicI64::new(at.millis()),
+            moved: watch::Sender::new(()),
+            callbacks: Mutex::new(Vec::new()),
+        }))
     }
 
     /// The time.
@@ -46,6 +57,16 @@ impl Clock {
         if let Self::Manual(m) = self {
             m.millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
             m.moved.send_replace(());
+            for call in m.callbacks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                call();
+            }
+        }
+    }
+
+    /// Calls `f` after every move of a manual clock. The machine's clock moves by itself: who waits on it, polls.
+    pub fn on_move(&self, f: impl Fn() + Send + 'static) {
+        if let Self::Manual(m) = self {
+            m.callbacks.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(f));
         }
     }
 

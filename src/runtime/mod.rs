@@ -1,3 +1,8 @@
 //! The ground under the rooms: time, tasks, stopping, logs.
 
 pub mod clock;
+pub mod shutdown;
+pub mod supervise;
+pub mod systemd;
+pub mod telemetry;
+pub mod tls;

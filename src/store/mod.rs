@@ -3,18 +3,42 @@
 //! Readers take a `View` (one snapshot) on the blocking pool; every change is a command to the writer thread, or a
 //! delivery through the intake. Nothing is answered, published or followed before it is durable.
 
+mod apply;
+mod codec;
 pub mod commands;
 pub mod error;
+mod intake;
+mod open;
 pub mod seal;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tx;
 pub mod views;
+mod world;
+mod writer;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use redb::{Database, ReadableDatabase};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{model::*, runtime::clock::Clock};
+pub use commands::{Finish, IncidentPatch};
 pub use error::{CommandError, StoreError, SubmitError};
-pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Overview, View};
+pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
+
+/// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
+const READERS: usize = 32;
 
 /// Where and how to open the store.
 #[derive(Clone, Debug)]
@@ -40,6 +64,18 @@ pub struct Policy {
     pub investigation_delay: Duration,
     /// Deliveries that may wait between intake and writer before senders are told to wait.
     pub max_behind: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            cluster_window: Duration::from_secs(5 * 60),
+            reopen_within: Duration::from_secs(15 * 60),
+            test_closes_after: Duration::from_secs(10 * 60),
+            investigation_delay: Duration::from_secs(2),
+            max_behind: 200_000,
+        }
+    }
 }
 
 /// A delivery at the door: parsed, not yet stored.
@@ -80,38 +116,106 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
+    dir: PathBuf,
+    main: Arc<Database>,
+    intake_db: Arc<Database>,
+    intake: Mutex<Option<Arc<intake::Intake>>>,
+    last: Arc<AtomicU64>,
+    writer: Arc<writer::Handle>,
+    position: Arc<watch::Sender<u64>>,
+    applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
+    readers: Semaphore,
+    sealer: seal::Sealer,
+    nonce: u64,
+    threads: Mutex<Option<[JoinHandle<()>; 2]>>,
+    _lock: std::fs::File,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 impl Store {
     /// Opens or makes the store and starts its threads. Blocking.
-    pub fn open(_options: StoreOptions, _clock: Clock) -> Result<Self, StoreError> {
-        unimplemented!()
+    ///
+    /// Fails when another process has the folder, when a newer version wrote it, or when the files do not belong together.
+    pub fn open(options: StoreOptions, clock: Clock) -> Result<Self, StoreError> {
+        let files = open::files(&options)?;
+        let position = Arc::new(watch::Sender::new(files.position));
+        let applied = Arc::new(AtomicU64::new(files.position));
+        let changes = watch::Sender::new(files.last_change);
+        let (handle, writer_thread) = writer::start(writer::Start {
+            main: Arc::clone(&files.main),
+            intake: Arc::clone(&files.intake),
+            policy: options.policy.clone(),
+            clock: clock.clone(),
+            position: Arc::clone(&position),
+            applied: Arc::clone(&applied),
+            changes: changes.clone(),
+        })?;
+        let writer = Arc::new(handle);
+        let wake = Arc::clone(&writer);
+        let (intake, intake_thread) = intake::Intake::start(
+            Arc::clone(&files.intake),
+            Arc::clone(&applied),
+            options.policy.max_behind,
+            move || wake.look(),
+        )?;
+        let wake = Arc::clone(&writer);
+        clock.on_move(move || wake.look());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                dir: options.dir,
+                main: files.main,
+                intake_db: files.intake,
+                last: intake.last_handle(),
+                intake: Mutex::new(Some(Arc::new(intake))),
+                writer,
+                position,
+                applied,
+                changes,
+                readers: Semaphore::new(READERS),
+                sealer: files.sealer,
+                nonce: files.nonce,
+                threads: Mutex::new(Some([intake_thread, writer_thread])),
+                _lock: files.lock,
+            }),
+        })
     }
 
     /// Stores a delivery durably. Returns when it is on the disk; cancelling the future does not take it back.
-    pub async fn submit(&self, _delivery: NewDelivery) -> Result<Submitted, SubmitError> {
-        unimplemented!()
+    pub async fn submit(&self, delivery: NewDelivery) -> Result<Submitted, SubmitError> {
+        self.health()?;
+        let intake = self.inner.intake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        intake.ok_or(StoreError::Stopped)?.submit(delivery).await
     }
 
     /// Waits until the delivery of that sequence number has been applied. `false` when `within` passed first.
-    pub async fn applied(&self, _seq: u64, _within: Duration) -> bool {
-        unimplemented!()
+    pub async fn applied(&self, seq: u64, within: Duration) -> bool {
+        let mut position = self.inner.position.subscribe();
+        tokio::time::timeout(within, position.wait_for(|p| *p >= seq)).await.is_ok_and(|r| r.is_ok())
     }
 
     /// Runs `f` on a snapshot, on the blocking pool. Keep it short: a snapshot pins old pages.
     pub async fn read<R: Send + 'static>(
         &self,
-        _f: impl FnOnce(&View) -> Result<R, StoreError> + Send + 'static,
+        f: impl FnOnce(&View) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
-        unimplemented!()
+        let _place = self.inner.readers.acquire().await.map_err(|_| StoreError::Stopped)?;
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || f(&store.view()?)).await.map_err(|_| StoreError::Stopped)?
     }
 
     /// A snapshot for blocking callers.
     pub fn view(&self) -> Result<View, StoreError> {
-        unimplemented!()
+        // In this order the intake's snapshot holds at least everything that the main one has applied.
+        let main = self.inner.main.begin_read()?;
+        let intake = self.inner.intake_db.begin_read()?;
+        Ok(View::new(main, intake))
     }
 
     /// Tells the last change sequence whenever it grows, after it is durable.
@@ -121,21 +225,49 @@ impl Store {
 
     /// Encrypts and decrypts secrets with the key file of the data folder.
     pub fn sealer(&self) -> &seal::Sealer {
-        unimplemented!()
+        &self.inner.sealer
+    }
+
+    /// A random number of this store: a stream's position means nothing in another one.
+    pub fn nonce(&self) -> u64 {
+        self.inner.nonce
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
     }
 
     /// Whether deliveries and commands are being written; the reason when not.
     pub fn health(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        self.inner.writer.health()
     }
 
     /// Deliveries stored but not yet applied.
     pub fn behind(&self) -> u64 {
-        unimplemented!()
+        let last = self.inner.last.load(Ordering::Acquire);
+        last.saturating_sub(self.inner.applied.load(Ordering::Acquire))
     }
 
     /// Finishes what was accepted, stops the threads and closes the files. Blocking; idempotent.
     pub fn close(&self) {
-        unimplemented!()
+        // The intake thread ends when its queue has no sender left, and has then stored all it was given.
+        drop(self.inner.intake.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some([intake, writer]) = threads {
+            let ended = intake.join();
+            self.inner.writer.stop();
+            if ended.and(writer.join()).is_err() {
+                tracing::error!("a thread of the store ended by a panic; what was acknowledged is on the disk");
+            }
+        }
+    }
+
+    /// Runs a command in the writer.
+    async fn command<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut tx::Tx<'_>) -> Result<R, CommandError> + Send + 'static,
+    ) -> Result<R, CommandError> {
+        self.inner.writer.command(f).await
     }
 }

@@ -1,6 +1,45 @@
 //! The door and the pages: routes, layers, API, server-rendered pages, streams. The only room that names axum and askama.
 
 pub mod assets;
+pub mod auth;
+pub mod error;
+pub mod extract;
+pub mod metrics;
 pub mod pages;
+pub mod query;
 pub mod shared;
+pub mod sse;
 pub mod state;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use crate::config::{Config, CorrelationMode, LogFormat};
+
+    /// Settings as they are without any option.
+    pub(crate) fn config() -> Config {
+        Config {
+            file: None,
+            data_dir: "/nonexistent".into(),
+            listen: "127.0.0.1:8080".into(),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            bootstrap_token: None,
+            log_format: LogFormat::Text,
+            log_level: "info".into(),
+            max_body: 1 << 20,
+            body_deadline: Duration::from_secs(30),
+            session_lifetime: Duration::from_secs(30 * 86_400),
+            cache_bytes: 1 << 20,
+            correlation_mode: CorrelationMode::Any,
+            cluster_window: Duration::from_secs(300),
+            reopen_within: Duration::from_secs(900),
+            test_closes_after: Duration::from_secs(600),
+            investigation_delay: Duration::from_secs(5),
+            investigation_workers: 1,
+            max_behind: 100_000,
+            connectors: BTreeMap::new(),
+        }
+    }
+}

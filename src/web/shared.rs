@@ -1,5 +1,94 @@
 //! What the web room keeps in memory.
 
-/// Limits, the one-time set-up secret, metrics.
-#[derive(Debug)]
-pub struct Shared {}
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use super::auth::{
+    limits::LoginLimits,
+    secret::{self, NoRandom},
+};
+use crate::{
+    config::Config,
+    ingest::{Memory, rate::SharedTicks},
+    model::{Time, Token},
+    runtime::clock::Clock,
+};
+
+/// Limits, the one-time set-up secret, what the door remembers, metrics.
+pub struct Shared {
+    /// What the door remembers of senders.
+    pub door: Arc<Memory>,
+    /// How often somebody may try to sign in.
+    pub logins: LoginLimits,
+    /// Figures for `/metrics`.
+    pub metrics: super::metrics::Metrics,
+    /// Events written once for all streams.
+    pub rendered: super::sse::Rendered,
+    /// Passwords that are hashed at the same time.
+    pub(super) hashing: Arc<Semaphore>,
+    /// What the password of an unknown name is compared with.
+    pub(super) nobodys_hash: OnceLock<String>,
+    setup_secret: String,
+    bootstrap: Option<[u8; 32]>,
+    touched: Mutex<HashMap<[u8; 32], Time>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared(…)")
+    }
+}
+
+impl Shared {
+    /// At the start of the process; makes a new set-up secret.
+    pub fn new(config: &Config, clock: &Clock) -> Result<Self, NoRandom> {
+        let ticks = SharedTicks::new(clock.clone());
+        Ok(Self {
+            door: Arc::new(Memory::new(ticks.clone())),
+            logins: LoginLimits::new(ticks),
+            metrics: super::metrics::Metrics::new(),
+            rendered: super::sse::Rendered::default(),
+            hashing: Arc::new(Semaphore::new(2)),
+            nobodys_hash: OnceLock::new(),
+            setup_secret: secret::random::<32>()?,
+            bootstrap: config.bootstrap_token.as_deref().map(secret::digest),
+            touched: Mutex::default(),
+        })
+    }
+
+    /// The one-time link that makes the first account, under the address that people reach us by. It works while there
+    /// is no account.
+    pub fn setup_link(&self, base_url: &str) -> String {
+        format!("{}/setup?token={}", base_url.trim_end_matches('/'), self.setup_secret)
+    }
+
+    /// Whether this is the secret of that link.
+    pub fn is_setup_secret(&self, given: &str) -> bool {
+        secret::same(&secret::digest(given), &secret::digest(&self.setup_secret))
+    }
+
+    /// Whether this is the digest of the configured token.
+    pub fn is_bootstrap(&self, hash: &[u8; 32]) -> bool {
+        self.bootstrap.is_some_and(|b| secret::same(&b, hash))
+    }
+
+    /// Whether the use of a token should be noted: once an hour.
+    pub fn should_touch(&self, token: &Token, now: Time) -> bool {
+        let hour_ago = now.minus(Duration::from_secs(3600));
+        if token.last_used.is_some_and(|used| used > hour_ago) {
+            return false;
+        }
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        if touched.get(&token.hash).is_some_and(|at| *at > hour_ago) {
+            return false;
+        }
+        touched.retain(|_, at| *at > hour_ago);
+        touched.insert(token.hash, now);
+        true
+    }
+}

@@ -1,7 +1,15 @@
+//! What people do with an incident.
+
+use serde_json::json;
+
 use crate::{
     model::*,
-    store::{CommandError, Store},
+    store::{CommandError, Store, apply::lifecycle, tx::Tx},
 };
+
+const TITLE: usize = 500;
+const NAME: usize = 255;
+const TEXT: usize = 16 * 1024;
 
 /// What a person changes at once; `None` leaves as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,43 +27,237 @@ pub struct IncidentPatch {
 }
 
 impl Store {
-    /// Takes an open incident: owner and time. By somebody else's name it is taken over.
-    pub async fn acknowledge(&self, _id: IncidentId, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    /// Takes an open incident: owner and time. Somebody else's is taken over.
+    pub async fn acknowledge(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| acknowledge(tx, id, &actor)).await
     }
 
     /// Takes the acknowledgement back.
-    pub async fn unacknowledge(&self, _id: IncidentId, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn unacknowledge(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| {
+            let incident = open(tx, id, "given back")?;
+            let Some(owner) = incident.owner.take() else { return Ok(()) };
+            incident.acknowledged_at = None;
+            tx.changed(id, IncidentChange::Owner);
+            let text =
+                if owner == actor.to_string() { "Given back.".to_owned() } else { format!("Taken from {owner}.") };
+            tx.note(id, TimelineKind::Unacknowledged, &actor, text, json!({ "owner": owner }))?;
+            Ok(tx.audit(&actor, "incident.unacknowledge", id.to_string(), json!({ "owner": owner }))?)
+        })
+        .await
     }
 
     /// Ends it and closes its alerts.
     pub async fn resolve(
         &self,
-        _id: IncidentId,
-        _reason: Option<String>,
-        _actor: Actor,
+        id: IncidentId,
+        reason: Option<String>,
+        actor: Actor,
     ) -> Result<Incident, CommandError> {
-        unimplemented!()
+        let reason = reason.map(|r| r.trim().to_owned()).filter(|r| !r.is_empty());
+        at_most("reason", reason.as_deref(), TEXT)?;
+        self.on_incident(id, move |tx| resolve(tx, id, reason, &actor)).await
     }
 
     /// Opens a resolved one again.
-    pub async fn reopen(&self, _id: IncidentId, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn reopen(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| reopen(tx, id, &actor)).await
     }
 
     /// Writes a line into the timeline.
-    pub async fn comment(&self, _id: IncidentId, _text: String, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn comment(&self, id: IncidentId, text: String, actor: Actor) -> Result<Incident, CommandError> {
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Err(invalid("text", "a comment needs some text".to_owned()));
+        }
+        at_most("text", Some(&text), TEXT)?;
+        self.on_incident(id, move |tx| {
+            tx.asked_incident(id)?;
+            tx.changed(id, IncidentChange::Comment);
+            Ok(tx.note(id, TimelineKind::Comment, &actor, text, serde_json::Value::Null)?)
+        })
+        .await
     }
 
     /// Changes fields.
     pub async fn patch_incident(
         &self,
-        _id: IncidentId,
-        _patch: IncidentPatch,
-        _actor: Actor,
+        id: IncidentId,
+        patch: IncidentPatch,
+        actor: Actor,
     ) -> Result<Incident, CommandError> {
-        unimplemented!()
+        if let Some(title) = &patch.title {
+            if title.trim().is_empty() {
+                return Err(invalid("title", "a title needs at least one character".to_owned()));
+            }
+            at_most("title", Some(title), TITLE)?;
+        }
+        at_most("owner", patch.owner.as_ref().and_then(|o| o.as_deref()), NAME)?;
+        at_most("service", patch.service.as_ref().and_then(|s| s.as_deref()), NAME)?;
+        self.on_incident(id, move |tx| apply(tx, id, patch, &actor)).await
+    }
+
+    /// Runs `f` and answers with the incident as it leaves it.
+    pub(super) async fn on_incident(
+        &self,
+        id: IncidentId,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<(), CommandError> + Send + 'static,
+    ) -> Result<Incident, CommandError> {
+        self.command(move |tx| {
+            f(tx)?;
+            Ok(tx.asked_incident(id)?.clone())
+        })
+        .await
+    }
+}
+
+fn invalid(field: &str, detail: String) -> CommandError {
+    CommandError::Invalid { field: field.to_owned(), detail }
+}
+
+fn at_most(field: &str, text: Option<&str>, max: usize) -> Result<(), CommandError> {
+    let length = text.map_or(0, |t| t.chars().count());
+    if length > max {
+        return Err(invalid(field, format!("{field} has {length} characters; {max} are allowed")));
+    }
+    Ok(())
+}
+
+fn conflict(incident: &Incident, wanted: &str) -> CommandError {
+    let allowed: Vec<String> = incident.status.next().iter().map(ToString::to_string).collect();
+    let into = incident.merged_into.map(|i| format!(" into {i}")).unwrap_or_default();
+    CommandError::Conflict {
+        detail: format!("{} is {}{into} and cannot be {wanted}", incident.id, incident.status),
+        allowed,
+    }
+}
+
+fn open<'a>(tx: &'a mut Tx<'_>, id: IncidentId, wanted: &str) -> Result<&'a mut Incident, CommandError> {
+    let incident = tx.asked_incident(id)?;
+    if incident.is_open() { Ok(incident) } else { Err(conflict(incident, wanted)) }
+}
+
+fn acknowledge(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandError> {
+    let name = actor.to_string();
+    own(tx, id, Some(name), actor)
+}
+
+fn own(tx: &mut Tx<'_>, id: IncidentId, owner: Option<String>, actor: &Actor) -> Result<(), CommandError> {
+    let now = tx.now;
+    let incident = open(tx, id, "assigned")?;
+    if incident.owner == owner {
+        return Ok(());
+    }
+    let before = std::mem::replace(&mut incident.owner, owner.clone());
+    // The first answer counts; a change of hands does not make it later.
+    incident.acknowledged_at = owner.as_ref().map(|_| incident.acknowledged_at.unwrap_or(now));
+    tx.changed(id, IncidentChange::Owner);
+    let (kind, text) = match (&before, &owner) {
+        (None, Some(o)) if *o == actor.to_string() => (TimelineKind::Acknowledged, "Acknowledged.".to_owned()),
+        (Some(b), Some(o)) if *o == actor.to_string() => (TimelineKind::Acknowledged, format!("Taken over from {b}.")),
+        (_, Some(o)) => (TimelineKind::Owner, format!("Assigned to {o}.")),
+        (_, None) => (TimelineKind::Unacknowledged, "Given back to nobody.".to_owned()),
+    };
+    let data = json!({ "from": before, "to": owner });
+    tx.note(id, kind, actor, text, data.clone())?;
+    Ok(tx.audit(actor, "incident.owner", id.to_string(), data)?)
+}
+
+fn resolve(tx: &mut Tx<'_>, id: IncidentId, reason: Option<String>, actor: &Actor) -> Result<(), CommandError> {
+    open(tx, id, "resolved")?;
+    let now = tx.now;
+    for number in tx.member_numbers(id)? {
+        let Some(mut alert) = tx.alert(number)?.filter(Alert::is_open) else { continue };
+        let quiet_before = alert.quiet_at;
+        alert.status = AlertStatus::Resolved;
+        alert.ended_at = Some(now);
+        alert.closed_at = Some(now);
+        alert.quiet_at = None;
+        tx.put_alert(&alert, quiet_before)?;
+    }
+    tx.known_incident(id)?.firing_count = 0;
+    let text = reason.clone().unwrap_or_else(|| "Resolved by hand.".to_owned());
+    lifecycle::end(tx, id, actor, text)?;
+    Ok(tx.audit(actor, "incident.resolve", id.to_string(), json!({ "reason": reason }))?)
+}
+
+fn reopen(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandError> {
+    let incident = tx.asked_incident(id)?;
+    if incident.status != IncidentStatus::Resolved {
+        return Err(conflict(incident, "reopened"));
+    }
+    lifecycle::reopen(tx, id, actor, "Reopened by hand.".to_owned())?;
+    Ok(tx.audit(actor, "incident.reopen", id.to_string(), serde_json::Value::Null)?)
+}
+
+fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -> Result<(), CommandError> {
+    let incident = tx.asked_incident(id)?;
+    if let Some(status) = patch.status.filter(|s| *s != incident.status)
+        && (!incident.status.next().contains(&status) || status == IncidentStatus::Merged)
+    {
+        return Err(conflict(incident, status.as_str()));
+    }
+    if incident.status == IncidentStatus::Merged {
+        return Err(conflict(incident, "changed"));
+    }
+    if let Some(severity) = patch.severity {
+        let before = std::mem::replace(&mut tx.known_incident(id)?.severity, severity);
+        tx.known_incident(id)?.severity_pinned = true;
+        if before != severity {
+            let data = json!({ "from": before, "to": severity });
+            tx.changed(id, IncidentChange::Severity);
+            tx.note(
+                id,
+                TimelineKind::Severity,
+                actor,
+                format!("Severity set from {before} to {severity}."),
+                data.clone(),
+            )?;
+            tx.audit(actor, "incident.severity", id.to_string(), data)?;
+        }
+    }
+    if let Some(title) = patch.title {
+        let title = title.trim().to_owned();
+        let before = std::mem::replace(&mut tx.known_incident(id)?.title, title.clone());
+        if before != title {
+            let data = json!({ "from": before, "to": title });
+            tx.changed(id, IncidentChange::Title);
+            tx.note(id, TimelineKind::Title, actor, format!("Title set to “{title}”."), data.clone())?;
+            tx.audit(actor, "incident.title", id.to_string(), data)?;
+        }
+    }
+    if let Some(service) = patch.service {
+        let service = service.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty());
+        let incident = tx.known_incident(id)?;
+        let before = std::mem::replace(&mut incident.service, service.clone());
+        if before != service {
+            if let Some(service) = &service
+                && !incident.affected_services.iter().any(|s| s.eq_ignore_ascii_case(service))
+            {
+                incident.affected_services.insert(0, service.clone());
+            }
+            let data = json!({ "from": before, "to": service });
+            tx.changed(id, IncidentChange::Service);
+            let text = format!("Service set to {}.", service.as_deref().unwrap_or("none"));
+            tx.note(id, TimelineKind::Service, actor, text, data.clone())?;
+            tx.audit(actor, "incident.service", id.to_string(), data)?;
+        }
+    }
+    if let Some(owner) = patch.owner {
+        own(tx, id, owner.map(|o| o.trim().to_owned()).filter(|o| !o.is_empty()), actor)?;
+    }
+    let current = tx.known_incident(id)?.status;
+    match patch.status.filter(|s| *s != current) {
+        Some(IncidentStatus::Resolved) => resolve(tx, id, None, actor),
+        Some(IncidentStatus::Investigating) => reopen(tx, id, actor),
+        Some(IncidentStatus::Analyzed) => {
+            let now = tx.now;
+            let incident = tx.known_incident(id)?;
+            incident.status = IncidentStatus::Analyzed;
+            incident.analyzed_at = Some(now);
+            tx.changed(id, IncidentChange::Status);
+            Ok(tx.audit(actor, "incident.analyzed", id.to_string(), serde_json::Value::Null)?)
+        }
+        Some(IncidentStatus::Merged) | None => Ok(()),
     }
 }

@@ -1,8 +1,18 @@
+//! What the investigation runner writes, and what people ask of it.
+
 use std::time::Duration;
+
+use redb::ReadableTable;
+use serde_json::json;
 
 use crate::{
     model::*,
-    store::{CommandError, Store},
+    store::{
+        CommandError, Store, StoreError,
+        apply::lifecycle,
+        codec,
+        tx::{Tx, get, put},
+    },
 };
 
 /// How an investigation ended.
@@ -22,50 +32,254 @@ pub struct Finish {
 
 impl Store {
     /// Asks for an investigation: queues a job, or marks the running one to run again.
-    pub async fn investigate(&self, _id: IncidentId, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn investigate(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| {
+            let incident = tx.asked_incident(id)?;
+            if incident.status == IncidentStatus::Merged {
+                return Err(CommandError::Conflict {
+                    detail: format!("{id} is merged; investigate the incident that it is part of"),
+                    allowed: Vec::new(),
+                });
+            }
+            lifecycle::queue(tx, id, "asked")?;
+            // A person waits: no burst to assemble.
+            if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+                job.not_before = job.not_before.min(tx.now);
+                put(&mut tx.jobs, id.0, &job)?;
+            }
+            Ok(tx.audit(&actor, "incident.investigate", id.to_string(), serde_json::Value::Null)?)
+        })
+        .await
     }
 
     /// Stops a queued or running investigation.
-    pub async fn cancel_investigation(&self, _id: IncidentId, _actor: Actor) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn cancel_investigation(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| {
+            tx.asked_incident(id)?;
+            if tx.jobs.remove(id.0)?.is_none() {
+                return Err(CommandError::Conflict {
+                    detail: format!("no investigation of {id} waits or runs"),
+                    allowed: vec!["investigate".to_owned()],
+                });
+            }
+            let now = tx.now;
+            let head = &mut tx.known_incident(id)?.investigation;
+            head.state = InvestigationState::Cancelled;
+            head.finished_at = Some(now);
+            tx.changed(id, IncidentChange::Investigation);
+            analyzed(tx, id)?;
+            tx.note(
+                id,
+                TimelineKind::InvestigationFinished,
+                &actor,
+                "Investigation cancelled.",
+                serde_json::Value::Null,
+            )?;
+            Ok(tx.audit(&actor, "incident.cancel_investigation", id.to_string(), serde_json::Value::Null)?)
+        })
+        .await
     }
 
     /// Takes the most urgent job that is due (severity, then age) and leases it. The incident's investigation becomes
     /// `running`, with the thoughts of an earlier run taken away.
-    pub async fn lease_job(&self, _lease: Duration, _engine: &str) -> Result<Option<Job>, CommandError> {
-        unimplemented!()
+    pub async fn lease_job(&self, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
+        // Most wake-ups find nothing: look before asking for a durable transaction.
+        if !self.read(|view| Ok(!view.jobs(1)?.is_empty())).await? {
+            return Ok(None);
+        }
+        let engine = engine.to_owned();
+        self.command(move |tx| lease_next(tx, lease, &engine)).await
     }
 
     /// Gives a leased job back to the queue.
-    pub async fn release_job(&self, _id: IncidentId) -> Result<(), CommandError> {
-        unimplemented!()
+    pub async fn release_job(&self, id: IncidentId) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+                job.leased_until = None;
+                put(&mut tx.jobs, id.0, &job)?;
+                tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
+                tx.changed(id, IncidentChange::Investigation);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Writes a thought; its number. `Conflict` when the run was cancelled meanwhile: stop.
     pub async fn add_thought(
         &self,
-        _id: IncidentId,
-        _kind: ThoughtKind,
-        _text: String,
-        _evidence: Vec<String>,
+        id: IncidentId,
+        kind: ThoughtKind,
+        text: String,
+        evidence: Vec<String>,
     ) -> Result<u32, CommandError> {
-        unimplemented!()
+        self.command(move |tx| {
+            running(tx, id)?;
+            let now = tx.now;
+            let head = &mut tx.asked_incident(id)?.investigation;
+            head.steps += 1;
+            let n = head.steps;
+            put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
+            tx.log(ChangeSubject::Thought(id, n))?;
+            Ok(n)
+        })
+        .await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
-    pub async fn finish_investigation(&self, _id: IncidentId, _finish: Finish) -> Result<Incident, CommandError> {
-        unimplemented!()
+    pub async fn finish_investigation(&self, id: IncidentId, finish: Finish) -> Result<Incident, CommandError> {
+        self.on_incident(id, move |tx| {
+            running(tx, id)?;
+            let again = get::<_, Job>(&tx.jobs, id.0)?.is_some_and(|j| j.again);
+            tx.jobs.remove(id.0)?;
+            write_answer(tx, id, finish)?;
+            analyzed(tx, id)?;
+            if again {
+                lifecycle::queue(tx, id, "changed")?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// A person used or dismissed a suggestion.
     pub async fn set_suggestion_state(
         &self,
-        _id: IncidentId,
-        _suggestion: String,
-        _state: SuggestionState,
-        _actor: Actor,
+        id: IncidentId,
+        suggestion: String,
+        state: SuggestionState,
+        actor: Actor,
     ) -> Result<Suggestion, CommandError> {
-        unimplemented!()
+        self.command(move |tx| {
+            tx.asked_incident(id)?;
+            let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
+            let found = answer.suggestions.iter_mut().find(|s| s.id == suggestion);
+            let Some(found) = found else {
+                return Err(CommandError::NotFound(format!("suggestion {suggestion} of {id}")));
+            };
+            found.state = state;
+            let found = found.clone();
+            put(&mut tx.answers, id.0, &answer)?;
+            tx.log(ChangeSubject::Suggestion(id, suggestion.clone()))?;
+            let text = match state {
+                SuggestionState::Done => format!("Ran the suggestion “{}”.", found.title),
+                SuggestionState::Dismissed => format!("Dismissed the suggestion “{}”.", found.title),
+                SuggestionState::Open => format!("Took back what was said of the suggestion “{}”.", found.title),
+            };
+            tx.note(id, TimelineKind::Feedback, &actor, text, json!({ "suggestion": suggestion, "state": state }))?;
+            Ok(found)
+        })
+        .await
     }
+}
+
+fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
+    let mut due: Vec<Job> = Vec::new();
+    for row in tx.jobs.iter().map_err(StoreError::from)? {
+        let job: Job = codec::decode(row.map_err(StoreError::from)?.1.value())?;
+        if job.not_before <= tx.now && job.leased_until.is_none_or(|t| t <= tx.now) {
+            due.push(job);
+        }
+    }
+    let mut best: Option<((Severity, Time, IncidentId), Job)> = None;
+    for job in due {
+        let Some(incident) = tx.incident(job.incident)? else { continue };
+        let urgency = (incident.severity, job.queued_at, job.incident);
+        if best.as_ref().is_none_or(|(b, _)| urgency < *b) {
+            best = Some((urgency, job));
+        }
+    }
+    let Some((_, mut job)) = best else { return Ok(None) };
+    let id = job.incident;
+    job.leased_until = Some(tx.now.plus(lease));
+    job.attempts += 1;
+    put(&mut tx.jobs, id.0, &job)?;
+    let old: Vec<u64> = tx
+        .thoughts
+        .range((id.0, 0)..=(id.0, u64::MAX))?
+        .map(|row| Ok(row?.0.value().1))
+        .collect::<Result<_, StoreError>>()?;
+    for n in old {
+        tx.thoughts.remove((id.0, n))?;
+    }
+    let now = tx.now;
+    let head = &mut tx.known_incident(id)?.investigation;
+    head.state = InvestigationState::Running;
+    head.engine = Some(engine.to_owned());
+    head.started_at = Some(now);
+    head.finished_at = None;
+    head.error = None;
+    head.steps = 0;
+    tx.changed(id, IncidentChange::Investigation);
+    tx.note(
+        id,
+        TimelineKind::InvestigationStarted,
+        &Actor::System,
+        "Investigation started.",
+        json!({ "reason": job.reason }),
+    )?;
+    Ok(Some(job))
+}
+
+/// A run may write only while its job is leased.
+fn running(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), CommandError> {
+    match get::<_, Job>(&tx.jobs, id.0)? {
+        Some(job) if job.leased_until.is_some() => Ok(()),
+        _ => Err(CommandError::Conflict {
+            detail: format!("the investigation of {id} was stopped"),
+            allowed: vec!["investigate".to_owned()],
+        }),
+    }
+}
+
+fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    let now = tx.now;
+    let incident = tx.known_incident(id)?;
+    if incident.status == IncidentStatus::Investigating {
+        incident.status = IncidentStatus::Analyzed;
+        incident.analyzed_at = Some(now);
+        tx.changed(id, IncidentChange::Status);
+    }
+    Ok(())
+}
+
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+    let now = tx.now;
+    let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
+    let mut answer = finish.answer;
+    for suggestion in &mut answer.suggestions {
+        let judged = before.suggestions.iter().find(|s| s.title == suggestion.title && s.command == suggestion.command);
+        if let Some(judged) = judged {
+            suggestion.state = judged.state;
+        }
+    }
+    put(&mut tx.answers, id.0, &answer)?;
+    for suggestion in &answer.suggestions {
+        tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
+    }
+    for cause in &answer.causes {
+        tx.log(ChangeSubject::Cause(id, cause.rank))?;
+    }
+    let incident = tx.known_incident(id)?;
+    let leading = answer.causes.iter().find(|c| !c.ruled_out);
+    incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
+    let head = &mut incident.investigation;
+    head.state = finish.state;
+    head.conclusion = finish.conclusion;
+    head.summary = finish.summary;
+    head.error = finish.error;
+    head.finished_at = Some(now);
+    let (steps, started) = (head.steps, head.started_at);
+    let text = match finish.state {
+        InvestigationState::Error => {
+            format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
+        }
+        _ => match finish.conclusion {
+            Some(conclusion) => format!("Investigation finished: {conclusion}."),
+            None => "Investigation finished.".to_owned(),
+        },
+    };
+    tx.changed(id, IncidentChange::Investigation);
+    let took = started.map(|t| u64::try_from(now.since(t).as_millis()).unwrap_or(u64::MAX));
+    tx.note(id, TimelineKind::InvestigationFinished, &Actor::System, text, json!({ "steps": steps, "took_ms": took }))
 }

@@ -1,34 +1,45 @@
+use redb::ReadableTable;
+
 use super::{Listing, View};
-use crate::{model::*, store::StoreError};
+use crate::{
+    model::*,
+    store::{StoreError, codec, tables},
+};
 
 impl View {
     /// Everybody, by name.
     pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        unimplemented!()
+        self.table(tables::ACCOUNTS)?.iter()?.map(|row| codec::decode(row?.1.value())).collect()
     }
 
     /// One person.
-    pub fn account(&self, _name: &str) -> Result<Option<Account>, StoreError> {
-        unimplemented!()
+    pub fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        self.row(tables::ACCOUNTS, name)
     }
 
     /// The session whose cookie hashes to this.
-    pub fn session(&self, _hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
-        unimplemented!()
+    pub fn session(&self, hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.row(tables::SESSIONS, *hash)
     }
 
     /// All tokens, by name.
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        unimplemented!()
+        let mut tokens: Vec<Token> = self
+            .table(tables::TOKENS)?
+            .iter()?
+            .map(|row| codec::decode(row?.1.value()))
+            .collect::<Result<_, StoreError>>()?;
+        tokens.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tokens)
     }
 
     /// The token that hashes to this.
-    pub fn token(&self, _hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
-        unimplemented!()
+    pub fn token(&self, hash: &[u8; 32]) -> Result<Option<Token>, StoreError> {
+        self.row(tables::TOKENS, *hash)
     }
 
     /// The audit log, latest first, entries with a number below `before` only.
-    pub fn audit(&self, _before: Option<u64>, _limit: usize) -> Result<Listing<AuditEntry>, StoreError> {
-        unimplemented!()
+    pub fn audit(&self, before: Option<u64>, limit: usize) -> Result<Listing<AuditEntry>, StoreError> {
+        self.page(tables::AUDIT, before, limit, true, |_: &AuditEntry| true)
     }
 }

@@ -1,19 +1,24 @@
+use redb::ReadableTable;
+
 use super::View;
-use crate::{model::*, store::StoreError};
+use crate::{
+    model::*,
+    store::{StoreError, codec, tables},
+};
 
 impl View {
     /// What is set for every connector, by name.
     pub fn connectors(&self) -> Result<Vec<ConnectorSettings>, StoreError> {
-        unimplemented!()
+        self.table(tables::CONNECTORS)?.iter()?.map(|row| codec::decode(row?.1.value())).collect()
     }
 
     /// What is set for one.
-    pub fn connector(&self, _platform: &str) -> Result<Option<ConnectorSettings>, StoreError> {
-        unimplemented!()
+    pub fn connector(&self, platform: &str) -> Result<Option<ConnectorSettings>, StoreError> {
+        self.row(tables::CONNECTORS, platform)
     }
 
     /// What one has received; zeros when nothing.
-    pub fn counters(&self, _platform: &str) -> Result<ConnectorCounters, StoreError> {
-        unimplemented!()
+    pub fn counters(&self, platform: &str) -> Result<ConnectorCounters, StoreError> {
+        Ok(self.row(tables::COUNTERS, platform)?.unwrap_or_default())
     }
 }

@@ -1,5 +1,8 @@
 use super::{Listing, View};
-use crate::{model::*, store::StoreError};
+use crate::{
+    model::*,
+    store::{StoreError, intake, tables},
+};
 
 /// Which deliveries. Empty means any.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,27 +15,30 @@ pub struct DeliveryFilter {
 
 impl View {
     /// The row of a delivery, once it is applied.
-    pub fn delivery_row(&self, _seq: u64) -> Result<Option<DeliveryRow>, StoreError> {
-        unimplemented!()
+    pub fn delivery_row(&self, seq: u64) -> Result<Option<DeliveryRow>, StoreError> {
+        self.row(tables::DELIVERIES, seq)
     }
 
     /// The delivery as received, with body and headers; none when it is no longer kept.
-    pub fn delivery(&self, _seq: u64) -> Result<Option<Delivery>, StoreError> {
-        unimplemented!()
+    pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, StoreError> {
+        intake::read_one(&self.intake.open_table(tables::BLOBS)?, seq)
     }
 
     /// What each signal of a delivery did, in the order of the body; none until it is applied.
-    pub fn results(&self, _seq: u64) -> Result<Option<Vec<Applied>>, StoreError> {
-        unimplemented!()
+    pub fn results(&self, seq: u64) -> Result<Option<Vec<Applied>>, StoreError> {
+        self.row(tables::RESULTS, seq)
     }
 
     /// Newest first, those with a sequence below `before` only.
     pub fn deliveries(
         &self,
-        _filter: &DeliveryFilter,
-        _before: Option<u64>,
-        _limit: usize,
+        filter: &DeliveryFilter,
+        before: Option<u64>,
+        limit: usize,
     ) -> Result<Listing<DeliveryRow>, StoreError> {
-        unimplemented!()
+        let everything = *filter == DeliveryFilter::default();
+        self.page(tables::DELIVERIES, before, limit, everything, |r: &DeliveryRow| {
+            filter.platform.as_ref().is_none_or(|p| *p == r.platform) && filter.outcome.is_none_or(|o| o == r.outcome)
+        })
     }
 }

@@ -1,5 +1,10 @@
-use super::{Listing, View};
-use crate::{model::*, store::StoreError};
+use redb::ReadableTable;
+
+use super::{Listing, View, all_words, among};
+use crate::{
+    model::*,
+    store::{StoreError, codec, tables, world::key},
+};
 
 /// Which incidents. Empty lists mean any.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,90 +31,194 @@ pub struct IncidentFilter {
     pub words: Vec<String>,
 }
 
+impl IncidentFilter {
+    /// Whether an incident is wanted.
+    pub fn matches(&self, i: &Incident) -> bool {
+        let status = if self.statuses.is_empty() {
+            i.status != IncidentStatus::Merged
+        } else {
+            self.statuses.contains(&i.status)
+        };
+        let owner = self.owners.is_empty()
+            || match &i.owner {
+                None => self.owners.iter().any(|o| o == "none"),
+                Some(owner) => self.owners.iter().any(|o| o.eq_ignore_ascii_case(owner)),
+            };
+        let any =
+            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
+        status
+            && owner
+            && (self.severities.is_empty() || self.severities.contains(&i.severity))
+            && among(&self.sources, Some(&i.source))
+            && any(&self.services, &i.affected_services)
+            && any(&self.hosts, &i.affected_hosts)
+            && self.since.is_none_or(|t| i.detected_at >= t)
+            && self.until.is_none_or(|t| i.detected_at < t)
+            && self.closed_since.is_none_or(|t| i.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
+            && (self.words.is_empty()
+                || all_words(
+                    &self.words,
+                    &[
+                        &i.title,
+                        &i.id.to_string(),
+                        &i.affected_services.join(" "),
+                        &i.affected_hosts.join(" "),
+                        i.investigation.summary.as_deref().unwrap_or(""),
+                    ],
+                ))
+    }
+}
+
 impl View {
+    /// The rows under an incident, in order.
+    fn children<T: serde::de::DeserializeOwned>(
+        &self,
+        definition: tables::ChildRows,
+        id: IncidentId,
+    ) -> Result<Vec<T>, StoreError> {
+        let table = self.table(definition)?;
+        table.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| codec::decode(row?.1.value())).collect()
+    }
+
     /// One incident.
-    pub fn incident(&self, _id: IncidentId) -> Result<Option<Incident>, StoreError> {
-        unimplemented!()
+    pub fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+        self.row(tables::INCIDENTS, id.0)
     }
 
     /// Newest id first, those with an id below `before` only.
     pub fn incidents(
         &self,
-        _filter: &IncidentFilter,
-        _before: Option<u64>,
-        _limit: usize,
+        filter: &IncidentFilter,
+        before: Option<u64>,
+        limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        unimplemented!()
+        self.page(tables::INCIDENTS, before, limit, false, |i| filter.matches(i))
     }
 
     /// Every open incident (at most `limit`), newest id first, and how many there are.
-    pub fn open_incidents(&self, _limit: usize) -> Result<(Vec<Incident>, u64), StoreError> {
-        unimplemented!()
+    pub fn open_incidents(&self, limit: usize) -> Result<(Vec<Incident>, u64), StoreError> {
+        let open = self.table(tables::OPEN)?;
+        let total = redb::ReadableTableMetadata::len(&open)?;
+        let mut found = Vec::new();
+        for row in open.iter()?.rev().take(limit) {
+            found.extend(self.incident(IncidentId(row?.0.value()))?);
+        }
+        Ok((found, total))
     }
 
     /// Closed ones, latest end first, that ended at or after `since`; and how many there are.
-    pub fn closed_since(&self, _since: Time, _limit: usize) -> Result<(Vec<Incident>, u64), StoreError> {
-        unimplemented!()
+    pub fn closed_since(&self, since: Time, limit: usize) -> Result<(Vec<Incident>, u64), StoreError> {
+        let closed = self.table(tables::CLOSED)?;
+        let mut found = Vec::new();
+        let mut total = 0;
+        for row in closed.range((since.millis(), 0)..)?.rev() {
+            let (_, number) = row?.0.value();
+            total += 1;
+            if found.len() < limit {
+                found.extend(self.incident(IncidentId(number))?);
+            }
+        }
+        Ok((found, total))
     }
 
     /// Members with their alerts, strongest first, at most `limit`.
-    pub fn members(&self, _id: IncidentId, _limit: usize) -> Result<Vec<(Membership, Alert)>, StoreError> {
-        unimplemented!()
+    pub fn members(&self, id: IncidentId, limit: usize) -> Result<Vec<(Membership, Alert)>, StoreError> {
+        let mut memberships: Vec<Membership> = self.children(tables::MEMBERS, id)?;
+        memberships.sort_by(|a, b| {
+            let first = |m: &Membership| m.strategy != Strategy::Primary;
+            first(a).cmp(&first(b)).then(b.score.total_cmp(&a.score)).then(a.alert.number().cmp(&b.alert.number()))
+        });
+        let mut found = Vec::new();
+        for membership in memberships.into_iter().take(limit) {
+            if let Some(alert) = self.row(tables::ALERTS, membership.alert.number())? {
+                found.push((membership, alert));
+            }
+        }
+        Ok(found)
     }
 
     /// The last `limit` timeline entries, oldest first; only those before the sequence `before`, if given.
     pub fn timeline(
         &self,
-        _id: IncidentId,
-        _before: Option<u64>,
-        _limit: usize,
+        id: IncidentId,
+        before: Option<u64>,
+        limit: usize,
     ) -> Result<Vec<TimelineEntry>, StoreError> {
-        unimplemented!()
+        let table = self.table(tables::TIMELINE)?;
+        let mut found = Vec::new();
+        for row in table.range((id.0, 0)..(id.0, before.unwrap_or(u64::MAX)))?.rev().take(limit) {
+            found.push(codec::decode(row?.1.value())?);
+        }
+        found.reverse();
+        Ok(found)
     }
 
     /// All thoughts in order.
-    pub fn thoughts(&self, _id: IncidentId) -> Result<Vec<Thought>, StoreError> {
-        unimplemented!()
+    pub fn thoughts(&self, id: IncidentId) -> Result<Vec<Thought>, StoreError> {
+        self.children(tables::THOUGHTS, id)
     }
 
     /// One thought.
-    pub fn thought(&self, _id: IncidentId, _n: u32) -> Result<Option<Thought>, StoreError> {
-        unimplemented!()
+    pub fn thought(&self, id: IncidentId, n: u32) -> Result<Option<Thought>, StoreError> {
+        self.row(tables::THOUGHTS, (id.0, u64::from(n)))
     }
 
     /// Causes, evidence and suggestions.
-    pub fn investigation(&self, _id: IncidentId) -> Result<Investigation, StoreError> {
-        unimplemented!()
+    pub fn investigation(&self, id: IncidentId) -> Result<Investigation, StoreError> {
+        Ok(self.row(tables::ANSWERS, id.0)?.unwrap_or_default())
     }
 
     /// Earlier incidents (lower id) that touched the service, newest first.
     pub fn earlier_incidents(
         &self,
-        _service: &str,
-        _before: IncidentId,
-        _limit: usize,
+        service: &str,
+        before: IncidentId,
+        limit: usize,
     ) -> Result<Vec<Incident>, StoreError> {
-        unimplemented!()
+        let table = self.table(tables::BY_SERVICE)?;
+        let service = key(service);
+        let mut found = Vec::new();
+        for row in table.range((service.as_str(), 0)..(service.as_str(), before.0))?.rev().take(limit) {
+            found.extend(self.incident(IncidentId(row?.0.value().1))?);
+        }
+        Ok(found)
     }
 
     /// The job of an incident, while it waits or runs.
-    pub fn job(&self, _id: IncidentId) -> Result<Option<Job>, StoreError> {
-        unimplemented!()
+    pub fn job(&self, id: IncidentId) -> Result<Option<Job>, StoreError> {
+        self.row(tables::JOBS, id.0)
     }
 
     /// All jobs that wait or run, oldest first.
-    pub fn jobs(&self, _limit: usize) -> Result<Vec<Job>, StoreError> {
-        unimplemented!()
+    pub fn jobs(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        let mut found: Vec<Job> = Vec::new();
+        for row in self.table(tables::JOBS)?.iter()?.take(limit) {
+            found.push(codec::decode(row?.1.value())?);
+        }
+        found.sort_by_key(|j| (j.queued_at, j.incident));
+        Ok(found)
     }
 
     /// Changes with a time in `from..=to`, latest first; of the service only, if given (compared without case).
     pub fn changes(
         &self,
-        _service: Option<&str>,
-        _from: Time,
-        _to: Time,
-        _limit: usize,
+        service: Option<&str>,
+        from: Time,
+        to: Time,
+        limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        unimplemented!()
+        let table = self.table(tables::CHANGES)?;
+        let mut found = Vec::new();
+        for row in table.range((from.millis(), 0)..=(to.millis(), u64::MAX))?.rev() {
+            let change: Change = codec::decode(row?.1.value())?;
+            let fits = service.is_none_or(|s| change.service.as_deref().is_some_and(|c| key(c) == key(s)));
+            if fits {
+                found.push(change);
+            }
+            if found.len() == limit {
+                break;
+            }
+        }
+        Ok(found)
     }
 }

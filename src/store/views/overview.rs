@@ -1,5 +1,14 @@
+use redb::ReadableTable;
+
 use super::View;
-use crate::{model::*, store::StoreError};
+use crate::{
+    model::*,
+    store::{StoreError, tables},
+};
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Six hours.
+const MINUTES_SHOWN: usize = 360;
 
 /// An incident as a fire on the ridge.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +46,63 @@ pub struct Overview {
 
 impl View {
     /// The figures of the watch panel at `now`.
-    pub fn overview(&self, _now: Time) -> Result<Overview, StoreError> {
-        unimplemented!()
+    pub fn overview(&self, now: Time) -> Result<Overview, StoreError> {
+        let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
+        for row in self.table(tables::OPEN)?.iter()? {
+            let Some(incident) = self.incident(IncidentId(row?.0.value()))?.filter(|i| !i.test) else { continue };
+            o.open += 1;
+            if incident.severity == Severity::Critical {
+                o.critical += 1;
+            }
+            if incident.owner.is_none() {
+                o.unowned += 1;
+                o.oldest_unowned = Some(o.oldest_unowned.map_or(incident.detected_at, |t| t.min(incident.detected_at)));
+            }
+        }
+        self.volume(now, &mut o)?;
+        self.opened(now, &mut o)?;
+        let week_ago = now.minus(DAY * 7).millis();
+        let mut waits: Vec<u64> = Vec::new();
+        for row in self.table(tables::ACKS)?.range((week_ago, 0)..)? {
+            waits.push(row?.1.value());
+        }
+        waits.sort_unstable();
+        o.ack_median_ms = waits.get(waits.len() / 2).copied();
+        Ok(o)
+    }
+
+    fn volume(&self, now: Time, o: &mut Overview) -> Result<(), StoreError> {
+        let this_minute = now.millis().div_euclid(60_000);
+        let day = this_minute - 24 * 60;
+        for row in self.table(tables::MINUTES)?.range(day + 1..=this_minute)? {
+            let (minute, count) = row?;
+            o.alerts_24h += u64::from(count.value());
+            let ago = usize::try_from(this_minute - minute.value()).unwrap_or(usize::MAX);
+            if let Some(slot) = MINUTES_SHOWN.checked_sub(ago + 1).and_then(|n| o.volume.get_mut(n)) {
+                *slot = count.value();
+            }
+        }
+        Ok(())
+    }
+
+    /// Incident numbers grow with time, so the walk ends with the first one that is too old.
+    fn opened(&self, now: Time, o: &mut Overview) -> Result<(), StoreError> {
+        let (day, shown) = (now.minus(DAY), now.minus(DAY / 4));
+        let incidents = self.table(tables::INCIDENTS)?;
+        for row in incidents.iter()?.rev() {
+            let incident: Incident = crate::store::codec::decode(row?.1.value())?;
+            if incident.detected_at < day {
+                break;
+            }
+            if incident.test {
+                continue;
+            }
+            o.incidents_24h += 1;
+            if incident.detected_at >= shown {
+                o.opened.push(Opened { at: incident.detected_at, id: incident.id, severity: incident.severity });
+            }
+        }
+        o.opened.reverse();
+        Ok(())
     }
 }

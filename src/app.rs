@@ -1,0 +1,304 @@
+//! The wiring: what starts in which order, and what stops in which order. A process is one `App`, and so is a test.
+
+mod local;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    connectors,
+    investigation::Runner,
+    live::Hub,
+    model::{Actor, AuthMode, ConnectorSettings},
+    runtime::{
+        clock::Clock,
+        supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
+        systemd, tls,
+    },
+    store::{CommandError, Policy, Store, StoreError, StoreOptions},
+    web::{self, shared::Shared, state::AppState},
+};
+
+pub use local::{LocalAccess, local_access};
+pub use web::auth::{
+    password::{PasswordError, hash as hash_password},
+    secret::{NoRandom, digest, random},
+};
+
+/// Requests that are being answered may take this long at the end.
+const FINISH_REQUESTS: Duration = Duration::from_secs(5);
+/// Background tasks may take this long at the end.
+const FINISH_TASKS: Duration = Duration::from_secs(4);
+/// The store may take this long; with the two above this is within 15 s.
+const FINISH_STORE: Duration = Duration::from_secs(5);
+
+/// Why it could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A first command to the store.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The address.
+    #[error("cannot listen on {addr}: {source}; choose another address with --listen")]
+    Listen {
+        /// As configured.
+        addr: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No keys can be made.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
+    /// The store could not be opened for a reason of the machine.
+    #[error("the store could not be opened: {0}")]
+    Interrupted(String),
+}
+
+/// A running Watchfire.
+#[derive(Debug)]
+pub struct App {
+    config: Arc<Config>,
+    store: Store,
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    // Two supervisors, because the door closes before the rooms behind it.
+    door: Supervisor,
+    door_stop: CancellationToken,
+    rooms: Supervisor,
+    rooms_stop: CancellationToken,
+}
+
+impl App {
+    /// Opens the store and starts everything; ready when it returns.
+    pub async fn start(config: Config, clock: Clock) -> Result<App, AppError> {
+        tls::install_provider();
+        let store = open_store(&config, clock.clone()).await?;
+        // Dropping a store that did not get as far as serving must not leave its threads behind.
+        match Self::start_on(store.clone(), config, clock).await {
+            Ok(app) => Ok(app),
+            Err(e) => {
+                close(store).await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn start_on(store: Store, mut config: Config, clock: Clock) -> Result<App, AppError> {
+        let listener = listen(&config.listen).await?;
+        let addr = listener
+            .local_addr()
+            .map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
+        ensure_connectors(&store, &config, &clock).await?;
+        local::publish(&mut config, addr)?;
+        let config = Arc::new(config);
+
+        let (door_stop, rooms_stop) = (CancellationToken::new(), CancellationToken::new());
+        let door = Supervisor::new(clock.clone(), door_stop.clone(), Backoff::default());
+        let rooms = Supervisor::new(clock.clone(), rooms_stop.clone(), Backoff::default());
+
+        let hub = Hub::new(store.clone());
+        rooms.spawn("live", OnEnd::Restart, {
+            let (hub, stop) = (hub.clone(), rooms_stop.clone());
+            move || hub.clone().run(stop.clone())
+        });
+        rooms.spawn("investigation", OnEnd::Restart, {
+            let (store, clock, config, stop) = (store.clone(), clock.clone(), config.clone(), rooms_stop.clone());
+            move || Runner::new(store.clone(), clock.clone(), config.clone()).run(stop.clone())
+        });
+        rooms.spawn("watchdog", OnEnd::Restart, {
+            let (store, stop) = (store.clone(), rooms_stop.clone());
+            move || {
+                let (store, stop) = (store.clone(), stop.clone());
+                // Whether the read works is for the health page; that it ends shows that nothing hangs.
+                let alive = move || {
+                    let store = store.clone();
+                    async move {
+                        let _ = store.read(|_| Ok(())).await;
+                    }
+                };
+                systemd::watchdog(alive, stop)
+            }
+        });
+
+        let shared = Arc::new(Shared::new(&config)?);
+        let state = AppState {
+            store: store.clone(),
+            live: hub,
+            config: config.clone(),
+            clock,
+            stop: door_stop.clone(),
+            shared: shared.clone(),
+        };
+        let mut once = Some((listener, state));
+        door.spawn("web", OnEnd::Fatal, move || {
+            let taken = once.take();
+            async move {
+                if let Some((listener, state)) = taken {
+                    web::server::serve(listener, state).await;
+                }
+            }
+        });
+        Ok(App { config, store, shared, addr, door, door_stop, rooms, rooms_stop })
+    }
+
+    /// The address it listens on, with the port that was taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// How this machine reaches it.
+    pub fn url(&self) -> String {
+        local_url(self.addr)
+    }
+
+    /// How others reach it, as configured; else as `url`.
+    pub fn public_url(&self) -> String {
+        self.config.public_url.clone().unwrap_or_else(|| self.url())
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The settings it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The background tasks.
+    pub fn tasks(&self) -> Vec<TaskStatus> {
+        let mut all = self.rooms.tasks();
+        all.extend(self.door.tasks());
+        all
+    }
+
+    /// The one-time link of the set-up page, while there is no account.
+    pub async fn setup_link(&self) -> Result<Option<String>, StoreError> {
+        let nobody = self.store.read(|v| Ok(v.accounts()?.is_empty())).await?;
+        Ok(nobody.then(|| format!("{}/setup?token={}", self.public_url(), self.shared.setup_token())))
+    }
+
+    /// Waits until something failed that it cannot go on without, and says what.
+    pub async fn failed(&self) -> String {
+        tokio::select! {
+            why = self.door.failed() => why,
+            why = self.rooms.failed() => why,
+        }
+    }
+
+    /// Stops in order: no new connections, streams end, requests finish, background tasks finish, the store closes.
+    pub async fn stop(self) {
+        self.door_stop.cancel();
+        late("requests", self.door.join(FINISH_REQUESTS).await);
+        self.rooms_stop.cancel();
+        late("tasks", self.rooms.join(FINISH_TASKS).await);
+        local::withdraw(&self.config.data_dir);
+        close(self.store).await;
+    }
+}
+
+fn late(what: &str, names: Vec<&'static str>) {
+    if !names.is_empty() {
+        tracing::warn!(?names, "{what} did not end in time and were cut off");
+    }
+}
+
+/// The names of all platforms, as in URLs.
+pub fn platforms() -> Vec<&'static str> {
+    connectors::ALL.iter().map(|c| c.info().slug).collect()
+}
+
+/// Opens the store of these settings, with nothing running on it.
+pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError> {
+    let options = StoreOptions {
+        dir: config.data_dir.clone(),
+        cache_bytes: config.cache_bytes,
+        policy: Policy {
+            cluster_window: config.cluster_window,
+            reopen_within: config.reopen_within,
+            test_closes_after: config.test_closes_after,
+            investigation_delay: config.investigation_delay,
+            max_behind: config.max_behind,
+        },
+    };
+    match tokio::task::spawn_blocking(move || Store::open(options, clock)).await {
+        Ok(opened) => Ok(opened?),
+        Err(e) => Err(AppError::Interrupted(e.to_string())),
+    }
+}
+
+/// Closes a store; bounded, because a disk that hangs must not keep the process.
+pub async fn close(store: Store) {
+    let closing = tokio::task::spawn_blocking(move || store.close());
+    if tokio::time::timeout(FINISH_STORE, closing).await.is_err() {
+        tracing::warn!("the store did not close in time; what was acknowledged is on the disk");
+    }
+}
+
+/// Makes settings and keys for platforms that have none, and puts what the configuration fixes over them.
+pub async fn ensure_connectors(store: &Store, config: &Config, clock: &Clock) -> Result<(), AppError> {
+    let have = store.read(|v| v.connectors()).await?;
+    let mut missing = Vec::new();
+    for platform in platforms().into_iter().filter(|p| have.iter().all(|c| c.platform != *p)) {
+        missing.push(ConnectorSettings {
+            platform: platform.to_owned(),
+            enabled: true,
+            auth: AuthMode::AnyOf,
+            key: store.sealer().seal(&random::<32>()?)?,
+            old_key: None,
+            signing_secret: None,
+            challenge_secret: None,
+            basic_user: None,
+            basic_password: None,
+            rca_enabled: false,
+            opens: Vec::new(),
+            severity_map: Default::default(),
+            rate_per_minute: DEFAULT_RATE,
+            test_token: None,
+            created_at: clock.now(),
+        });
+    }
+    if !missing.is_empty() {
+        store.ensure_connectors(missing).await?;
+    }
+    for (platform, fixed) in &config.connectors {
+        let wanted = platform.clone();
+        let Some(mut now) = store.read(move |v| v.connector(&wanted)).await? else { continue };
+        if fixed.over(&mut now) {
+            let (fixed, what) = (fixed.clone(), serde_json::json!({"by": "configuration"}));
+            let change = move |settings: &mut ConnectorSettings| {
+                fixed.over(settings);
+            };
+            store.update_connector(platform.clone(), change, what, Actor::System).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Deliveries a minute that a connector takes unless it is set otherwise.
+const DEFAULT_RATE: u32 = 6_000;
+
+async fn listen(addr: &str) -> Result<TcpListener, AppError> {
+    TcpListener::bind(addr).await.map_err(|source| AppError::Listen { addr: addr.to_owned(), source })
+}
+
+// "Everywhere" is an address to listen on, not one to connect to.
+fn local_url(addr: SocketAddr) -> String {
+    let ip = match addr.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, addr.port()))
+}

@@ -1,0 +1,71 @@
+//! Two ways to the same data: the stopped folder itself, or the server that runs on it.
+
+use super::{CliError, client::Client, options::Reach};
+use crate::{
+    app,
+    config::Config,
+    runtime::clock::Clock,
+    store::{Store, StoreError},
+};
+
+/// How a command reaches the data.
+#[derive(Debug)]
+pub enum Access {
+    /// The folder is open, and must be closed.
+    Folder(Store, Config),
+    /// A server has it.
+    Server(Client),
+}
+
+impl Access {
+    /// By `--url`; else the stopped folder; else the server that runs on it.
+    pub async fn open(reach: &Reach) -> Result<Self, CliError> {
+        if let Some(url) = &reach.url {
+            return Ok(Self::Server(Client::new(url, reach.token.clone())?));
+        }
+        let config = reach.load()?;
+        // A folder that is not there would be made, and an empty answer would hide a wrong --data-dir.
+        if !config.data_dir.exists() {
+            return Err(CliError::Failed(format!(
+                "there is no data folder {}; name another with --data-dir, or start `watchfire serve` once to make it",
+                config.data_dir.display()
+            )));
+        }
+        match app::open_store(&config, Clock::System).await {
+            Ok(store) => {
+                app::ensure_connectors(&store, &config, &Clock::System).await?;
+                Ok(Self::Folder(store, config))
+            }
+            Err(app::AppError::Store(StoreError::Locked(dir))) => match running(&config, reach)? {
+                Some(client) => Ok(Self::Server(client)),
+                None => Err(CliError::Failed(StoreError::Locked(dir).to_string())),
+            },
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The server only: by `--url`, else the one that runs on the data folder, else the default address.
+    pub fn server(reach: &Reach) -> Result<Client, CliError> {
+        if let Some(url) = &reach.url {
+            return Client::new(url, reach.token.clone());
+        }
+        let config = reach.load()?;
+        match running(&config, reach)? {
+            Some(client) => Ok(client),
+            None => Client::new(&format!("http://{}", config.listen), reach.token.clone().or(config.bootstrap_token)),
+        }
+    }
+
+    /// Closes the folder, if it was opened.
+    pub async fn close(self) {
+        if let Self::Folder(store, _) = self {
+            app::close(store).await;
+        }
+    }
+}
+
+fn running(config: &Config, reach: &Reach) -> Result<Option<Client>, CliError> {
+    let Some(local) = app::local_access(&config.data_dir) else { return Ok(None) };
+    let token = reach.token.clone().or(local.token).or_else(|| config.bootstrap_token.clone());
+    Client::new(&local.url, token).map(Some)
+}

@@ -1,0 +1,45 @@
+use super::{
+    CliError,
+    options::AllOptions,
+    out::{Out, note},
+};
+use crate::{
+    app::{self, AppError},
+    runtime::clock::Clock,
+    store::StoreError,
+};
+
+/// The configuration, then the store.
+pub async fn run(options: &AllOptions) -> Result<(), CliError> {
+    let config = options.load()?;
+    let mut out = Out::new();
+    match &config.file {
+        Some(file) => out.line(format_args!("configuration: good ({}, environment and flags)", file.display()))?,
+        None => out.line("configuration: good (environment and flags; no file)")?,
+    }
+    if !config.data_dir.join("watchfire.redb").exists() {
+        out.line(format_args!("store: none yet in {}; the first start makes it", config.data_dir.display()))?;
+        return out.flush();
+    }
+    out.flush()?;
+    let store = match app::open_store(&config, Clock::System).await {
+        Ok(store) => store,
+        Err(AppError::Store(StoreError::Locked(dir))) => {
+            note(format_args!("store: not checked, a server runs on {dir}; stop it to check the store"));
+            return Ok(());
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let found = store.read(|v| v.check()).await;
+    app::close(store).await;
+    let violated = found?;
+    if violated.is_empty() {
+        out.line(format_args!("store: good ({})", config.data_dir.display()))?;
+        return out.flush();
+    }
+    for what in &violated {
+        out.line(format_args!("store: {what}"))?;
+    }
+    out.flush()?;
+    Err(CliError::Failed(format!("the store in {} has {} problems", config.data_dir.display(), violated.len())))
+}

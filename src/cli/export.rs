@@ -1,0 +1,180 @@
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::{CliError, access::Access, client::Client, options::Reach, out::Out};
+use crate::{
+    config::parse_duration,
+    model::{Delivery, DeliveryOutcome, Incident, IncidentStatus, Time},
+    runtime::clock::Clock,
+    store::{DeliveryFilter, IncidentFilter, Store, StoreError},
+};
+
+/// What.
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// Deliveries as {"at","platform","body"}, oldest first: the input of a replay elsewhere. Refused ones are left out
+    Deliveries(Window),
+    /// Incidents, oldest first
+    Incidents(Window),
+}
+
+/// How far back.
+#[derive(Debug, Args)]
+pub struct Window {
+    /// Only what was received within this time, such as 30d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    since: Option<Duration>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Rows read in one snapshot: a long one would pin old pages of the store.
+const PAGE: usize = 200;
+
+/// Writes one JSON object a line.
+pub async fn run(command: ExportCommand) -> Result<(), CliError> {
+    let (ExportCommand::Deliveries(window) | ExportCommand::Incidents(window)) = &command;
+    let since = window.since.map_or(Time::from_millis(i64::MIN), |d| Clock::System.now().minus(d));
+    let access = Access::open(&window.reach).await?;
+    let mut out = Out::new();
+    let done = match (&command, &access) {
+        (ExportCommand::Deliveries(_), Access::Folder(store, _)) => deliveries(store, since, &mut out).await,
+        (ExportCommand::Deliveries(_), Access::Server(client)) => remote_deliveries(client, since, &mut out).await,
+        (ExportCommand::Incidents(_), Access::Folder(store, _)) => incidents(store, since, &mut out).await,
+        (ExportCommand::Incidents(_), Access::Server(client)) => remote_incidents(client, since, &mut out).await,
+    };
+    access.close().await;
+    done?;
+    out.flush()
+}
+
+// Lists come newest first, and a reader wants them as they happened: the numbers are collected, then read back to front.
+async fn deliveries(store: &Store, since: Time, out: &mut Out) -> Result<(), CliError> {
+    let mut numbers = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.read(move |v| v.deliveries(&DeliveryFilter::default(), before, PAGE)).await?;
+        let end = page.items.iter().any(|row| row.at < since);
+        let wanted = |outcome| outcome != DeliveryOutcome::Refused;
+        numbers.extend(
+            page.items
+                .iter()
+                .filter(|row| row.at >= since && wanted(row.outcome) && row.replay_of.is_none())
+                .map(|row| row.seq),
+        );
+        before = page.next;
+        if end || before.is_none() {
+            break;
+        }
+    }
+    numbers.reverse();
+    for chunk in numbers.chunks(PAGE) {
+        let chunk = chunk.to_vec();
+        let read = move |v: &crate::store::View| -> Result<Vec<Delivery>, StoreError> {
+            chunk.into_iter().filter_map(|seq| v.delivery(seq).transpose()).collect()
+        };
+        for d in store.read(read).await? {
+            out.line(delivery_line(&d.at.to_string(), &d.platform, &d.body))?;
+        }
+    }
+    Ok(())
+}
+
+async fn incidents(store: &Store, since: Time, out: &mut Out) -> Result<(), CliError> {
+    let mut found: Vec<Incident> = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = IncidentFilter {
+            statuses: IncidentStatus::ALL.to_vec(),
+            since: Some(since),
+            ..IncidentFilter::default()
+        };
+        let page = store.read(move |v| v.incidents(&filter, before, PAGE)).await?;
+        found.extend(page.items);
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    for incident in found.iter().rev() {
+        out.line(serde_json::to_string(incident).map_err(|e| CliError::Failed(e.to_string()))?)?;
+    }
+    Ok(())
+}
+
+/// One line in the form that can be fed in again. A JSON body is written as it came, so that no number loses digits.
+fn delivery_line(at: &str, platform: &str, body: &[u8]) -> String {
+    let body = match std::str::from_utf8(body) {
+        // Line ends stand only between the values of JSON text, where any space will do.
+        Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => text.trim().replace(['\n', '\r'], " "),
+        _ => Value::from(String::from_utf8_lossy(body)).to_string(),
+    };
+    format!("{{\"at\":{},\"platform\":{},\"body\":{body}}}", json!(at), json!(platform))
+}
+
+fn text<'a>(row: &'a Value, name: &str) -> &'a str {
+    row.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn time(row: &Value, name: &str) -> Time {
+    text(row, name).parse().unwrap_or_default()
+}
+
+async fn remote_deliveries(client: &Client, since: Time, out: &mut Out) -> Result<(), CliError> {
+    let mut ids = Vec::new();
+    client
+        .list("/api/deliveries", "deliveries", |row| {
+            let recent = time(&row, "received_at") >= since;
+            let replay = row.get("replay_of").is_some_and(|r| !r.is_null());
+            if recent && !replay && text(&row, "outcome") != DeliveryOutcome::Refused.as_str() {
+                ids.push(text(&row, "id").to_owned());
+            }
+            Ok(recent)
+        })
+        .await?;
+    for id in ids.iter().rev() {
+        let d = client.call(Method::GET, &format!("/api/deliveries/{}", super::client::encode(id)), None).await?;
+        out.line(delivery_line(text(&d, "received_at"), text(&d, "platform"), text(&d, "body").as_bytes()))?;
+    }
+    Ok(())
+}
+
+async fn remote_incidents(client: &Client, since: Time, out: &mut Out) -> Result<(), CliError> {
+    let mut found = Vec::new();
+    let all: Vec<&str> = IncidentStatus::ALL.iter().map(|s| s.as_str()).collect();
+    client
+        .list(&format!("/api/incidents?status={}", all.join(",")), "incidents", |row| {
+            let recent = time(&row, "detected_at") >= since;
+            if recent {
+                found.push(row);
+            }
+            Ok(recent)
+        })
+        .await?;
+    found.iter().rev().try_for_each(|row| out.line(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_stay_as_they_came() {
+        for (body, want) in [
+            (&b"{\"n\": 12345678901234567890.10,\n \"t\":\"a\\nb\"}"[..], "{\"n\": 12345678901234567890.10,  \"t\":\"a\\nb\"}"),
+            (b"payload=1&x=2", "\"payload=1&x=2\""),
+            (b"{broken", "\"{broken\""),
+            (b"\xff", "\"\u{fffd}\""),
+            (b"", "\"\""),
+        ] {
+            let line = delivery_line("2026-03-03T10:30:00.000Z", "generic", body);
+            assert_eq!(line, format!("{{\"at\":\"2026-03-03T10:30:00.000Z\",\"platform\":\"generic\",\"body\":{want}}}"));
+            assert!(serde_json::from_str::<Value>(&line).is_ok());
+            assert!(!line.contains('\n'));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The command line: one file per command.
+
+mod access;
+mod check;
+mod client;
+mod completions;
+mod connectors;
+mod export;
+mod incidents;
+mod man;
+mod options;
+pub mod out;
+mod password;
+mod replay;
+mod send;
+mod serve;
+mod token;
+mod user;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{app::AppError, store::{CommandError, StoreError}};
+use options::AllOptions;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Wrong usage or configuration: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// It failed: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Whoever read the output has seen enough: not an error.
+    #[error("nobody reads the output")]
+    ReaderGone,
+}
+
+macro_rules! failed {
+    ($($t:ty),+) => {
+        $(impl From<$t> for CliError {
+            fn from(e: $t) -> Self {
+                Self::Failed(e.to_string())
+            }
+        })+
+    };
+}
+
+failed!(AppError, StoreError, CommandError);
+
+/// Alerts in, few incidents out, each with its cause.
+#[derive(Debug, Parser)]
+#[command(name = "watchfire", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    // `watchfire` alone is `watchfire serve`.
+    #[command(flatten)]
+    serve: AllOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take alerts and serve the pages (the default)
+    Serve(AllOptions),
+    /// Check the configuration and the store of a stopped server
+    Check(AllOptions),
+    /// People who can sign in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API tokens of programs
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Platforms with the webhook URL and key of each
+    Connectors(connectors::ConnectorsArgs),
+    /// Post payloads to a running server, for trying out
+    Send(send::SendArgs),
+    /// Parse stored deliveries again
+    Replay(replay::ReplayArgs),
+    /// Write deliveries or incidents as one JSON object a line
+    #[command(subcommand)]
+    Export(export::ExportCommand),
+    /// List incidents of a running server
+    Incidents(incidents::IncidentsArgs),
+    /// Show one incident of a running server
+    Incident(incidents::IncidentArgs),
+    /// Completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// The manual page
+    Man,
+}
+
+/// Parses, runs, and gives the exit code: 0 done, 1 failed, 2 wrong usage or configuration.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version come this way as well, and a closed pipe is no reason to complain.
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            out::note(format_args!("watchfire: no threads could be started: {e}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(dispatch(cli));
+    // A blocked thread must not hold up the end.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) | Err(CliError::ReaderGone) => ExitCode::SUCCESS,
+        Err(e) => {
+            out::note(format_args!("watchfire: {e}"));
+            if matches!(e, CliError::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), CliError> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(options) => serve::run(&options).await,
+        Command::Check(options) => check::run(&options).await,
+        Command::User(command) => user::run(command).await,
+        Command::Token(command) => token::run(command).await,
+        Command::Connectors(args) => connectors::run(args).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
+        Command::Export(command) => export::run(command).await,
+        Command::Incidents(args) => incidents::list(args).await,
+        Command::Incident(args) => incidents::show(args).await,
+        Command::Completions(args) => completions::run(args, &mut Cli::command()),
+        Command::Man => man::run(&Cli::command()),
+    }
+}

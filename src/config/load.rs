@@ -1,0 +1,329 @@
+//! Flags over environment over file over defaults; every problem of all of them in one answer.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::{
+    check::{Origin, Problem, Problems, place, suggestion},
+    options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, connector_key, env_name, flag_name},
+    types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
+};
+
+/// What was given, before it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// Keys and values of the flags that were given.
+    pub flags: Vec<(String, String)>,
+    /// The environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// With the environment of this process.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
+        let env = std::env::vars_os()
+            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
+            .collect();
+        Self { file, flags, env }
+    }
+
+    // An empty variable counts as none: that is how compose files and units take one away.
+    fn var(&self, name: &str) -> Option<&str> {
+        self.env.iter().find(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+}
+
+/// Variables that belong to the commands, not to the settings.
+const COMMAND_VARIABLES: [&str; 3] = ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN"];
+
+/// The settings with nothing set but the data folder.
+pub fn defaults(data_dir: PathBuf) -> Config {
+    let mut config = Config {
+        file: None,
+        data_dir,
+        listen: String::new(),
+        public_url: None,
+        trusted_proxies: Vec::new(),
+        bootstrap_token: None,
+        log_format: LogFormat::Text,
+        log_level: String::new(),
+        max_body: 0,
+        body_deadline: Duration::ZERO,
+        session_lifetime: Duration::ZERO,
+        cache_bytes: 0,
+        correlation_mode: CorrelationMode::Any,
+        cluster_window: Duration::ZERO,
+        reopen_within: Duration::ZERO,
+        test_closes_after: Duration::ZERO,
+        investigation_delay: Duration::ZERO,
+        investigation_workers: 1,
+        max_behind: 0,
+        connectors: BTreeMap::new(),
+    };
+    for option in OPTIONS {
+        if let Some(text) = option.default {
+            // The defaults are part of the list, and a test sets each of them.
+            let _ = (option.set)(&mut config, text);
+        }
+    }
+    config
+}
+
+/// Where data goes when nobody says: the service manager's folder, else the person's.
+pub fn default_data_dir(var: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let var = |name: &str| var(name).filter(|v| !v.is_empty());
+    if let Some(dir) = var("STATE_DIRECTORY") {
+        // systemd joins several folders with colons; the first is ours.
+        return dir.split(':').next().map(PathBuf::from);
+    }
+    if let Some(dir) = var("XDG_DATA_HOME") {
+        return Some(Path::new(&dir).join("watchfire"));
+    }
+    let home = PathBuf::from(var("HOME")?);
+    let under = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+    Some(home.join(under).join("watchfire"))
+}
+
+/// Reads everything. `platforms` are the connectors that this build knows.
+pub fn load(sources: &Sources, platforms: &[&str]) -> Result<Config, Problems> {
+    let mut loader = Loader { config: defaults(PathBuf::new()), platforms, problems: Vec::new() };
+    let file = sources.file.clone().or_else(|| sources.var("WATCHFIRE_CONFIG").map(PathBuf::from));
+    if let Some(path) = file {
+        loader.file(&path);
+        loader.config.file = Some(path);
+    }
+    loader.environment(sources);
+    for (key, text) in &sources.flags {
+        loader.set(key, text, Origin::Flag(flag_name(key)));
+    }
+    if loader.config.data_dir.as_os_str().is_empty() {
+        match default_data_dir(|name| sources.var(name).map(str::to_owned)) {
+            Some(dir) => loader.config.data_dir = dir,
+            None if loader.problems.iter().any(|p| p.key.as_deref() == Some("data_dir")) => {}
+            None => loader.problems.push(Problem {
+                origin: Origin::Flag("data-dir".to_owned()),
+                key: None,
+                what: "none given, and neither $STATE_DIRECTORY nor $XDG_DATA_HOME nor $HOME is set; name a folder"
+                    .to_owned(),
+            }),
+        }
+    }
+    if loader.problems.is_empty() { Ok(loader.config) } else { Err(Problems(loader.problems)) }
+}
+
+struct Loader<'a> {
+    config: Config,
+    platforms: &'a [&'a str],
+    problems: Vec<Problem>,
+}
+
+enum Target {
+    Server(&'static Opt<Config>),
+    Connector(String, &'static Opt<ConnectorConfig>),
+}
+
+impl Target {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Server(o) => o.kind,
+            Self::Connector(_, o) => o.kind,
+        }
+    }
+
+    fn example(&self) -> &'static str {
+        match self {
+            Self::Server(o) => o.example,
+            Self::Connector(_, o) => o.example,
+        }
+    }
+}
+
+impl Loader<'_> {
+    fn target(&self, key: &str) -> Option<Target> {
+        if let Some(option) = OPTIONS.iter().find(|o| o.key == key) {
+            return Some(Target::Server(option));
+        }
+        let (platform, name) = key.strip_prefix("connectors.")?.rsplit_once('.')?;
+        let option = CONNECTOR_OPTIONS.iter().find(|o| o.key == name)?;
+        self.platforms.contains(&platform).then(|| Target::Connector(platform.to_owned(), option))
+    }
+
+    fn set(&mut self, key: &str, text: &str, origin: Origin) {
+        let done = match self.target(key) {
+            Some(Target::Server(option)) => (option.set)(&mut self.config, text),
+            Some(Target::Connector(platform, option)) => {
+                (option.set)(self.config.connectors.entry(platform).or_default(), text)
+            }
+            None => Err("unknown option".to_owned()),
+        };
+        if let Err(what) = done {
+            self.problems.push(Problem { origin, key: Some(key.to_owned()), what });
+        }
+    }
+
+    /// Every key there is for this build.
+    fn keys(&self) -> Vec<String> {
+        let connectors =
+            self.platforms.iter().flat_map(|p| CONNECTOR_OPTIONS.iter().map(move |o| connector_key(p, o.key)));
+        OPTIONS.iter().map(|o| o.key.to_owned()).chain(connectors).collect()
+    }
+
+    fn environment(&mut self, sources: &Sources) {
+        let known: BTreeMap<String, String> = self.keys().into_iter().map(|k| (env_name(&k), k)).collect();
+        for (name, text) in &sources.env {
+            if !name.starts_with("WATCHFIRE_") || text.is_empty() || COMMAND_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            match known.get(name) {
+                Some(key) => self.set(key, text, Origin::Env(name.clone())),
+                None if is_service_link(name) => {}
+                None => {
+                    let what = match super::check::nearest(name, known.keys().map(String::as_str)) {
+                        Some(near) => format!("unknown variable; did you mean `{near}`?"),
+                        None => "unknown variable; `watchfire serve --help` lists all options".to_owned(),
+                    };
+                    self.problems.push(Problem { origin: Origin::Env(name.clone()), key: None, what });
+                }
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) => {
+                let what = match e.kind() {
+                    std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                    std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+                    _ => format!("cannot be read: {e}"),
+                };
+                self.problems.push(Problem { origin: Origin::File(path.to_owned()), key: None, what });
+                return;
+            }
+        };
+        let at = |offset: usize| {
+            let (line, column) = place(&text, offset);
+            Origin::Place { file: path.to_owned(), line, column }
+        };
+        let (table, errors) = DeTable::parse_recoverable(&text);
+        let mut broken_lines = Vec::new();
+        for e in errors {
+            let offset = e.span().map_or(0, |s| s.start);
+            broken_lines.push(place(&text, offset).0);
+            self.problems.push(Problem {
+                origin: at(offset),
+                key: None,
+                what: format!("is not TOML: {}", e.message().replace('\n', ", ")),
+            });
+        }
+        // What recovery made of a broken line is not what was meant: one message for it is enough.
+        let mut found = Vec::new();
+        self.table(table.get_ref(), "", &mut found);
+        found.sort_by_key(|(offset, ..)| *offset);
+        for (offset, key, said) in found {
+            if broken_lines.contains(&place(&text, offset).0) {
+                continue;
+            }
+            match said {
+                Ok(value) => self.set(&key, &value, at(offset)),
+                Err(what) => self.problems.push(Problem { origin: at(offset), key: Some(key), what }),
+            }
+        }
+    }
+
+    /// Collects the values and the problems of a table, with the places of both.
+    fn table(&self, table: &DeTable<'_>, prefix: &str, found: &mut Vec<Found>) {
+        for (name, value) in table {
+            let key =
+                if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            let section = format!("{key}.");
+            let is_section = self.keys().iter().any(|k| k.starts_with(&section));
+            match (self.target(&key), value.get_ref()) {
+                (Some(target), given) => {
+                    found.push((value.span().start, key, text_of(given, target.kind(), target.example())));
+                }
+                (None, DeValue::Table(inner)) if is_section => self.table(inner, &key, found),
+                (None, _) if is_section => {
+                    found.push((
+                        name.span().start,
+                        key.clone(),
+                        Err(format!("is a section; write `[{key}]` and its keys below")),
+                    ));
+                }
+                (None, _) => {
+                    let what = format!("unknown key; {}", self.known_beside(prefix, name));
+                    found.push((name.span().start, key, Err(what)));
+                }
+            }
+        }
+    }
+
+    /// What could stand in this table, nearest first.
+    fn known_beside(&self, prefix: &str, name: &Spanned<std::borrow::Cow<'_, str>>) -> String {
+        let start = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
+        let keys = self.keys();
+        let mut here: Vec<&str> = keys.iter().filter_map(|k| k.strip_prefix(&start)?.split('.').next()).collect();
+        here.dedup();
+        // A key in the wrong section is more often misplaced than misspelt.
+        let elsewhere =
+            keys.iter().find(|k| k.rsplit('.').next() == Some(name.get_ref()) && !k.starts_with("connectors."));
+        match elsewhere {
+            Some(key) if !here.contains(&name.get_ref().as_ref()) => format!("did you mean `{key}`?"),
+            _ => suggestion(name.get_ref(), here.iter().copied()),
+        }
+    }
+}
+
+type Found = (usize, String, Result<String, String>);
+
+/// The text of a TOML value, when its type is the option's.
+fn text_of(value: &DeValue<'_>, kind: Kind, example: &str) -> Result<String, String> {
+    match (kind, value) {
+        (Kind::Text | Kind::Secret | Kind::Duration | Kind::Size | Kind::List, DeValue::String(s)) => Ok(s.to_string()),
+        (Kind::Number | Kind::Size, DeValue::Integer(n)) => {
+            i64::from_str_radix(n.as_str(), n.radix()).map(|n| n.to_string()).map_err(|_| format!("`{n}` is too large"))
+        }
+        (Kind::Bool, DeValue::Boolean(b)) => Ok(b.to_string()),
+        (Kind::List, DeValue::Array(items)) => texts(items).ok_or_else(|| wrong_type(kind, example)),
+        _ => Err(wrong_type(kind, example)),
+    }
+}
+
+fn texts(items: &DeArray<'_>) -> Option<String> {
+    let parts: Option<Vec<&str>> = items.iter().map(|v| v.get_ref().as_str()).collect();
+    parts.map(|p| p.join(","))
+}
+
+fn wrong_type(kind: Kind, example: &str) -> String {
+    let (what, shown) = match kind {
+        Kind::Text | Kind::Secret => ("text in quotes", format!("\"{example}\"")),
+        Kind::Duration => ("a duration in quotes", format!("\"{example}\"")),
+        Kind::Size => ("a size in quotes or a number of bytes", format!("\"{example}\"")),
+        Kind::Number => ("a number without quotes", example.to_owned()),
+        Kind::Bool => ("`true` or `false` without quotes", example.to_owned()),
+        Kind::List => ("a list of texts", super::document::toml_value(kind, example)),
+    };
+    format!("must be {what}, such as {shown}")
+}
+
+/// Kubernetes sets these in every pod beside a service of that name; they are not ours and not a mistake.
+fn is_service_link(name: &str) -> bool {
+    let Some((_, tail)) = name.split_once("_SERVICE_").or_else(|| name.split_once("_PORT_")) else {
+        return name.ends_with("_PORT");
+    };
+    tail == "HOST" || tail.starts_with("PORT") || tail.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

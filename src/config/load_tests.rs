@@ -1,0 +1,215 @@
+use super::*;
+use crate::model::{AuthMode, Severity};
+
+const PLATFORMS: [&str; 3] = ["grafana", "jenkins", "uptime-kuma"];
+
+fn var(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn base() -> Sources {
+    Sources { file: None, flags: Vec::new(), env: vec![var("HOME", "/home/kim")] }
+}
+
+fn base_config() -> Config {
+    defaults(PathBuf::from("/home/kim/.local/share/watchfire"))
+}
+
+fn with_file(text: &str) -> (tempfile::TempDir, Sources) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, Sources { file: Some(path), ..base() })
+}
+
+/// Sets one key in the file, in the environment and by flag, each alone, and expects the same of all three.
+fn check(key: &str, toml: &str, text: &str, change: fn(&mut Config)) {
+    let mut want = base_config();
+    change(&mut want);
+    assert_ne!(want, base_config(), "{key}: the value must differ from the default for this to tell anything");
+
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+    let (dir, sources) = with_file(&format!("{header}{name} = {toml}\n"));
+    let mut got = load(&sources, &PLATFORMS).unwrap();
+    assert_eq!(got.file.take(), Some(dir.path().join("w.toml")));
+    assert_eq!(got, want, "{key} by file");
+
+    let mut sources = base();
+    sources.env.push(var(&env_name(key), text));
+    assert_eq!(load(&sources, &PLATFORMS).unwrap(), want, "{key} by environment");
+
+    let sources = Sources { flags: vec![var(key, text)], ..base() };
+    assert_eq!(load(&sources, &PLATFORMS).unwrap(), want, "{key} by flag");
+}
+
+fn connector(config: &mut Config, platform: &str, set: ConnectorConfig) {
+    config.connectors.insert(platform.to_owned(), set);
+}
+
+type Row = (&'static str, &'static str, &'static str, fn(&mut Config));
+
+const ROWS: &[Row] = &[
+    ("data_dir", "\"/srv/w\"", "/srv/w", |c| c.data_dir = "/srv/w".into()),
+    ("listen", "\"[::1]:9\"", "[::1]:9", |c| c.listen = "[::1]:9".to_owned()),
+    ("public_url", "\"https://w.example/\"", "https://w.example", |c| {
+        c.public_url = Some("https://w.example".to_owned());
+    }),
+    ("trusted_proxies", "[\"10.0.0.2\", \"::1\"]", "10.0.0.2, ::1", |c| {
+        c.trusted_proxies = vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()];
+    }),
+    ("bootstrap_token", "\"0123456789abcdef01234567\"", "0123456789abcdef01234567", |c| {
+        c.bootstrap_token = Some("0123456789abcdef01234567".to_owned());
+    }),
+    ("log.format", "\"json\"", "json", |c| c.log_format = LogFormat::Json),
+    ("log.level", "\"debug\"", "debug", |c| c.log_level = "debug".to_owned()),
+    ("limits.max_body", "\"2MiB\"", "2097152", |c| c.max_body = 2 << 20),
+    ("limits.max_body", "4096", "4KiB", |c| c.max_body = 4096),
+    ("limits.body_deadline", "\"10s\"", "10s", |c| c.body_deadline = Duration::from_secs(10)),
+    ("limits.max_behind", "1_000", "1000", |c| c.max_behind = 1000),
+    ("session.lifetime", "\"1d\"", "24h", |c| c.session_lifetime = Duration::from_secs(86_400)),
+    ("store.cache", "\"1GiB\"", "1GiB", |c| c.cache_bytes = 1 << 30),
+    ("correlation.cluster_window", "\"2m\"", "2m", |c| c.cluster_window = Duration::from_secs(120)),
+    ("correlation.reopen_within", "\"0s\"", "0", |c| c.reopen_within = Duration::ZERO),
+    ("correlation.test_closes_after", "\"1h30m\"", "90m", |c| c.test_closes_after = Duration::from_secs(5400)),
+    ("investigation.delay", "\"250ms\"", "250ms", |c| c.investigation_delay = Duration::from_millis(250)),
+    ("investigation.workers", "7", "7", |c| c.investigation_workers = 7),
+    ("connectors.jenkins.enabled", "false", "off", |c| {
+        connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });
+    }),
+    ("connectors.grafana.auth", "\"any-of\"", "any-of", |c| {
+        connector(c, "grafana", ConnectorConfig { auth: Some(AuthMode::AnyOf), ..Default::default() });
+    }),
+    ("connectors.jenkins.rca_enabled", "true", "true", |c| {
+        connector(c, "jenkins", ConnectorConfig { rca_enabled: Some(true), ..Default::default() });
+    }),
+    ("connectors.uptime-kuma.rate_per_minute", "0", "0", |c| {
+        connector(c, "uptime-kuma", ConnectorConfig { rate_per_minute: Some(0), ..Default::default() });
+    }),
+    ("connectors.grafana.opens", "[\"critical\", \"high\"]", "high,critical", |c| {
+        let opens = Some(vec![Severity::Critical, Severity::High]);
+        connector(c, "grafana", ConnectorConfig { opens, ..Default::default() });
+    }),
+];
+
+#[test]
+fn every_option_by_file_environment_and_flag() {
+    for (key, toml, text, change) in ROWS {
+        check(key, toml, text, *change);
+    }
+    // `any` is the only mode so far, so that it cannot differ from the default.
+    let untested = ["correlation.mode"];
+    for key in OPTIONS.iter().map(|o| o.key).filter(|k| !untested.contains(k)) {
+        assert!(ROWS.iter().any(|r| r.0 == key), "{key} has no row");
+    }
+    for option in CONNECTOR_OPTIONS {
+        assert!(ROWS.iter().any(|r| r.0.starts_with("connectors.") && r.0.ends_with(option.key)), "{}", option.key);
+    }
+}
+
+#[test]
+fn defaults_and_examples_are_values_that_are_taken() {
+    for option in OPTIONS.iter().filter(|o| o.key != "bootstrap_token") {
+        let mut config = base_config();
+        for text in option.default.iter().copied().chain([option.example]) {
+            assert_eq!((option.set)(&mut config, text), Ok(()), "{} = {text}", option.key);
+        }
+    }
+    for option in CONNECTOR_OPTIONS {
+        assert_eq!((option.set)(&mut ConnectorConfig::default(), option.example), Ok(()), "{}", option.key);
+    }
+    assert_eq!(base_config().max_body, 1 << 20);
+    assert_eq!(base_config().reopen_within, Duration::from_secs(900));
+}
+
+#[test]
+fn no_two_keys_share_a_flag_or_a_variable() {
+    let loader = Loader { config: base_config(), platforms: &PLATFORMS, problems: Vec::new() };
+    let keys = loader.keys();
+    for name in [env_name, flag_name] {
+        let names: std::collections::BTreeSet<String> = keys.iter().map(|k| name(k)).collect();
+        assert_eq!(names.len(), keys.len());
+    }
+    assert_eq!(env_name("connectors.uptime-kuma.rca_enabled"), "WATCHFIRE_CONNECTORS_UPTIME_KUMA_RCA_ENABLED");
+    assert_eq!(flag_name("correlation.reopen_within"), "correlation-reopen-within");
+}
+
+#[test]
+fn flags_win_over_environment_over_file() {
+    let (_dir, mut sources) =
+        with_file("listen = \"127.0.0.1:1\"\npublic_url = \"http://file\"\n[log]\nlevel = \"warn\"\n");
+    sources.env.extend([var("WATCHFIRE_LISTEN", "127.0.0.1:2"), var("WATCHFIRE_PUBLIC_URL", "http://env")]);
+    sources.flags.push(var("listen", "127.0.0.1:3"));
+    let config = load(&sources, &PLATFORMS).unwrap();
+    assert_eq!(
+        (config.listen.as_str(), config.public_url.as_deref(), config.log_level.as_str()),
+        ("127.0.0.1:3", Some("http://env"), "warn")
+    );
+}
+
+#[test]
+fn all_problems_at_once_each_with_its_place() {
+    let (dir, mut sources) = with_file(concat!(
+        "listne = \"127.0.0.1:80\"\n",
+        "max_body = \"1MiB\"\n",
+        "log = \"json\"\n",
+        "public_url = \n",
+        "[correlation]\n",
+        "mode = \"weighted\"\n",
+        "  reopen_within = 15\n",
+        "colour = 1\n",
+        "[connectors.jenkin]\n",
+        "enabled = true\n",
+        "[connectors.jenkins]\n",
+        "rca_enabled = \"yes\"\n",
+        "opens = [\"critical\", 3]\n",
+        "rate_per_minute = -1\n",
+    ));
+    sources.env.extend([
+        var("WATCHFIRE_BOOTSTRAP_TOKEN", "much-too-short"),
+        var("WATCHFIRE_LISTN", "x"),
+        var("WATCHFIRE_LOG_LEVEL", ""),
+        var("WATCHFIRE_SERVICE_HOST", "10.0.0.1"),
+        var("WATCHFIRE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        var("WATCHFIRE_WEB_SERVICE_PORT_HTTP", "80"),
+        var("WATCHFIRE_PORT", "tcp://10.0.0.1:80"),
+    ]);
+    sources.flags.push(var("limits.body_deadline", "1y"));
+    let problems = load(&sources, &PLATFORMS).unwrap_err();
+    let said = problems.to_string().replace(&dir.path().join("w.toml").display().to_string(), "w.toml");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn the_example_file_is_taken_with_every_line_switched_on() {
+    let (_dir, sources) = with_file(&crate::config::example_file());
+    assert_eq!(Config { file: None, ..load(&sources, &PLATFORMS).unwrap() }, base_config());
+    let on: String = crate::config::example_file()
+        .lines()
+        .filter(|l| !l.starts_with("# ") && !l.starts_with("#bootstrap_token"))
+        .map(|l| format!("{}\n", l.trim_start_matches('#')))
+        .collect();
+    let (_dir, sources) = with_file(&on);
+    let config = load(&sources, &PLATFORMS).unwrap();
+    assert_eq!(config.connectors["jenkins"].rca_enabled, Some(true));
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let problems = load(&Sources { file: Some("/nowhere/w.toml".into()), ..base() }, &PLATFORMS).unwrap_err();
+    assert_eq!(problems.to_string(), "the configuration has a problem:\n  /nowhere/w.toml: there is no such file");
+}
+
+#[test]
+fn where_data_goes() {
+    for (vars, want) in [
+        (&[("STATE_DIRECTORY", "/var/lib/w:/x"), ("HOME", "/h")][..], Some("/var/lib/w")),
+        (&[("XDG_DATA_HOME", "/d"), ("HOME", "/h"), ("STATE_DIRECTORY", "")][..], Some("/d/watchfire")),
+        (&[][..], None),
+    ] {
+        let var = |name: &str| vars.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned());
+        assert_eq!(default_data_dir(var), want.map(PathBuf::from), "{vars:?}");
+    }
+    let nowhere = load(&Sources::default(), &PLATFORMS).unwrap_err();
+    assert!(nowhere.to_string().contains("name a folder"), "{nowhere}");
+}

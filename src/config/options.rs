@@ -1,0 +1,307 @@
+//! The one list of options. Flags, environment, TOML keys, `--help`, the example file and the reference are made from it.
+
+use super::{
+    types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
+    values,
+};
+
+/// What a value looks like, in the TOML file and in the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Quoted text.
+    Text,
+    /// Text that nobody else may see: no flag, since every user of the machine can read the arguments of a process.
+    Secret,
+    /// Quoted, such as `"15m"`.
+    Duration,
+    /// Quoted, such as `"1MiB"`, or a number of bytes.
+    Size,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// An array of texts; with commas in flags and environment.
+    List,
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct Opt<T> {
+    /// Its path in the TOML file, such as `correlation.reopen_within`.
+    pub key: &'static str,
+    /// What a value looks like.
+    pub kind: Kind,
+    /// What a value stands for, in help.
+    pub placeholder: &'static str,
+    /// As it would be written; none means that leaving it out has a meaning of its own, which the help tells.
+    pub default: Option<&'static str>,
+    /// A value to show where there is no default.
+    pub example: &'static str,
+    /// One or two sentences.
+    pub help: &'static str,
+    /// Reads the text and sets the field; the error says what would be right.
+    pub set: fn(&mut T, &str) -> Result<(), String>,
+}
+
+/// The environment variable of a key.
+pub fn env_name(key: &str) -> String {
+    format!("WATCHFIRE_{}", key.replace(['.', '-'], "_").to_ascii_uppercase())
+}
+
+/// The flag of a key, without the dashes before it.
+pub fn flag_name(key: &str) -> String {
+    key.replace(['.', '_'], "-")
+}
+
+/// The key of a connector's option.
+pub fn connector_key(platform: &str, option: &str) -> String {
+    format!("connectors.{platform}.{option}")
+}
+
+macro_rules! set {
+    ($field:ident, $parse:expr) => {
+        |to, text| {
+            to.$field = $parse(text)?;
+            Ok(())
+        }
+    };
+    (some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+}
+
+/// Every option but those of connectors, in the order in which people read them.
+pub const OPTIONS: &[Opt<Config>] = &[
+    Opt {
+        key: "data_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/var/lib/watchfire",
+        help: "Where the databases and their key file are. Left out: $STATE_DIRECTORY, else $XDG_DATA_HOME/watchfire, else the platform's place for data.",
+        set: set!(data_dir, values::folder),
+    },
+    Opt {
+        key: "listen",
+        kind: Kind::Text,
+        placeholder: "ADDR",
+        default: Some("127.0.0.1:8080"),
+        example: "0.0.0.0:8080",
+        help: "Address to listen on, as host:port. Port 0 takes a free one and prints it.",
+        set: set!(listen, values::listen_address),
+    },
+    Opt {
+        key: "public_url",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "https://watchfire.example.com",
+        help: "How browsers and senders reach the server: used in webhook URLs and links, and trusted as an origin. Left out: as the request came.",
+        set: set!(some public_url, values::origin),
+    },
+    Opt {
+        key: "trusted_proxies",
+        kind: Kind::List,
+        placeholder: "IPS",
+        default: Some(""),
+        example: "10.0.0.2",
+        help: "Proxies in front whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        set: set!(trusted_proxies, values::addresses),
+    },
+    Opt {
+        key: "bootstrap_token",
+        kind: Kind::Secret,
+        placeholder: "TOKEN",
+        default: None,
+        example: "at least 24 characters that nobody can guess",
+        help: "An API token with scope admin that exists from outside, for provisioning; at least 24 characters. Left out: none.",
+        set: set!(some bootstrap_token, values::bootstrap_token),
+    },
+    Opt {
+        key: "log.format",
+        kind: Kind::Text,
+        placeholder: "FORMAT",
+        default: Some("text"),
+        example: "json",
+        help: "Log lines on stderr: text for people, or json, one object a line.",
+        set: set!(log_format, log_format),
+    },
+    Opt {
+        key: "log.level",
+        kind: Kind::Text,
+        placeholder: "FILTER",
+        default: Some("info"),
+        example: "info,watchfire::store=debug",
+        help: "What is logged: error, warn, info, debug or trace, or a list of areas with their levels.",
+        set: set!(log_level, values::log_filter),
+    },
+    Opt {
+        key: "limits.max_body",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("1MiB"),
+        example: "1MiB",
+        help: "Largest body of a webhook after decompression; at most 10MiB. Larger ones are answered with 413.",
+        set: set!(max_body, |text| values::size_within(text, "1KiB", "10MiB")),
+    },
+    Opt {
+        key: "limits.body_deadline",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("30s"),
+        example: "30s",
+        help: "How long a sender may take for its whole request.",
+        set: set!(body_deadline, |text| values::duration_within(text, "1s", "10m")),
+    },
+    Opt {
+        key: "limits.max_behind",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("100000"),
+        example: "100000",
+        help: "Deliveries that may be stored and wait to be applied before senders are told to come again later.",
+        set: set!(max_behind, |text| values::number(text, 100, 100_000_000)),
+    },
+    Opt {
+        key: "session.lifetime",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("14d"),
+        example: "14d",
+        help: "How long a browser stays signed in.",
+        set: set!(session_lifetime, |text| values::duration_within(text, "5m", "400d")),
+    },
+    Opt {
+        key: "store.cache",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("64MiB"),
+        example: "64MiB",
+        help: "Memory that each of the two database files may use as cache.",
+        set: set!(cache_bytes, |text| values::size_within(text, "4MiB", "64GiB")),
+    },
+    Opt {
+        key: "correlation.mode",
+        kind: Kind::Text,
+        placeholder: "MODE",
+        default: Some("any"),
+        example: "any",
+        help: "How alerts are grouped. any: one rule is enough, that is the same service, or a start close to the incident's start, or for Netdata the same host.",
+        set: set!(correlation_mode, correlation_mode),
+    },
+    Opt {
+        key: "correlation.cluster_window",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("5m"),
+        example: "5m",
+        help: "An alert that began within this time of an incident's start joins it.",
+        set: set!(cluster_window, |text| values::duration_within(text, "0s", "1h")),
+    },
+    Opt {
+        key: "correlation.reopen_within",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("15m"),
+        example: "15m",
+        help: "An alert that fires again within this time of its end reopens its incident; later it opens a new one.",
+        set: set!(reopen_within, |text| values::duration_within(text, "0s", "7d")),
+    },
+    Opt {
+        key: "correlation.test_closes_after",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("15m"),
+        example: "15m",
+        help: "Incidents of test notifications close by themselves after this time.",
+        set: set!(test_closes_after, |text| values::duration_within(text, "1s", "7d")),
+    },
+    Opt {
+        key: "investigation.delay",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("5s"),
+        example: "5s",
+        help: "How long an investigation waits for the rest of a burst before it starts.",
+        set: set!(investigation_delay, |text| values::duration_within(text, "0s", "10m")),
+    },
+    Opt {
+        key: "investigation.workers",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("2"),
+        example: "2",
+        help: "Investigations at the same time.",
+        set: set!(investigation_workers, |text| values::number(text, 1, 64).map(|n| usize::try_from(n).unwrap_or(1))),
+    },
+];
+
+/// The options of each connector; the key is `connectors.<platform>.<key>`.
+///
+/// Left out, the pages and the API decide; set, the pages show the value as fixed.
+pub const CONNECTOR_OPTIONS: &[Opt<ConnectorConfig>] = &[
+    Opt {
+        key: "enabled",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: None,
+        example: "true",
+        help: "Takes deliveries. Switched off, they are kept and refused.",
+        set: set!(some enabled, values::boolean),
+    },
+    Opt {
+        key: "auth",
+        kind: Kind::Text,
+        placeholder: "WAY",
+        default: None,
+        example: "key",
+        help: "How senders prove who they are: key, signature, mtls, any-of, or open for no proof at all.",
+        set: set!(some auth, values::word),
+    },
+    Opt {
+        key: "rca_enabled",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: None,
+        example: "true",
+        help: "Build servers: failed builds open incidents. Otherwise builds are kept as changes.",
+        set: set!(some rca_enabled, values::boolean),
+    },
+    Opt {
+        key: "rate_per_minute",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: None,
+        example: "6000",
+        help: "Deliveries a minute, sustained; 0 is unlimited.",
+        set: set!(some rate_per_minute, |text| values::number(text, 0, u64::from(u32::MAX)).map(|n| u32::try_from(n).unwrap_or(u32::MAX))),
+    },
+    Opt {
+        key: "opens",
+        kind: Kind::List,
+        placeholder: "SEVERITIES",
+        default: None,
+        example: "critical, high, medium",
+        help: "Severities that open an incident or join one. Left out: all but info.",
+        set: set!(some opens, values::severities),
+    },
+];
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text.trim() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("`{other}` is neither `text` nor `json`")),
+    }
+}
+
+fn correlation_mode(text: &str) -> Result<CorrelationMode, String> {
+    match text.trim() {
+        "any" => Ok(CorrelationMode::Any),
+        "weighted" => Err("`weighted` is not in this version; write `any`, or leave the key out".to_owned()),
+        other => Err(format!("`{other}` is not a mode; write `any`")),
+    }
+}

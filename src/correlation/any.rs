@@ -1,0 +1,160 @@
+//! Mode `any`: one rule is enough. Same service 0.9; within five minutes of the incident's start 0.7; for Netdata, same
+//! host 0.9.
+
+use std::time::Duration;
+
+use crate::model::{IncidentId, Reason, Strategy, Time};
+
+const SERVICE_SCORE: f64 = 0.9;
+const TIME_SCORE: f64 = 0.7;
+const HOST_SCORE: f64 = 0.9;
+
+/// The alert that looks for its incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Who sent it.
+    pub platform: &'a str,
+    /// Its service.
+    pub service: Option<&'a str>,
+    /// Its host.
+    pub host: Option<&'a str>,
+    /// When it began, clamped.
+    pub onset: Time,
+}
+
+/// An open incident that may be the one.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Which.
+    pub incident: IncidentId,
+    /// The service it began with.
+    pub service: Option<&'a str>,
+    /// The host it began with.
+    pub host: Option<&'a str>,
+    /// When it began, clamped.
+    pub onset: Time,
+}
+
+/// The incident found, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// Which.
+    pub incident: IncidentId,
+    /// Strongest first; never empty.
+    pub reasons: Vec<Reason>,
+}
+
+/// The best of the candidates: highest score, then most rules, then nearest start, then oldest. None when no rule holds.
+pub fn best<'a>(
+    subject: Subject<'_>,
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+    window: Duration,
+) -> Option<Match> {
+    candidates
+        .into_iter()
+        .filter_map(|c| {
+            let reasons = reasons(subject, c, window);
+            let score = reasons.first()?.score;
+            Some((c, score, reasons))
+        })
+        .min_by(|(a, a_score, a_reasons), (b, b_score, b_reasons)| {
+            b_score
+                .total_cmp(a_score)
+                .then(b_reasons.len().cmp(&a_reasons.len()))
+                .then(a.onset.distance(subject.onset).cmp(&b.onset.distance(subject.onset)))
+                .then(a.incident.cmp(&b.incident))
+        })
+        .map(|(c, _, reasons)| Match { incident: c.incident, reasons })
+}
+
+fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
+    let mut found = Vec::new();
+    if let (Some(service), Some(theirs)) = (s.service, c.service)
+        && same(service, theirs)
+    {
+        found.push(Reason {
+            strategy: Strategy::ServiceMatch,
+            score: SERVICE_SCORE,
+            text: format!("Both concern the service {theirs}."),
+        });
+    }
+    if s.platform == "netdata"
+        && let (Some(host), Some(theirs)) = (s.host, c.host)
+        && same(host, theirs)
+    {
+        found.push(Reason {
+            strategy: Strategy::SameHost,
+            score: HOST_SCORE,
+            text: format!("Both concern the host {theirs}."),
+        });
+    }
+    let apart = s.onset.distance(c.onset);
+    if apart < window {
+        let side = if s.onset < c.onset { "before" } else { "after" };
+        found.push(Reason {
+            strategy: Strategy::TimeCluster,
+            score: TIME_SCORE,
+            text: format!(
+                "It began {} s {side} the incident, within the window of {} min.",
+                apart.as_secs(),
+                window.as_secs() / 60
+            ),
+        });
+    }
+    found
+}
+
+/// Names are compared without case and surrounding space: tools write the same service in several ways.
+fn same(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: i64 = 1_772_500_000;
+    const WINDOW: Duration = Duration::from_secs(300);
+
+    fn subject<'a>(platform: &'a str, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Subject<'a> {
+        Subject { platform, service, host, onset: Time::from_secs(T + at) }
+    }
+
+    fn candidate<'a>(id: u64, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Candidate<'a> {
+        Candidate { incident: IncidentId(id), service, host, onset: Time::from_secs(T + at) }
+    }
+
+    fn check(subject: Subject<'_>, candidates: &[Candidate<'_>], want: Option<(u64, Strategy, f64)>) {
+        let found = best(subject, candidates.iter().copied(), WINDOW);
+        let got = found.as_ref().and_then(|m| m.reasons.first().map(|r| (m.incident.0, r.strategy, r.score)));
+        assert_eq!(got, want, "{subject:?} among {candidates:?}");
+    }
+
+    #[test]
+    fn the_rules_of_mode_any() {
+        let api_old = candidate(1, Some("api"), None, -7200);
+        let db_now = candidate(2, Some("db"), None, -10);
+        check(subject("grafana", Some("API "), None, 0), &[api_old, db_now], Some((1, Strategy::ServiceMatch, 0.9)));
+        check(subject("grafana", Some("web"), None, 0), &[api_old, db_now], Some((2, Strategy::TimeCluster, 0.7)));
+        check(subject("grafana", None, None, 0), &[api_old], None);
+        check(subject("grafana", None, None, 290), &[db_now], None);
+        check(subject("grafana", None, None, 289), &[db_now], Some((2, Strategy::TimeCluster, 0.7)));
+        check(subject("grafana", None, None, -309), &[db_now], Some((2, Strategy::TimeCluster, 0.7)));
+    }
+
+    #[test]
+    fn the_host_rule_is_netdatas() {
+        let host = candidate(3, None, Some("prod-01"), -7200);
+        check(subject("netdata", None, Some("PROD-01"), 0), &[host], Some((3, Strategy::SameHost, 0.9)));
+        check(subject("grafana", None, Some("prod-01"), 0), &[host], None);
+    }
+
+    #[test]
+    fn ties_go_to_more_rules_then_the_nearest_then_the_oldest() {
+        let far = candidate(1, Some("api"), None, -7200);
+        let near = candidate(2, Some("api"), None, -60);
+        check(subject("x", Some("api"), None, 0), &[far, near], Some((2, Strategy::ServiceMatch, 0.9)));
+        let other = candidate(3, Some("api"), None, -60);
+        check(subject("x", Some("api"), None, 0), &[other, near], Some((2, Strategy::ServiceMatch, 0.9)));
+    }
+}

@@ -1,0 +1,7 @@
+//! Grouping: which open incident an alert belongs to, and why. Pure; the caller gives the candidates and the times.
+
+mod any;
+mod onset;
+
+pub use any::{Candidate, Match, Subject, best};
+pub use onset::onset;

@@ -1,0 +1,86 @@
+//! What the door remembers between requests: rates, opened settings, and who was turned away.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    rate::{Rates, SharedTicks},
+    settings::Effective,
+};
+use crate::{
+    config::Config,
+    model::Time,
+    store::{Store, StoreError},
+};
+
+/// One for each process; nothing in it is worth keeping over a restart.
+#[derive(Debug)]
+pub struct Memory {
+    /// How much each platform may send.
+    pub rates: Rates,
+    settings: Mutex<HashMap<String, Arc<Effective>>>,
+    // Grows with every `forget`, so that settings read before a change are not remembered after it.
+    generation: AtomicU64,
+    turned_away: Mutex<HashMap<String, (Time, u64)>>,
+}
+
+impl Memory {
+    /// Nothing yet.
+    pub fn new(ticks: SharedTicks) -> Self {
+        Self {
+            rates: Rates::new(ticks),
+            settings: Mutex::default(),
+            generation: AtomicU64::new(0),
+            turned_away: Mutex::default(),
+        }
+    }
+
+    /// The settings of a connector, opened; none for a platform that the store does not know.
+    pub async fn settings(
+        &self,
+        platform: &str,
+        store: &Store,
+        config: &Config,
+    ) -> Result<Option<Arc<Effective>>, StoreError> {
+        if let Some(known) = lock(&self.settings).get(platform) {
+            return Ok(Some(known.clone()));
+        }
+        let before = self.generation.load(Ordering::SeqCst);
+        let wanted = platform.to_owned();
+        let Some(stored) = store.read(move |view| view.connector(&wanted)).await? else { return Ok(None) };
+        let opened = Arc::new(Effective::open(&stored, config.connectors.get(platform), store.sealer())?);
+        let mut settings = lock(&self.settings);
+        if self.generation.load(Ordering::SeqCst) == before {
+            settings.insert(platform.to_owned(), opened.clone());
+        }
+        Ok(Some(opened))
+    }
+
+    /// Must follow every change of a connector's settings: the next delivery reads them anew.
+    pub fn forget(&self, platform: &str) {
+        let mut settings = lock(&self.settings);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        settings.remove(platform);
+    }
+
+    /// Notes that a sender could not prove who it is. Only here: strangers must not fill the disk.
+    pub fn note_turned_away(&self, platform: &str, now: Time) {
+        let mut turned_away = lock(&self.turned_away);
+        let entry = turned_away.entry(platform.to_owned()).or_insert((now, 0));
+        *entry = (now, entry.1.saturating_add(1));
+    }
+
+    /// When a sender last failed to prove who it is, and how many have since the start.
+    pub fn turned_away(&self, platform: &str) -> Option<(Time, u64)> {
+        lock(&self.turned_away).get(platform).copied()
+    }
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}

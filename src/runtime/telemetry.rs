@@ -1,0 +1,31 @@
+//! Log lines on stderr. Secrets never reach them: the types that hold secrets write themselves as `…`.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Config, LogFormat};
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("logging cannot be set up: {0}")]
+pub struct TelemetryError(String);
+
+/// Starts logging for the whole process; once.
+pub fn init(config: &Config) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log_level).map_err(|e| TelemetryError(e.to_string()))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let done = match config.log_format {
+        LogFormat::Json => {
+            let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true);
+            registry.with(layer.with_span_list(false).with_writer(std::io::stderr)).try_init()
+        }
+        LogFormat::Text => {
+            // https://no-color.org: any value but the empty one means no colours.
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+            let ansi = std::io::stderr().is_terminal() && !plain;
+            registry.with(tracing_subscriber::fmt::layer().with_ansi(ansi).with_writer(std::io::stderr)).try_init()
+        }
+    };
+    done.map_err(|e| TelemetryError(e.to_string()))
+}

@@ -1,0 +1,210 @@
+//! The life of an incident: opened, joined, resolved, reopened, queued for investigation.
+
+use serde_json::json;
+
+use crate::{
+    model::*,
+    store::{
+        StoreError,
+        tx::{Tx, get, put},
+    },
+};
+
+/// Services and hosts listed on an incident's row; the rest is found through its alerts.
+const NAMES_ON_ROW: usize = 50;
+
+/// Opens an incident for an alert and makes it the first member.
+pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> Result<IncidentId, StoreError> {
+    let id = IncidentId(tx.world.next(crate::store::tables::meta::INCIDENT));
+    let manual = manual_source.is_some();
+    let source = manual_source.unwrap_or(&alert.platform).to_owned();
+    let now = tx.now;
+    alert.incident = Some(id);
+    tx.create_incident(Incident {
+        id,
+        status: IncidentStatus::Investigating,
+        severity: alert.severity,
+        severity_pinned: false,
+        title: alert.title.clone(),
+        service: alert.service.clone(),
+        host: alert.host.clone(),
+        environment: alert.environment.clone(),
+        affected_services: alert.service.iter().cloned().collect(),
+        affected_hosts: alert.host.iter().cloned().collect(),
+        source: source.clone(),
+        source_url: alert.source_url.clone(),
+        owner: None,
+        started_at: alert.started_at,
+        onset_at: alert.onset_at,
+        detected_at: now,
+        acknowledged_at: None,
+        analyzed_at: None,
+        resolved_at: None,
+        resolution: None,
+        updated_at: now,
+        last_alert_at: alert.onset_at,
+        alert_count: 1,
+        firing_count: 1,
+        merged_into: None,
+        flapping: false,
+        test: alert.test,
+        manual,
+        labels: alert.labels.clone(),
+        investigation: InvestigationHead::default(),
+        leading: None,
+        version: 0,
+    });
+    let text =
+        if manual { "Declared by hand.".to_owned() } else { format!("Opened by the first alert, from {source}.") };
+    tx.note(
+        id,
+        TimelineKind::Opened,
+        &Actor::Sender(source),
+        text,
+        json!({ "alert_id": alert.id, "title": alert.title }),
+    )?;
+    let reason = Reason {
+        strategy: Strategy::Primary,
+        score: 1.0,
+        text: if manual {
+            "Declared by hand: it always opens an incident of its own.".to_owned()
+        } else if alert.test {
+            "A test notification: it always opens an incident of its own.".to_owned()
+        } else {
+            "The first alert: no open incident matched it.".to_owned()
+        },
+    };
+    member(tx, id, alert, vec![reason])?;
+    queue(tx, id, "opened")?;
+    Ok(id)
+}
+
+/// Makes an alert a member of an open incident.
+pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
+    alert.incident = Some(id);
+    let incident = tx.known_incident(id)?;
+    incident.alert_count += 1;
+    incident.firing_count += 1;
+    incident.last_alert_at = incident.last_alert_at.max(alert.onset_at);
+    incident.labels.retain(|name, value| alert.labels.get(name) == Some(value));
+    let new_service = push_name(&mut incident.affected_services, alert.service.as_deref());
+    push_name(&mut incident.affected_hosts, alert.host.as_deref());
+    let worse = alert.severity < incident.severity;
+    let analyzed = incident.investigation.state == InvestigationState::Complete;
+    raise_severity(tx, id, alert.severity)?;
+    tx.changed(id, IncidentChange::Alerts);
+    let first = reasons.first().cloned();
+    tx.note(
+        id,
+        TimelineKind::AlertCorrelated,
+        &Actor::System,
+        format!(
+            "{} joined. {}",
+            alert.title,
+            first.as_ref().map_or("", |r| r.text.as_str())
+        ),
+        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": first.as_ref().map(|r| r.score) }),
+    )?;
+    member(tx, id, alert, reasons)?;
+    tx.log(ChangeSubject::AlertCorrelated(id, alert.id))?;
+    // The answer was made without this alert: look again when it may matter.
+    if analyzed && (new_service || worse) {
+        queue(tx, id, "changed")?;
+    }
+    Ok(())
+}
+
+fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
+    match name {
+        Some(name) if names.len() < NAMES_ON_ROW && !names.iter().any(|n| n.eq_ignore_ascii_case(name)) => {
+            names.push(name.to_owned());
+            true
+        }
+        _ => false,
+    }
+}
+
+fn member(tx: &mut Tx<'_>, incident: IncidentId, alert: &Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
+    let (strategy, score) = reasons.first().map_or((Strategy::Primary, 1.0), |r| (r.strategy, r.score));
+    tx.put_membership(&Membership { incident, alert: alert.id, strategy, score, reasons, at: tx.now })
+}
+
+/// Raises an incident's severity to an alert's, unless a person set it.
+pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Result<(), StoreError> {
+    let incident = tx.known_incident(id)?;
+    let before = incident.severity;
+    if incident.severity_pinned || severity >= before {
+        return Ok(());
+    }
+    incident.severity = severity;
+    tx.changed(id, IncidentChange::Severity);
+    let text = format!("Severity went from {before} to {severity}.");
+    tx.note(id, TimelineKind::Severity, &Actor::System, text, json!({ "from": before, "to": severity }))
+}
+
+/// One alert fewer burns. The incident ends with the last one, unless a person declared it.
+pub fn alert_ended(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, how: &str) -> Result<(), StoreError> {
+    let incident = tx.known_incident(id)?;
+    incident.firing_count = incident.firing_count.saturating_sub(1);
+    let over = incident.firing_count == 0 && incident.is_open() && !incident.manual;
+    let count = incident.alert_count;
+    tx.changed(id, IncidentChange::Alerts);
+    if over {
+        let text = match count {
+            1 => format!("Its alert {how}."),
+            n => format!("All {n} alerts {how}."),
+        };
+        end(tx, id, by, text)?;
+    }
+    Ok(())
+}
+
+/// Ends an open incident. Its alerts are the caller's business.
+pub fn end(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, resolution: String) -> Result<(), StoreError> {
+    let now = tx.now;
+    let incident = tx.known_incident(id)?;
+    incident.status = IncidentStatus::Resolved;
+    incident.resolved_at = Some(now);
+    incident.resolution = Some(resolution.clone());
+    tx.world.close(id);
+    tx.changed(id, IncidentChange::Status);
+    tx.note(id, TimelineKind::Resolved, by, resolution, serde_json::Value::Null)
+}
+
+/// Opens a resolved incident again and has it investigated anew.
+pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Result<(), StoreError> {
+    let incident = tx.known_incident(id)?;
+    incident.status = IncidentStatus::Investigating;
+    incident.resolved_at = None;
+    incident.resolution = None;
+    incident.analyzed_at = None;
+    let open = incident.clone();
+    tx.world.open(&open);
+    tx.changed(id, IncidentChange::Status);
+    tx.note(id, TimelineKind::Reopened, by, text, serde_json::Value::Null)?;
+    queue(tx, id, "reopened")
+}
+
+/// Asks for an investigation. One that waits stays as it is; one that runs is run once more afterwards.
+pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreError> {
+    if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+        if job.leased_until.is_some() && !job.again {
+            job.again = true;
+            put(&mut tx.jobs, id.0, &job)?;
+        }
+        return Ok(());
+    }
+    let job = Job {
+        incident: id,
+        queued_at: tx.now,
+        not_before: tx.now.plus(tx.policy.investigation_delay),
+        leased_until: None,
+        attempts: 0,
+        reason: reason.to_owned(),
+        again: false,
+    };
+    put(&mut tx.jobs, id.0, &job)?;
+    tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
+    tx.changed(id, IncidentChange::Investigation);
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What a delivery does to the store, inside the writer's transaction: deterministic, given the rows and the policy.
+
+pub mod lifecycle;
+pub mod signals;
+
+use super::{
+    StoreError,
+    tables::meta,
+    tx::{Tx, get, put},
+};
+use crate::{correlation, model::*};
+
+/// Incidents named in a delivery's row; the results name them all.
+const INCIDENTS_IN_ROW: usize = 10;
+
+/// Applies one delivery and moves the position to it.
+pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+    let accepted = delivery.outcome == DeliveryOutcome::Accepted;
+    let mut results = Vec::new();
+    if accepted {
+        results = signals::apply(tx, delivery)?;
+        for change in &delivery.parsed.changes {
+            let at = correlation::onset(change.at, delivery.at);
+            tx.put_change(&Change { at: Some(at), source: delivery.platform.clone(), ..change.clone() }, at)?;
+        }
+    }
+    notes(tx, delivery)?;
+    count(tx, delivery)?;
+    let mut incidents: Vec<IncidentId> = Vec::new();
+    for id in results.iter().filter_map(|r| r.incident_id) {
+        if incidents.len() < INCIDENTS_IN_ROW && !incidents.contains(&id) {
+            incidents.push(id);
+        }
+    }
+    let title = delivery.parsed.signals.first().map(|s| s.title.clone());
+    let row = DeliveryRow {
+        seq: delivery.seq,
+        id: delivery.id,
+        at: delivery.at,
+        applied_at: tx.now,
+        platform: delivery.platform.clone(),
+        outcome: delivery.outcome,
+        problem: delivery.problem.clone(),
+        size: delivery.body.len() as u64,
+        signals: u32::try_from(delivery.parsed.signals.len()).unwrap_or(u32::MAX),
+        changes: u32::try_from(delivery.parsed.changes.len()).unwrap_or(u32::MAX),
+        notes: delivery.parsed.notes.clone(),
+        incidents,
+        title: title.or_else(|| delivery.parsed.changes.first().map(|c| c.title.clone())),
+        replay_of: None,
+    };
+    let replay_of = match delivery.replay_of {
+        Some(seq) => get::<_, DeliveryRow>(&tx.deliveries, seq)?.map(|r| r.id),
+        None => None,
+    };
+    put(&mut tx.deliveries, delivery.seq, &DeliveryRow { replay_of, ..row })?;
+    put(&mut tx.results, delivery.seq, &results)?;
+    tx.world.numbers.insert(meta::POSITION, delivery.seq);
+    Ok(())
+}
+
+fn notes(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+    for note in &delivery.parsed.notes {
+        match note {
+            Note::TestToken(token) => {
+                let platform = delivery.platform.as_str();
+                if let Some(mut settings) = get::<_, ConnectorSettings>(&tx.connectors, platform)? {
+                    settings.test_token = Some(token.clone());
+                    put(&mut tx.connectors, platform, &settings)?;
+                }
+            }
+            Note::Heartbeat(_) => tx.counters(&delivery.platform)?.last_heartbeat = Some(delivery.at),
+            Note::Ping(_) | Note::Ignored(_) | Note::Warning(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn count(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+    let accepted = delivery.outcome == DeliveryOutcome::Accepted;
+    let counters = tx.counters(&delivery.platform)?;
+    counters.count(delivery.at, accepted);
+    counters.last = Some((delivery.id, delivery.at, delivery.outcome));
+    if accepted {
+        counters.last_accepted = Some(delivery.at);
+    } else if let Some(problem) = &delivery.problem {
+        counters.last_problem = Some((problem.clone(), delivery.at));
+    }
+    tx.received(&delivery.platform, delivery.outcome);
+    Ok(())
+}

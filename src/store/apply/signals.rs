@@ -1,0 +1,301 @@
+//! Signals meet alerts by their identity alone; new alerts find their incident or open one.
+
+use serde_json::json;
+
+use super::lifecycle;
+use crate::{
+    correlation::{self, Subject},
+    model::*,
+    store::{
+        StoreError,
+        tables::meta,
+        tx::{Tx, get},
+    },
+};
+
+/// Applies the signals of a delivery. The answers stand in the order of the body; the work is done in an order that does
+/// not depend on it: beginnings before ends, earlier before later.
+pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, StoreError> {
+    let settings: Option<ConnectorSettings> = get(&tx.connectors, delivery.platform.as_str())?;
+    let opens = settings.map(|s| s.opens).unwrap_or_default();
+    let mut order: Vec<(usize, &Signal, Fingerprint)> =
+        delivery.parsed.signals.iter().enumerate().map(|(n, s)| (n, s, s.fingerprint())).collect();
+    order.sort_by_key(|(n, s, fingerprint)| {
+        (s.status, correlation::onset(s.started_at, delivery.at), s.severity, *fingerprint, *n)
+    });
+    let mut results: Vec<(usize, Applied)> = Vec::with_capacity(order.len());
+    for (n, signal, fingerprint) in order {
+        let door = Door { delivery, signal, fingerprint, opens: &opens };
+        results.push((n, door.apply(tx)?));
+    }
+    results.sort_by_key(|(n, _)| *n);
+    Ok(results.into_iter().map(|(_, applied)| applied).collect())
+}
+
+/// One signal on its way in.
+struct Door<'a> {
+    delivery: &'a Delivery,
+    signal: &'a Signal,
+    fingerprint: Fingerprint,
+    opens: &'a [Severity],
+}
+
+impl Door<'_> {
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<Applied, StoreError> {
+        if self.signal.status == SignalStatus::Firing && !self.signal.is_test {
+            tx.count_signal(self.delivery.at);
+        }
+        let met = match tx.world.alerts.get(&self.fingerprint).copied() {
+            Some(live) => tx.alert(live.number)?,
+            None => None,
+        };
+        match (self.signal.status, met) {
+            (SignalStatus::Firing, Some(alert)) if alert.is_open() => self.repeat(tx, alert),
+            (SignalStatus::Firing, Some(alert)) if self.is_refire(tx, &alert) => self.refire(tx, alert),
+            (SignalStatus::Firing, closed) => {
+                if let Some(closed) = closed {
+                    tx.supersede(closed.id.number())?;
+                }
+                self.begin(tx)
+            }
+            (SignalStatus::Acknowledged, Some(alert)) if alert.is_open() => self.acknowledge(tx, alert),
+            (SignalStatus::Resolved, Some(alert)) if alert.is_open() => self.resolve(tx, alert),
+            (_, Some(alert)) => self.answer(tx, Some(&alert)),
+            (_, None) => self.answer(tx, None),
+        }
+    }
+
+    /// Ended a short time ago: the same trouble, not a new one.
+    fn is_refire(&self, tx: &Tx<'_>, alert: &Alert) -> bool {
+        alert.closed_at.is_some_and(|closed| tx.now.since(closed) <= tx.policy.reopen_within)
+    }
+
+    /// What is said of the alert now.
+    fn refresh(&self, tx: &Tx<'_>, alert: &mut Alert) {
+        let s = self.signal;
+        alert.title.clone_from(&s.title);
+        alert.severity = s.severity;
+        alert.last_seen = alert.last_seen.max(self.delivery.at);
+        alert.last_delivery = self.delivery.seq;
+        alert.path.clone_from(&s.path);
+        alert.labels.clone_from(&s.labels);
+        alert.annotations.clone_from(&s.annotations);
+        for (ours, theirs) in [
+            (&mut alert.description, &s.description),
+            (&mut alert.severity_raw, &s.severity_raw),
+            (&mut alert.service, &s.service),
+            (&mut alert.host, &s.host),
+            (&mut alert.environment, &s.environment),
+            (&mut alert.source_url, &s.url),
+            (&mut alert.image_url, &s.image_url),
+            (&mut alert.runbook_url, &s.runbook_url),
+            (&mut alert.group_key, &s.group_key),
+        ] {
+            // A repeat that leaves something out does not unsay it.
+            if theirs.is_some() {
+                ours.clone_from(theirs);
+            }
+        }
+        alert.quiet_at = self.quiet_at(tx);
+    }
+
+    fn quiet_at(&self, tx: &Tx<'_>) -> Option<Time> {
+        if self.signal.is_test {
+            return Some(tx.now.plus(tx.policy.test_closes_after));
+        }
+        let secs = self.signal.quiet_after_secs?;
+        Some(tx.now.plus(std::time::Duration::from_secs(u64::from(secs))))
+    }
+
+    fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
+        let quiet_before = alert.quiet_at;
+        self.refresh(tx, &mut alert);
+        alert.count += 1;
+        alert.status = AlertStatus::Firing;
+        tx.put_alert(&alert, quiet_before)?;
+        if let Some(id) = alert.incident {
+            tx.known_incident(id)?;
+            tx.changed(id, IncidentChange::Alerts);
+            lifecycle::raise_severity(tx, id, alert.severity)?;
+        }
+        self.answer(tx, Some(&alert))
+    }
+
+    fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
+        let quiet_before = alert.quiet_at;
+        self.refresh(tx, &mut alert);
+        alert.count += 1;
+        alert.status = AlertStatus::Firing;
+        alert.ended_at = None;
+        alert.closed_at = None;
+        tx.put_alert(&alert, quiet_before)?;
+        if let Some(id) = alert.incident {
+            let incident = tx.known_incident(id)?;
+            incident.firing_count += 1;
+            let was_resolved = incident.status == IncidentStatus::Resolved;
+            tx.changed(id, IncidentChange::Alerts);
+            let text = format!("{} fired again.", alert.title);
+            let by = Actor::Sender(self.delivery.platform.clone());
+            tx.note(id, TimelineKind::AlertRefired, &by, text, json!({ "alert_id": alert.id }))?;
+            if was_resolved {
+                lifecycle::reopen(tx, id, &by, format!("Reopened: {} fired again.", alert.title))?;
+            }
+            lifecycle::raise_severity(tx, id, alert.severity)?;
+        }
+        self.answer(tx, Some(&alert))
+    }
+
+    fn begin(&self, tx: &mut Tx<'_>) -> Result<Applied, StoreError> {
+        if self.signal.repeat_only {
+            return self.answer(tx, None);
+        }
+        let mut alert = self.new_alert(tx);
+        let manual = self.delivery.platform == "manual";
+        let eligible = manual
+            || if self.opens.is_empty() {
+                alert.severity != Severity::Info
+            } else {
+                self.opens.contains(&alert.severity)
+            };
+        let mut opened = false;
+        if eligible {
+            let found = if manual || alert.test { None } else { self.candidate(tx, &alert) };
+            match found {
+                Some(found) => lifecycle::join(tx, found.incident, &mut alert, found.reasons)?,
+                None => {
+                    let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
+                    lifecycle::open(tx, &mut alert, source)?;
+                    opened = true;
+                }
+            }
+        }
+        tx.put_alert(&alert, None)?;
+        Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
+    }
+
+    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
+        let window = tx.policy.cluster_window;
+        let subject = Subject {
+            platform: &alert.platform,
+            service: alert.service.as_deref(),
+            host: alert.host.as_deref(),
+            onset: alert.onset_at,
+        };
+        let candidates = tx.world.candidates(subject.service, subject.host, subject.onset, window);
+        correlation::best(subject, candidates, window)
+    }
+
+    fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {
+        let s = self.signal;
+        let at = self.delivery.at;
+        Alert {
+            id: AlertId::new(at, tx.world.next(meta::ALERT)),
+            fingerprint: self.fingerprint,
+            dedup_key: s.dedup_key.clone(),
+            identity: s.identity.clone(),
+            platform: self.delivery.platform.clone(),
+            title: s.title.clone(),
+            description: s.description.clone(),
+            service: s.service.clone(),
+            host: s.host.clone(),
+            environment: s.environment.clone(),
+            severity: s.severity,
+            severity_raw: s.severity_raw.clone(),
+            status: AlertStatus::Firing,
+            started_at: s.started_at.unwrap_or(at),
+            onset_at: correlation::onset(s.started_at, at),
+            first_seen: at,
+            last_seen: at,
+            ended_at: None,
+            closed_at: None,
+            count: 1,
+            source_url: s.url.clone(),
+            image_url: s.image_url.clone(),
+            runbook_url: s.runbook_url.clone(),
+            labels: s.labels.clone(),
+            annotations: s.annotations.clone(),
+            test: s.is_test,
+            repaired: s.repaired,
+            incident: None,
+            first_delivery: self.delivery.seq,
+            last_delivery: self.delivery.seq,
+            path: s.path.clone(),
+            group_key: s.group_key.clone(),
+            quiet_at: self.quiet_at(tx),
+        }
+    }
+
+    fn acknowledge(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
+        let first = alert.status != AlertStatus::Acknowledged;
+        alert.status = AlertStatus::Acknowledged;
+        alert.last_seen = alert.last_seen.max(self.delivery.at);
+        alert.last_delivery = self.delivery.seq;
+        let quiet = alert.quiet_at;
+        tx.put_alert(&alert, quiet)?;
+        if let Some(id) = alert.incident.filter(|_| first) {
+            tx.known_incident(id)?;
+            tx.changed(id, IncidentChange::Alerts);
+            let by = Actor::Sender(self.delivery.platform.clone());
+            let text = format!("{} was acknowledged in {}.", alert.title, self.delivery.platform);
+            tx.note(id, TimelineKind::AlertAcknowledged, &by, text, json!({ "alert_id": alert.id }))?;
+        }
+        self.answer(tx, Some(&alert))
+    }
+
+    fn resolve(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
+        let quiet_before = alert.quiet_at;
+        alert.status = AlertStatus::Resolved;
+        alert.ended_at = Some(self.signal.ended_at.unwrap_or(self.delivery.at));
+        alert.closed_at = Some(tx.now);
+        alert.last_seen = alert.last_seen.max(self.delivery.at);
+        alert.last_delivery = self.delivery.seq;
+        alert.path.clone_from(&self.signal.path);
+        alert.quiet_at = None;
+        tx.put_alert(&alert, quiet_before)?;
+        if let Some(id) = alert.incident {
+            let by = Actor::Sender(self.delivery.platform.clone());
+            let text = format!("{} resolved.", alert.title);
+            tx.note(id, TimelineKind::AlertResolved, &by, text, json!({ "alert_id": alert.id }))?;
+            lifecycle::alert_ended(tx, id, &by, "resolved at the source")?;
+        }
+        self.answer(tx, Some(&alert))
+    }
+
+    fn answer(&self, tx: &Tx<'_>, alert: Option<&Alert>) -> Result<Applied, StoreError> {
+        let incident_id = alert.and_then(|a| a.incident);
+        let membership = match (alert, incident_id) {
+            (Some(alert), Some(incident)) => tx.membership(incident, alert.id)?,
+            _ => None,
+        };
+        Ok(Applied {
+            fingerprint: self.fingerprint,
+            status: self.signal.status,
+            alert_id: alert.map(|a| a.id),
+            incident_id,
+            strategy: membership.as_ref().map(|m| m.strategy),
+            correlation_score: membership.as_ref().map(|m| m.score),
+            new_incident: false,
+        })
+    }
+}
+
+/// Ends an alert that fell quiet: a test that has done its duty, or a platform that never says when it is over.
+pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
+    let Some(mut alert) = tx.alert(number)? else { return Ok(()) };
+    let quiet_before = alert.quiet_at;
+    alert.quiet_at = None;
+    if !alert.is_open() {
+        return tx.put_alert(&alert, quiet_before);
+    }
+    alert.status = AlertStatus::Resolved;
+    alert.ended_at = Some(tx.now);
+    alert.closed_at = Some(tx.now);
+    let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
+    tx.put_alert(&alert, quiet_before)?;
+    if let Some(id) = alert.incident {
+        let text = format!("{} {how}.", alert.title);
+        tx.note(id, TimelineKind::AlertResolved, &Actor::System, text, json!({ "alert_id": alert.id }))?;
+        lifecycle::alert_ended(tx, id, &Actor::System, how)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Opening: the folder's lock, both files, the schema, and whether the files belong together.
+
+use std::{fs, path::Path, sync::Arc};
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::{
+    StoreError, StoreOptions, intake, seal,
+    tables::{self, meta},
+};
+
+/// The files of a store, opened and checked.
+pub struct Files {
+    /// Held as long as the store is open.
+    pub lock: fs::File,
+    /// watchfire.redb.
+    pub main: Arc<Database>,
+    /// intake.redb.
+    pub intake: Arc<Database>,
+    /// secret.key.
+    pub sealer: seal::Sealer,
+    /// The last delivery applied.
+    pub position: u64,
+    /// The last change.
+    pub last_change: u64,
+    /// Random number of this store.
+    pub nonce: u64,
+}
+
+/// Opens or makes everything in the data folder.
+pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
+    let dir = options.dir.as_path();
+    fs::create_dir_all(dir).map_err(|e| {
+        StoreError::Io(format!("the data folder {} cannot be made: {e}; choose another with --data-dir", dir.display()))
+    })?;
+    let lock = lock(dir)?;
+    let fresh = !dir.join("watchfire.redb").exists();
+    if fresh && dir.join("intake.redb").exists() {
+        return Err(StoreError::Damaged(format!(
+            "{} has intake.redb but no watchfire.redb; restore both from a backup",
+            dir.display()
+        )));
+    }
+    let sealer = seal::Sealer::open_file(dir, fresh)?;
+    // The intake first: with the main file missing at a crash in between, the folder still counts as fresh.
+    let intake = database(dir, "intake.redb", options.cache_bytes / 4)?;
+    make_intake_tables(&intake)?;
+    let main = database(dir, "watchfire.redb", options.cache_bytes)?;
+    let (position, last_change, nonce) = prepare_main(&main, dir)?;
+    let stored = intake::last_seq(&intake)?;
+    if stored < position {
+        return Err(StoreError::Damaged(format!(
+            "intake.redb ends at delivery {stored}, before watchfire.redb's position {position}; the files do not belong together, restore both from one backup"
+        )));
+    }
+    Ok(Files { lock, main: Arc::new(main), intake: Arc::new(intake), sealer, position, last_change, nonce })
+}
+
+/// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
+fn lock(dir: &Path) -> Result<fs::File, StoreError> {
+    let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),
+        Err(fs::TryLockError::Error(e)) => Err(e.into()),
+    }
+}
+
+fn database(dir: &Path, name: &str, cache: usize) -> Result<Database, StoreError> {
+    let path = dir.join(name);
+    let shown = path.display().to_string();
+    Database::builder()
+        .set_cache_size(cache)
+        .set_repair_callback(move |r| {
+            tracing::warn!(file = %shown, percent = format!("{:.0}", r.progress() * 100.0), "repairing after an unclean end");
+        })
+        .create(&path)
+        .map_err(|e| match StoreError::from(e) {
+            StoreError::Damaged(what) => {
+                StoreError::Damaged(format!("{}: {what}; restore the folder from a backup", path.display()))
+            }
+            StoreError::Io(what) => StoreError::Io(format!("{}: {what}", path.display())),
+            other => other,
+        })
+}
+
+fn make_intake_tables(db: &Database) -> Result<(), StoreError> {
+    let txn = db.begin_write()?;
+    txn.open_table(tables::BLOBS)?;
+    txn.open_table(tables::RETRIES)?;
+    Ok(txn.commit()?)
+}
+
+/// Makes the tables of a new file, refuses a newer one, and reads where it stands.
+fn prepare_main(db: &Database, dir: &Path) -> Result<(u64, u64, u64), StoreError> {
+    let found = {
+        let txn = db.begin_read()?;
+        match txn.open_table(tables::META) {
+            Ok(table) => table.get(meta::SCHEMA)?.map(|n| n.value()),
+            Err(redb::TableError::TableDoesNotExist(_)) => None,
+            Err(e) => return Err(e.into()),
+        }
+    };
+    if let Some(found) = found.filter(|n| *n != u64::from(tables::SCHEMA)) {
+        return Err(StoreError::Newer {
+            dir: dir.display().to_string(),
+            found: u32::try_from(found).unwrap_or(u32::MAX),
+            known: tables::SCHEMA,
+        });
+    }
+    let mut txn = db.begin_write()?;
+    txn.set_quick_repair(true);
+    let state = {
+        let mut table = txn.open_table(tables::META)?;
+        table.insert(meta::SCHEMA, u64::from(tables::SCHEMA))?;
+        if table.get(meta::NONCE)?.is_none() {
+            let nonce =
+                getrandom::u64().map_err(|e| StoreError::Io(format!("no random numbers from the system: {e}")))?;
+            table.insert(meta::NONCE, nonce)?;
+        }
+        let read = |name: &str| -> Result<u64, StoreError> { Ok(table.get(name)?.map_or(0, |n| n.value())) };
+        (read(meta::POSITION)?, read(meta::CHANGE)?, read(meta::NONCE)?)
+    };
+    txn.open_table(tables::INCIDENTS)?;
+    txn.open_table(tables::OPEN)?;
+    txn.open_table(tables::CLOSED)?;
+    txn.open_table(tables::BY_SERVICE)?;
+    txn.open_table(tables::ACKS)?;
+    txn.open_table(tables::ALERTS)?;
+    txn.open_table(tables::LIVE_ALERTS)?;
+    txn.open_table(tables::QUIET)?;
+    txn.open_table(tables::MEMBERS)?;
+    txn.open_table(tables::TIMELINE)?;
+    txn.open_table(tables::THOUGHTS)?;
+    txn.open_table(tables::ANSWERS)?;
+    txn.open_table(tables::JOBS)?;
+    txn.open_table(tables::CHANGES)?;
+    txn.open_table(tables::DELIVERIES)?;
+    txn.open_table(tables::RESULTS)?;
+    txn.open_table(tables::MINUTES)?;
+    txn.open_table(tables::CHANGE_LOG)?;
+    txn.open_table(tables::CONNECTORS)?;
+    txn.open_table(tables::COUNTERS)?;
+    txn.open_table(tables::ACCOUNTS)?;
+    txn.open_table(tables::SESSIONS)?;
+    txn.open_table(tables::TOKENS)?;
+    txn.open_table(tables::AUDIT)?;
+    txn.commit()?;
+    Ok(state)
+}

@@ -1,0 +1,96 @@
+//! Every table of both files. Keys are built-in types; what grows begins with time or a growing number, so that new rows
+//! land on the pages written last.
+
+use redb::TableDefinition;
+
+/// A table of encoded rows under a number.
+pub type Rows = TableDefinition<'static, u64, &'static [u8]>;
+/// A table of encoded rows under an incident and a number of its own.
+pub type ChildRows = TableDefinition<'static, (u64, u64), &'static [u8]>;
+/// A table of encoded rows under a name.
+pub type NamedRows = TableDefinition<'static, &'static str, &'static [u8]>;
+/// A table of encoded rows under a SHA-256.
+pub type HashedRows = TableDefinition<'static, [u8; 32], &'static [u8]>;
+
+/// What this version writes; see `migrate`.
+pub const SCHEMA: u32 = 1;
+
+// intake.redb
+
+/// First sequence number in the blob → deliveries packed and compressed.
+pub const BLOBS: Rows = TableDefinition::new("blobs");
+/// 128 bits of the SHA-256 of platform and the sender's retry id → sequence number.
+pub const RETRIES: TableDefinition<'static, u128, u64> = TableDefinition::new("retries");
+
+// watchfire.redb
+
+/// Names → numbers: schema, position, counters.
+pub const META: TableDefinition<'static, &'static str, u64> = TableDefinition::new("meta");
+/// Incident number → incident.
+pub const INCIDENTS: Rows = TableDefinition::new("incidents");
+/// Numbers of open incidents.
+pub const OPEN: TableDefinition<'static, u64, ()> = TableDefinition::new("open_incidents");
+/// When it ended in ms, incident number.
+pub const CLOSED: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("closed_incidents");
+/// Service in lower case, incident number.
+pub const BY_SERVICE: TableDefinition<'static, (&'static str, u64), ()> = TableDefinition::new("incidents_by_service");
+/// When it was acknowledged in ms, incident number → ms from detection.
+pub const ACKS: TableDefinition<'static, (i64, u64), u64> = TableDefinition::new("acknowledgements");
+/// Alert number → alert.
+pub const ALERTS: Rows = TableDefinition::new("alerts");
+/// Alert number → fingerprint and when it closed in ms (`i64::MAX` while open): the alerts that a signal can still meet.
+pub const LIVE_ALERTS: TableDefinition<'static, u64, (u128, i64)> = TableDefinition::new("live_alerts");
+/// When it falls quiet in ms, alert number.
+pub const QUIET: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("quiet_alerts");
+/// Incident, alert number → membership.
+pub const MEMBERS: ChildRows = TableDefinition::new("members");
+/// Incident, change sequence → timeline entry.
+pub const TIMELINE: ChildRows = TableDefinition::new("timeline");
+/// Incident, thought number → thought.
+pub const THOUGHTS: ChildRows = TableDefinition::new("thoughts");
+/// Incident → causes, evidence, suggestions.
+pub const ANSWERS: Rows = TableDefinition::new("investigations");
+/// Incident → job.
+pub const JOBS: Rows = TableDefinition::new("jobs");
+/// When in ms, growing number → change (deploy, build, …).
+pub const CHANGES: TableDefinition<'static, (i64, u64), &'static [u8]> = TableDefinition::new("changes");
+/// Delivery sequence → row for lists.
+pub const DELIVERIES: Rows = TableDefinition::new("deliveries");
+/// Delivery sequence → what each of its signals did.
+pub const RESULTS: Rows = TableDefinition::new("delivery_results");
+/// Minute since the epoch → firing signals received.
+pub const MINUTES: TableDefinition<'static, i64, u32> = TableDefinition::new("signals_per_minute");
+/// Change sequence → what changed.
+pub const CHANGE_LOG: Rows = TableDefinition::new("change_log");
+/// Platform → settings.
+pub const CONNECTORS: NamedRows = TableDefinition::new("connectors");
+/// Platform → counters.
+pub const COUNTERS: NamedRows = TableDefinition::new("connector_counters");
+/// Name → person.
+pub const ACCOUNTS: NamedRows = TableDefinition::new("accounts");
+/// SHA-256 of the cookie → session.
+pub const SESSIONS: HashedRows = TableDefinition::new("sessions");
+/// SHA-256 of the token → token.
+pub const TOKENS: HashedRows = TableDefinition::new("tokens");
+/// Growing number → audit entry.
+pub const AUDIT: Rows = TableDefinition::new("audit");
+
+/// Keys of `META`.
+pub mod meta {
+    /// Schema number.
+    pub const SCHEMA: &str = "schema";
+    /// Sequence number of the last delivery applied.
+    pub const POSITION: &str = "position";
+    /// Last alert number given.
+    pub const ALERT: &str = "alert";
+    /// Last incident number given.
+    pub const INCIDENT: &str = "incident";
+    /// Last change sequence given.
+    pub const CHANGE: &str = "change";
+    /// Last number of `CHANGES` given.
+    pub const EVENT: &str = "event";
+    /// Last audit number given.
+    pub const AUDIT: &str = "audit";
+    /// Random number of this store, so that a stream's position is never taken for another store's.
+    pub const NONCE: &str = "nonce";
+}

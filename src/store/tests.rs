@@ -1,0 +1,315 @@
+//! The store as its users see it: deliveries in, commands in, views out, also after a restart.
+
+use std::time::Duration;
+
+use super::*;
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    store: Store,
+}
+
+const START: i64 = 1_772_500_000;
+
+impl Fixture {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Time::from_secs(START));
+        let store = Self::open(dir.path(), &clock);
+        Self { dir, clock, store }
+    }
+
+    fn open(dir: &Path, clock: &Clock) -> Store {
+        let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+        Store::open(options, clock.clone()).unwrap()
+    }
+
+    fn restart(&mut self) {
+        self.store.close();
+        let (dir, clock) = (self.dir.path().to_owned(), self.clock.clone());
+        // The old store must be gone before its folder can be opened again.
+        let placeholder = tempfile::tempdir().unwrap();
+        let old = std::mem::replace(&mut self.store, Self::open(placeholder.path(), &clock));
+        drop(old);
+        let other = std::mem::replace(&mut self.store, Self::open(&dir, &clock));
+        other.close();
+    }
+
+    async fn send(&self, platform: &str, signals: Vec<Signal>) -> Vec<Applied> {
+        let body = serde_json::to_vec(&signals.iter().map(|s| &s.title).collect::<Vec<_>>()).unwrap();
+        let delivery = NewDelivery {
+            at: self.clock.now(),
+            platform: platform.into(),
+            outcome: DeliveryOutcome::Accepted,
+            problem: None,
+            headers: Vec::new(),
+            body,
+            parsed: Parsed { signals, ..Parsed::default() },
+            replay_of: None,
+        };
+        let submitted = self.store.submit(delivery).await.unwrap();
+        assert!(self.store.applied(submitted.seq, Duration::from_secs(10)).await);
+        let results = self.store.view().unwrap().results(submitted.seq).unwrap().unwrap();
+        self.consistent();
+        results
+    }
+
+    fn incident(&self, n: u64) -> Incident {
+        self.store.view().unwrap().incident(IncidentId(n)).unwrap().unwrap()
+    }
+
+    /// Every invariant holds, and the memory says what the disk says.
+    fn consistent(&self) {
+        let view = self.store.view().unwrap();
+        assert_eq!(view.check().unwrap(), Vec::<String>::new());
+    }
+}
+
+fn firing(key: &str, service: Option<&str>) -> Signal {
+    let mut signal = Signal::new(key, format!("title of {key}"));
+    signal.severity = Severity::High;
+    signal.service = service.map(str::to_owned);
+    signal
+}
+
+fn resolved(key: &str) -> Signal {
+    let mut signal = firing(key, None);
+    signal.status = SignalStatus::Resolved;
+    signal
+}
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+fn me() -> Actor {
+    Actor::Person("sre-1".into())
+}
+
+#[tokio::test]
+async fn an_alert_opens_an_incident_repeats_count_and_the_end_resolves() {
+    let f = Fixture::new();
+    let first = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert!(first[0].new_incident);
+    assert_eq!(first[0].strategy, Some(Strategy::Primary));
+    let again = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!((again[0].alert_id, again[0].incident_id), (first[0].alert_id, first[0].incident_id));
+    let alert = f.store.view().unwrap().alert(first[0].alert_id.unwrap()).unwrap().unwrap();
+    assert_eq!((alert.count, f.incident(1).alert_count, f.incident(1).firing_count), (2, 1, 1));
+
+    let done = f.send("grafana", vec![resolved("grafana:a")]).await;
+    assert_eq!(done[0].incident_id, Some(IncidentId(1)));
+    let incident = f.incident(1);
+    assert_eq!((incident.status, incident.firing_count), (IncidentStatus::Resolved, 0));
+    assert_eq!(incident.resolution.as_deref(), Some("Its alert resolved at the source."));
+    assert_eq!(f.send("grafana", vec![resolved("grafana:never")]).await[0].alert_id, None);
+}
+
+#[tokio::test]
+async fn alerts_join_by_service_and_by_time_and_say_why() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.clock.advance(minutes(4));
+    let near = f.send("datadog", vec![firing("datadog:b", Some("db"))]).await;
+    assert_eq!((near[0].incident_id, near[0].strategy), (Some(IncidentId(1)), Some(Strategy::TimeCluster)));
+    assert_eq!(near[0].correlation_score, Some(0.7));
+    f.clock.advance(minutes(60));
+    let same = f.send("splunk", vec![firing("splunk:c", Some("API"))]).await;
+    assert_eq!((same[0].incident_id, same[0].strategy), (Some(IncidentId(1)), Some(Strategy::ServiceMatch)));
+    let other = f.send("splunk", vec![firing("splunk:d", Some("db"))]).await;
+    assert_eq!(other[0].incident_id, Some(IncidentId(2)), "mode any compares with the incident's own service");
+    let view = f.store.view().unwrap();
+    let members = view.members(IncidentId(1), 10).unwrap();
+    assert_eq!(members.len(), 3);
+    assert!(members.iter().all(|(m, _)| !m.reasons.is_empty() && m.reasons.iter().all(|r| !r.text.is_empty())));
+}
+
+#[tokio::test]
+async fn a_refire_reopens_in_time_and_opens_anew_later() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.store.resolve(IncidentId(1), Some("restarted".into()), me()).await.unwrap();
+    f.consistent();
+    f.clock.advance(minutes(14));
+    let back = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!((back[0].incident_id, f.incident(1).status), (Some(IncidentId(1)), IncidentStatus::Investigating));
+    f.send("grafana", vec![resolved("grafana:a")]).await;
+    f.clock.advance(minutes(16));
+    let late = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!((late[0].incident_id, f.incident(1).status), (Some(IncidentId(2)), IncidentStatus::Resolved));
+    assert_ne!(late[0].alert_id, back[0].alert_id);
+}
+
+#[tokio::test]
+async fn the_order_inside_a_body_does_not_matter() {
+    let signals = || {
+        let mut late = firing("grafana:late", Some("api"));
+        late.started_at = Some(Time::from_secs(START - 10));
+        let mut early = firing("grafana:early", Some("api"));
+        early.started_at = Some(Time::from_secs(START - 100));
+        vec![late, early, resolved("grafana:early")]
+    };
+    let mut reversed = signals();
+    reversed.reverse();
+    let mut seen = Vec::new();
+    for order in [signals(), reversed] {
+        let f = Fixture::new();
+        let results = f.send("grafana", order.clone()).await;
+        assert_eq!(
+            results.iter().map(|r| r.fingerprint).collect::<Vec<_>>(),
+            order.iter().map(Signal::fingerprint).collect::<Vec<_>>()
+        );
+        seen.push(f.incident(1));
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].title, "title of grafana:early");
+}
+
+#[tokio::test]
+async fn info_opens_nothing_and_tests_and_manual_incidents_stay_alone() {
+    let f = Fixture::new();
+    let mut info = firing("grafana:info", Some("api"));
+    info.severity = Severity::Info;
+    assert_eq!(f.send("grafana", vec![info]).await[0].incident_id, None);
+    let mut test = firing("grafana:test", Some("api"));
+    test.is_test = true;
+    assert_eq!(f.send("grafana", vec![test]).await[0].incident_id, Some(IncidentId(1)));
+    assert!(f.send("manual", vec![firing("manual:1", Some("api"))]).await[0].new_incident);
+    assert!(f.send("grafana", vec![firing("grafana:a", Some("api"))]).await[0].new_incident);
+    f.clock.advance(minutes(11));
+    // The timer runs on the writer's thread: its change is what we wait for.
+    let mut changes = f.store.changes();
+    while f.incident(1).status != IncidentStatus::Resolved {
+        changes.changed().await.unwrap();
+    }
+    assert_eq!(f.incident(2).status, IncidentStatus::Investigating);
+    f.consistent();
+}
+
+#[tokio::test]
+async fn commands_follow_the_lifecycle() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    let id = IncidentId(1);
+    let taken = f.store.acknowledge(id, me()).await.unwrap();
+    assert_eq!((taken.owner.as_deref(), taken.status), (Some("sre-1"), IncidentStatus::Investigating));
+    f.store.comment(id, "looking".into(), me()).await.unwrap();
+    assert!(matches!(f.store.comment(id, " ".into(), me()).await, Err(CommandError::Invalid { .. })));
+    assert!(matches!(f.store.reopen(id, me()).await, Err(CommandError::Conflict { .. })));
+    assert!(matches!(f.store.resolve(IncidentId(9), None, me()).await, Err(CommandError::NotFound(_))));
+    let patch =
+        IncidentPatch { severity: Some(Severity::Low), title: Some("better".into()), ..IncidentPatch::default() };
+    assert_eq!(f.store.patch_incident(id, patch, me()).await.unwrap().title, "better");
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!(f.incident(1).severity, Severity::Low, "what a person set stays");
+    f.store.resolve(id, None, me()).await.unwrap();
+    match f.store.resolve(id, None, me()).await {
+        Err(CommandError::Conflict { allowed, .. }) => assert_eq!(allowed, ["investigating"]),
+        other => panic!("{other:?}"),
+    }
+    let kinds: Vec<TimelineKind> =
+        f.store.view().unwrap().timeline(id, None, 50).unwrap().iter().map(|e| e.kind).collect();
+    use TimelineKind as K;
+    assert_eq!(kinds, [K::Opened, K::Acknowledged, K::Comment, K::Severity, K::Title, K::Resolved]);
+    f.consistent();
+}
+
+#[tokio::test]
+async fn an_investigation_is_leased_written_and_ended() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    let id = IncidentId(1);
+    let lease = Duration::from_secs(60);
+    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "waits for the rest of the burst");
+    f.clock.advance(Duration::from_secs(3));
+    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap().unwrap().incident, id);
+    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "leased");
+    f.store.add_thought(id, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    f.clock.advance(Duration::from_secs(61));
+    assert!(f.store.lease_job(lease, "built-in").await.unwrap().is_some(), "a lease that ran out is taken again");
+    assert_eq!(f.store.view().unwrap().thoughts(id).unwrap(), vec![], "a new run begins anew");
+    let n = f.store.add_thought(id, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    assert_eq!(n, 1);
+    let finish = Finish {
+        state: InvestigationState::Complete,
+        conclusion: Some(Conclusion::Inconclusive),
+        summary: Some("Nothing leads.".into()),
+        error: None,
+        answer: Investigation::default(),
+    };
+    let done = f.store.finish_investigation(id, finish.clone()).await.unwrap();
+    assert_eq!((done.status, done.investigation.steps), (IncidentStatus::Analyzed, 1));
+    assert!(matches!(f.store.finish_investigation(id, finish).await, Err(CommandError::Conflict { .. })));
+    f.store.investigate(id, me()).await.unwrap();
+    f.store.cancel_investigation(id, me()).await.unwrap();
+    assert_eq!(f.incident(1).investigation.state, InvestigationState::Cancelled);
+    f.consistent();
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let mut f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api")), firing("grafana:b", Some("db"))]).await;
+    f.store.acknowledge(IncidentId(1), me()).await.unwrap();
+    let before = (f.incident(1), f.store.view().unwrap().change_range().unwrap());
+    f.restart();
+    assert_eq!((f.incident(1), f.store.view().unwrap().change_range().unwrap()), before);
+    assert_eq!(*f.store.changes().borrow(), before.1.1);
+    let again = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!(again[0].incident_id, Some(IncidentId(1)));
+    assert!(!again[0].new_incident);
+    f.send("grafana", vec![resolved("grafana:a"), resolved("grafana:b")]).await;
+    assert_eq!(f.incident(1).status, IncidentStatus::Resolved);
+}
+
+#[tokio::test]
+async fn the_folder_is_locked_and_a_newer_schema_is_refused() {
+    let f = Fixture::new();
+    let options = StoreOptions { dir: f.dir.path().to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+    let second = Store::open(options.clone(), f.clock.clone()).unwrap_err();
+    assert!(matches!(second, StoreError::Locked(_)), "{second}");
+    let dir = f.dir;
+    f.store.close();
+    drop(f.store);
+    let db = Database::create(dir.path().join("watchfire.redb")).unwrap();
+    let txn = db.begin_write().unwrap();
+    txn.open_table(tables::META).unwrap().insert(tables::meta::SCHEMA, 99).unwrap();
+    txn.commit().unwrap();
+    drop(db);
+    let newer = Store::open(options, f.clock).unwrap_err();
+    assert!(newer.to_string().contains("schema 99") && newer.to_string().contains("backup"), "{newer}");
+}
+
+#[tokio::test]
+async fn lists_page_without_losing_or_doubling_rows() {
+    let f = Fixture::new();
+    for n in 0..7 {
+        f.clock.advance(minutes(10));
+        f.send("grafana", vec![firing(&format!("grafana:{n}"), Some(&format!("s{n}")))]).await;
+    }
+    f.store.resolve(IncidentId(3), None, me()).await.unwrap();
+    let view = f.store.view().unwrap();
+    let open = IncidentFilter {
+        statuses: vec![IncidentStatus::Investigating, IncidentStatus::Analyzed],
+        ..IncidentFilter::default()
+    };
+    for (filter, want) in [(IncidentFilter::default(), vec![7, 6, 5, 4, 3, 2, 1]), (open, vec![7, 6, 5, 4, 2, 1])] {
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = view.incidents(&filter, before, 2).unwrap();
+            assert_eq!((page.total, page.total_is_exact), (want.len() as u64, true));
+            seen.extend(page.items.iter().map(|i| i.id.0));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, want);
+    }
+    let overview = view.overview(f.clock.now()).unwrap();
+    assert_eq!((overview.open, overview.unowned, overview.alerts_24h, overview.incidents_24h), (6, 6, 7, 7));
+    assert_eq!(overview.volume.iter().sum::<u32>(), 7);
+    assert_eq!(view.earlier_incidents("S1", IncidentId(7), 5).unwrap().len(), 1);
+    assert_eq!(view.closed_since(f.clock.now().minus(minutes(5)), 5).unwrap().1, 1);
+}

@@ -1,0 +1,404 @@
+//! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
+//! each is written once. Everything that changes the store goes through here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redb::{ReadableTable, Table, WriteTransaction};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    CommandError, Policy, StoreError, codec,
+    tables::{self, meta},
+    world::{self, World},
+};
+use crate::model::*;
+
+type Rows<'t> = Table<'t, u64, &'static [u8]>;
+type ChildRows<'t> = Table<'t, (u64, u64), &'static [u8]>;
+type NamedRows<'t> = Table<'t, &'static str, &'static [u8]>;
+type HashedRows<'t> = Table<'t, [u8; 32], &'static [u8]>;
+
+/// An open transaction. `finish` writes what was held back; without it the transaction must be aborted.
+pub struct Tx<'t> {
+    /// The writer's memory, already as this transaction will leave the disk.
+    pub world: &'t mut World,
+    /// What to decide by.
+    pub policy: &'t Policy,
+    /// The time of this transaction.
+    pub now: Time,
+    held: BTreeMap<u64, Held>,
+    counters: BTreeMap<Platform, ConnectorCounters>,
+    minutes: BTreeMap<i64, u32>,
+    received: BTreeMap<(Platform, DeliveryOutcome), u64>,
+    meta: Table<'t, &'static str, u64>,
+    incidents: Rows<'t>,
+    open: Table<'t, u64, ()>,
+    closed: Table<'t, (i64, u64), ()>,
+    by_service: Table<'t, (&'static str, u64), ()>,
+    acks: Table<'t, (i64, u64), u64>,
+    alerts: Rows<'t>,
+    live_alerts: Table<'t, u64, (u128, i64)>,
+    quiet: Table<'t, (i64, u64), ()>,
+    members: ChildRows<'t>,
+    timeline: ChildRows<'t>,
+    pub(super) thoughts: ChildRows<'t>,
+    pub(super) answers: Rows<'t>,
+    pub(super) jobs: Rows<'t>,
+    changes: Table<'t, (i64, u64), &'static [u8]>,
+    pub(super) deliveries: Rows<'t>,
+    pub(super) results: Rows<'t>,
+    signals_per_minute: Table<'t, i64, u32>,
+    change_log: Rows<'t>,
+    pub(super) connectors: NamedRows<'t>,
+    connector_counters: NamedRows<'t>,
+    pub(super) accounts: NamedRows<'t>,
+    pub(super) sessions: HashedRows<'t>,
+    pub(super) tokens: HashedRows<'t>,
+    audit: Rows<'t>,
+}
+
+/// An incident in the hands of this transaction.
+struct Held {
+    incident: Incident,
+    before: Option<Incident>,
+    changed: BTreeSet<IncidentChange>,
+}
+
+/// Reads one row of a table of encoded rows.
+pub(super) fn get<'k, K: redb::Key + 'static, T: DeserializeOwned>(
+    table: &impl ReadableTable<K, &'static [u8]>,
+    key: impl std::borrow::Borrow<K::SelfType<'k>>,
+) -> Result<Option<T>, StoreError> {
+    table.get(key)?.map(|bytes| codec::decode(bytes.value())).transpose()
+}
+
+/// Writes one row of a table of encoded rows.
+pub(super) fn put<'k, K: redb::Key + 'static, T: Serialize>(
+    table: &mut Table<'_, K, &'static [u8]>,
+    key: impl std::borrow::Borrow<K::SelfType<'k>>,
+    row: &T,
+) -> Result<(), StoreError> {
+    table.insert(key, codec::encode(row)?.as_slice())?;
+    Ok(())
+}
+
+impl<'t> Tx<'t> {
+    /// Opens every table.
+    pub fn open(
+        txn: &'t WriteTransaction,
+        world: &'t mut World,
+        policy: &'t Policy,
+        now: Time,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            world,
+            policy,
+            now,
+            held: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            minutes: BTreeMap::new(),
+            received: BTreeMap::new(),
+            meta: txn.open_table(tables::META)?,
+            incidents: txn.open_table(tables::INCIDENTS)?,
+            open: txn.open_table(tables::OPEN)?,
+            closed: txn.open_table(tables::CLOSED)?,
+            by_service: txn.open_table(tables::BY_SERVICE)?,
+            acks: txn.open_table(tables::ACKS)?,
+            alerts: txn.open_table(tables::ALERTS)?,
+            live_alerts: txn.open_table(tables::LIVE_ALERTS)?,
+            quiet: txn.open_table(tables::QUIET)?,
+            members: txn.open_table(tables::MEMBERS)?,
+            timeline: txn.open_table(tables::TIMELINE)?,
+            thoughts: txn.open_table(tables::THOUGHTS)?,
+            answers: txn.open_table(tables::ANSWERS)?,
+            jobs: txn.open_table(tables::JOBS)?,
+            changes: txn.open_table(tables::CHANGES)?,
+            deliveries: txn.open_table(tables::DELIVERIES)?,
+            results: txn.open_table(tables::RESULTS)?,
+            signals_per_minute: txn.open_table(tables::MINUTES)?,
+            change_log: txn.open_table(tables::CHANGE_LOG)?,
+            connectors: txn.open_table(tables::CONNECTORS)?,
+            connector_counters: txn.open_table(tables::COUNTERS)?,
+            accounts: txn.open_table(tables::ACCOUNTS)?,
+            sessions: txn.open_table(tables::SESSIONS)?,
+            tokens: txn.open_table(tables::TOKENS)?,
+            audit: txn.open_table(tables::AUDIT)?,
+        })
+    }
+
+    // ---- incidents ----
+
+    /// An incident to look at or change; changes are kept until `finish`.
+    pub fn incident(&mut self, id: IncidentId) -> Result<Option<&mut Incident>, StoreError> {
+        if !self.held.contains_key(&id.0) {
+            let Some(incident) = get::<_, Incident>(&self.incidents, id.0)? else { return Ok(None) };
+            let before = Some(incident.clone());
+            self.held.insert(id.0, Held { incident, before, changed: BTreeSet::new() });
+        }
+        Ok(self.held.get_mut(&id.0).map(|h| &mut h.incident))
+    }
+
+    /// As `incident`, where its absence would be damage.
+    pub fn known_incident(&mut self, id: IncidentId) -> Result<&mut Incident, StoreError> {
+        self.incident(id)?.ok_or_else(|| StoreError::Damaged(format!("{id} is referred to and has no row")))
+    }
+
+    /// As `incident`, where its absence is the caller's mistake.
+    pub fn asked_incident(&mut self, id: IncidentId) -> Result<&mut Incident, CommandError> {
+        self.incident(id)?.ok_or_else(|| CommandError::NotFound(format!("incident {id}")))
+    }
+
+    /// A new incident.
+    pub fn create_incident(&mut self, incident: Incident) {
+        let number = incident.id.0;
+        self.world.open(&incident);
+        self.held.insert(number, Held { incident, before: None, changed: [IncidentChange::Created].into() });
+    }
+
+    /// Says what about an incident changed, for the change log.
+    pub fn changed(&mut self, id: IncidentId, what: IncidentChange) {
+        let now = self.now;
+        if let Some(held) = self.held.get_mut(&id.0) {
+            held.changed.insert(what);
+            held.incident.updated_at = held.incident.updated_at.max(now);
+        }
+    }
+
+    /// Writes a timeline entry.
+    pub fn note(
+        &mut self,
+        id: IncidentId,
+        kind: TimelineKind,
+        actor: &Actor,
+        text: impl Into<String>,
+        data: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let seq = self.world.next(meta::CHANGE);
+        let entry = TimelineEntry { seq, at: self.now, kind, actor: actor.to_string(), text: text.into(), data };
+        put(&mut self.timeline, (id.0, seq), &entry)
+    }
+
+    // ---- alerts ----
+
+    /// One alert.
+    pub fn alert(&self, number: u64) -> Result<Option<Alert>, StoreError> {
+        get(&self.alerts, number)
+    }
+
+    /// Writes an alert, and what meets and closes it.
+    pub fn put_alert(&mut self, alert: &Alert, quiet_before: Option<Time>) -> Result<(), StoreError> {
+        let number = alert.id.number();
+        put(&mut self.alerts, number, alert)?;
+        let closed = alert.closed_at.map_or(i64::MAX, Time::millis);
+        self.live_alerts.insert(number, (alert.fingerprint.0, closed))?;
+        self.world.touched = true;
+        self.world.alerts.insert(alert.fingerprint, world::LiveAlert { number, closed_at: alert.closed_at });
+        if quiet_before != alert.quiet_at {
+            if let Some(at) = quiet_before {
+                self.quiet.remove((at.millis(), number))?;
+            }
+            if let Some(at) = alert.quiet_at {
+                self.quiet.insert((at.millis(), number), ())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes why an alert is part of an incident.
+    pub fn put_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
+        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)
+    }
+
+    /// Why an alert is part of its incident.
+    pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
+        get(&self.members, (incident.0, alert.number()))
+    }
+
+    /// Numbers of an incident's alerts, oldest first.
+    pub fn member_numbers(&self, id: IncidentId) -> Result<Vec<u64>, StoreError> {
+        self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
+    }
+
+    /// Alerts whose quiet time has come, at most `limit`.
+    pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
+        due.take(limit).map(|row| Ok(row?.0.value().1)).collect()
+    }
+
+    /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
+    pub fn forget_closed(&mut self) -> Result<usize, StoreError> {
+        let horizon = self.now.minus(self.policy.reopen_within);
+        let old: Vec<(Fingerprint, u64)> = self
+            .world
+            .alerts
+            .iter()
+            .filter(|(_, live)| live.closed_at.is_some_and(|t| t < horizon))
+            .map(|(f, live)| (*f, live.number))
+            .collect();
+        self.world.touched |= !old.is_empty();
+        for (fingerprint, number) in &old {
+            self.world.alerts.remove(fingerprint);
+            self.live_alerts.remove(number)?;
+        }
+        Ok(old.len())
+    }
+
+    /// A closed alert whose identity starts a new episode: only the new one can be met from now on.
+    pub fn supersede(&mut self, number: u64) -> Result<(), StoreError> {
+        self.live_alerts.remove(number)?;
+        Ok(())
+    }
+
+    // ---- the rest ----
+
+    /// Stores a deploy, build or other change.
+    pub fn put_change(&mut self, change: &Change, at: Time) -> Result<(), StoreError> {
+        let number = self.world.next(meta::EVENT);
+        put(&mut self.changes, (at.millis(), number), change)
+    }
+
+    /// Writes a row of the change log.
+    pub fn log(&mut self, subject: ChangeSubject) -> Result<u64, StoreError> {
+        let seq = self.world.next(meta::CHANGE);
+        put(&mut self.change_log, seq, &ChangeLogEntry { seq, at: self.now, subject })?;
+        Ok(seq)
+    }
+
+    /// Writes an audit entry.
+    pub fn audit(
+        &mut self,
+        actor: &Actor,
+        action: &str,
+        subject: impl Into<String>,
+        data: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let number = self.world.next(meta::AUDIT);
+        let entry = AuditEntry {
+            at: self.now,
+            actor: actor.to_string(),
+            action: action.to_owned(),
+            subject: subject.into(),
+            data,
+        };
+        put(&mut self.audit, number, &entry)
+    }
+
+    /// The counters of a connector, kept until `finish`.
+    pub fn counters(&mut self, platform: &str) -> Result<&mut ConnectorCounters, StoreError> {
+        if !self.counters.contains_key(platform) {
+            let counters = get(&self.connector_counters, platform)?.unwrap_or_default();
+            self.counters.insert(platform.to_owned(), counters);
+        }
+        Ok(self.counters.entry(platform.to_owned()).or_default())
+    }
+
+    /// Counts a delivery for the change log: one event for all of a platform in this transaction.
+    pub fn received(&mut self, platform: &str, outcome: DeliveryOutcome) {
+        *self.received.entry((platform.to_owned(), outcome)).or_default() += 1;
+    }
+
+    /// Counts a firing signal for the volume chart.
+    pub fn count_signal(&mut self, at: Time) {
+        *self.minutes.entry(at.millis().div_euclid(60_000)).or_default() += 1;
+    }
+
+    /// Removes the oldest rows of the change log, so that at most `keep` remain; at most `batch` at a time.
+    pub fn trim_change_log(&mut self, keep: u64, batch: usize) -> Result<usize, StoreError> {
+        let Some(first) = self.change_log.first()?.map(|(k, _)| k.value()) else { return Ok(0) };
+        let horizon = self.world.last(meta::CHANGE).saturating_sub(keep);
+        let old: Vec<u64> = (first..horizon).take(batch).collect();
+        for seq in &old {
+            self.change_log.remove(seq)?;
+        }
+        Ok(old.len())
+    }
+
+    /// Removes sessions that have run out.
+    pub fn trim_sessions(&mut self) -> Result<(), StoreError> {
+        let mut old = Vec::new();
+        for row in self.sessions.iter()? {
+            let (hash, bytes) = row?;
+            if codec::decode::<Session>(bytes.value())?.expires_at <= self.now {
+                old.push(hash.value());
+            }
+        }
+        for hash in old {
+            self.sessions.remove(hash)?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything held back. Returns the last change sequence. The transaction is ready to commit.
+    pub fn finish(mut self) -> Result<u64, StoreError> {
+        for ((platform, outcome), count) in std::mem::take(&mut self.received) {
+            self.log(ChangeSubject::Delivery { platform, outcome, count })?;
+        }
+        for (_, held) in std::mem::take(&mut self.held) {
+            self.write_incident(held)?;
+        }
+        for (platform, counters) in std::mem::take(&mut self.counters) {
+            put(&mut self.connector_counters, platform.as_str(), &counters)?;
+        }
+        for (minute, count) in std::mem::take(&mut self.minutes) {
+            let before = self.signals_per_minute.get(minute)?.map_or(0, |n| n.value());
+            self.signals_per_minute.insert(minute, before.saturating_add(count))?;
+        }
+        for (name, n) in &self.world.numbers {
+            self.meta.insert(*name, *n)?;
+        }
+        Ok(self.world.last(meta::CHANGE))
+    }
+
+    /// Writes an incident with its indexes and its rows of the change log.
+    fn write_incident(&mut self, held: Held) -> Result<(), StoreError> {
+        let Held { mut incident, before, changed } = held;
+        if before.as_ref() == Some(&incident) && changed.is_empty() {
+            return Ok(());
+        }
+        let number = incident.id.0;
+        for what in changed {
+            incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;
+        }
+        let ended = |i: &Incident| (!i.is_open()).then(|| i.resolved_at.unwrap_or(i.updated_at).millis());
+        let (was, is) = (before.as_ref().map(ended), ended(&incident));
+        if was != Some(is) {
+            if let Some(Some(at)) = was {
+                self.closed.remove((at, number))?;
+            }
+            match is {
+                Some(at) => {
+                    self.open.remove(number)?;
+                    self.closed.insert((at, number), ())?;
+                }
+                None => {
+                    self.open.insert(number, ())?;
+                }
+            }
+        }
+        if incident.is_open() {
+            self.world.open(&incident);
+        } else {
+            self.world.close(incident.id);
+        }
+        let services =
+            |i: &Incident| -> BTreeSet<String> { i.affected_services.iter().map(|s| world::key(s)).collect() };
+        let (old, new) = (before.as_ref().map(services).unwrap_or_default(), services(&incident));
+        for service in new.difference(&old) {
+            self.by_service.insert((service.as_str(), number), ())?;
+        }
+        for service in old.difference(&new) {
+            self.by_service.remove((service.as_str(), number))?;
+        }
+        let ack_before = before.as_ref().and_then(|b| b.acknowledged_at);
+        if ack_before != incident.acknowledged_at && !incident.test {
+            if let Some(at) = ack_before {
+                self.acks.remove((at.millis(), number))?;
+            }
+            if let Some(at) = incident.acknowledged_at {
+                let waited = u64::try_from(at.since(incident.detected_at).as_millis()).unwrap_or(u64::MAX);
+                self.acks.insert((at.millis(), number), waited)?;
+            }
+        }
+        put(&mut self.incidents, number, &incident)
+    }
+}

@@ -1,0 +1,166 @@
+//! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
+//! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use redb::{ReadTransaction, ReadableTable};
+
+use super::{StoreError, codec, tables};
+use crate::{
+    correlation::Candidate,
+    model::{Fingerprint, Incident, IncidentId, Time},
+};
+
+/// Candidates looked at for one alert: enough for any real grouping, and a bound on the cost in a storm.
+const MAX_CANDIDATES: usize = 64;
+
+/// An alert that a signal can still meet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveAlert {
+    /// Its number.
+    pub number: u64,
+    /// When it closed; none while open.
+    pub closed_at: Option<Time>,
+}
+
+/// An open incident as a candidate.
+#[derive(Clone, Debug, PartialEq)]
+struct OpenIncident {
+    service: Option<String>,
+    host: Option<String>,
+    onset: Time,
+}
+
+/// The writer's memory.
+#[derive(Debug, Default, PartialEq)]
+pub struct World {
+    /// Identity → alert, for alerts that are open or closed a short time ago.
+    pub alerts: HashMap<Fingerprint, LiveAlert>,
+    incidents: HashMap<u64, OpenIncident>,
+    by_service: HashMap<String, BTreeSet<u64>>,
+    by_host: HashMap<String, BTreeSet<u64>>,
+    by_onset: BTreeSet<(Time, u64)>,
+    /// Last numbers given, by the names of `tables::meta`.
+    pub numbers: BTreeMap<&'static str, u64>,
+    /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
+    pub touched: bool,
+}
+
+/// Names as they are compared.
+pub fn key(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+impl World {
+    /// Reads it from the tables.
+    pub fn load(txn: &ReadTransaction) -> Result<Self, StoreError> {
+        let mut world = Self::default();
+        let meta = txn.open_table(tables::META)?;
+        for name in [
+            tables::meta::POSITION,
+            tables::meta::ALERT,
+            tables::meta::INCIDENT,
+            tables::meta::CHANGE,
+            tables::meta::EVENT,
+            tables::meta::AUDIT,
+        ] {
+            world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
+        }
+        for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
+            let (number, value) = row?;
+            let (fingerprint, closed) = value.value();
+            let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
+            world.alerts.insert(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
+        }
+        let incidents = txn.open_table(tables::INCIDENTS)?;
+        for row in txn.open_table(tables::OPEN)?.iter()? {
+            let number = row?.0.value();
+            let bytes = incidents
+                .get(number)?
+                .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
+            world.open(&codec::decode(bytes.value())?);
+        }
+        Ok(world)
+    }
+
+    /// The next number of a kind.
+    pub fn next(&mut self, name: &'static str) -> u64 {
+        self.touched = true;
+        let n = self.numbers.entry(name).or_default();
+        *n += 1;
+        *n
+    }
+
+    /// The last number of a kind.
+    pub fn last(&self, name: &'static str) -> u64 {
+        self.numbers.get(name).copied().unwrap_or(0)
+    }
+
+    /// An incident is open (again), or its service changed. Tests and manual incidents are never candidates.
+    pub fn open(&mut self, incident: &Incident) {
+        self.touched = true;
+        self.close(incident.id);
+        if incident.test || incident.manual {
+            return;
+        }
+        let number = incident.id.0;
+        let open =
+            OpenIncident { service: incident.service.clone(), host: incident.host.clone(), onset: incident.onset_at };
+        if let Some(service) = &open.service {
+            self.by_service.entry(key(service)).or_default().insert(number);
+        }
+        if let Some(host) = &open.host {
+            self.by_host.entry(key(host)).or_default().insert(number);
+        }
+        self.by_onset.insert((open.onset, number));
+        self.incidents.insert(number, open);
+    }
+
+    /// An incident is no longer open.
+    pub fn close(&mut self, id: IncidentId) {
+        let Some(open) = self.incidents.remove(&id.0) else { return };
+        self.touched = true;
+        self.by_onset.remove(&(open.onset, id.0));
+        for (index, name) in [(&mut self.by_service, open.service), (&mut self.by_host, open.host)] {
+            if let Some(name) = name.map(|n| key(&n))
+                && let Some(set) = index.get_mut(&name)
+            {
+                set.remove(&id.0);
+                if set.is_empty() {
+                    index.remove(&name);
+                }
+            }
+        }
+    }
+
+    /// Open incidents that could have something to do with an alert: same service, same host, or a start within `window`.
+    /// The newest of each kind, at most `MAX_CANDIDATES` of each.
+    pub fn candidates(
+        &self,
+        service: Option<&str>,
+        host: Option<&str>,
+        onset: Time,
+        window: std::time::Duration,
+    ) -> Vec<Candidate<'_>> {
+        let named = |index: &HashMap<String, BTreeSet<u64>>, name: Option<&str>| -> Vec<u64> {
+            let set = name.and_then(|n| index.get(&key(n)));
+            set.map(|s| s.iter().rev().take(MAX_CANDIDATES).copied().collect()).unwrap_or_default()
+        };
+        let mut numbers: BTreeSet<u64> = BTreeSet::new();
+        numbers.extend(named(&self.by_service, service));
+        numbers.extend(named(&self.by_host, host));
+        let near = self.by_onset.range((onset.minus(window), 0)..=(onset.plus(window), u64::MAX));
+        numbers.extend(near.rev().take(MAX_CANDIDATES).map(|(_, n)| *n));
+        numbers
+            .into_iter()
+            .filter_map(|n| {
+                self.incidents.get(&n).map(|i| Candidate {
+                    incident: IncidentId(n),
+                    service: i.service.as_deref(),
+                    host: i.host.as_deref(),
+                    onset: i.onset,
+                })
+            })
+            .collect()
+    }
+}

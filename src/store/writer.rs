@@ -1,0 +1,305 @@
+//! The writer: one thread that owns every write to the main file. Follows the intake in groups, runs commands between
+//! them, keeps the timers, and publishes the last change sequence when it is durable.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use redb::{Database, ReadableDatabase};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::{CommandError, Policy, StoreError, apply, intake, tables, tx::Tx, world::World};
+use crate::{model::Time, runtime::clock::Clock};
+
+/// Deliveries and bytes applied in one transaction.
+const GROUP: usize = 4_000;
+const GROUP_BYTES: usize = 16 << 20;
+/// A group of this many shows that there is load: the next one waits, so that it is large and cheap.
+const LOADED: usize = 64;
+const PACE: Duration = Duration::from_millis(200);
+/// Timers are looked at this often on the machine's clock; a manual clock wakes the thread itself.
+const TICK: Duration = Duration::from_millis(500);
+/// Commands that may wait.
+const COMMANDS: usize = 1024;
+/// Commands run before the next group is looked at.
+const COMMANDS_BETWEEN: u32 = 64;
+/// Rows of the change log kept for replay.
+const KEEP_CHANGES: u64 = 100_000;
+/// Alerts that fall quiet in one transaction.
+const QUIET_BATCH: usize = 1_000;
+/// After a failed transaction, before the next attempt.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Command = Box<dyn FnOnce(&mut Writer) + Send>;
+
+enum Work {
+    Command(Command),
+    /// The intake grew, or a manual clock moved.
+    Look,
+    Stop,
+}
+
+/// The way into the writer thread.
+#[derive(Debug)]
+pub struct Handle {
+    work: mpsc::Sender<Work>,
+    // Many intake groups while the writer is busy need one wake-up only.
+    woken: Arc<AtomicBool>,
+    places: Arc<Semaphore>,
+    health: Arc<Mutex<Option<StoreError>>>,
+}
+
+/// The thread's own state.
+pub struct Writer {
+    main: Arc<Database>,
+    intake: Arc<Database>,
+    world: World,
+    policy: Policy,
+    clock: Clock,
+    position: Arc<watch::Sender<u64>>,
+    applied: Arc<AtomicU64>,
+    changes: watch::Sender<u64>,
+    health: Arc<Mutex<Option<StoreError>>>,
+    stale: bool,
+    last_trim: Time,
+}
+
+impl Handle {
+    /// Runs a command in a transaction of its own. An `Err` of the command leaves everything as it was.
+    pub async fn command<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError> + Send + 'static,
+    ) -> Result<R, CommandError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |writer| {
+            let _place = place;
+            // The asker may have gone away; the command is done all the same.
+            let _ = answer.send(writer.transaction(f));
+        });
+        self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
+        answered.await.unwrap_or(Err(CommandError::Store(StoreError::Stopped)))
+    }
+
+    /// Has the thread look at the intake and the timers.
+    pub fn look(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            // A stopped writer needs no waking.
+            let _ = self.work.send(Work::Look);
+        }
+    }
+
+    /// Lets the thread apply what is stored and end.
+    pub fn stop(&self) {
+        let _ = self.work.send(Work::Stop);
+    }
+
+    /// Why nothing can be written, if so.
+    pub fn health(&self) -> Result<(), StoreError> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+    }
+}
+
+/// What the thread is started with.
+pub struct Start {
+    /// The main file.
+    pub main: Arc<Database>,
+    /// The intake's file.
+    pub intake: Arc<Database>,
+    /// What to decide by.
+    pub policy: Policy,
+    /// The time.
+    pub clock: Clock,
+    /// Told the position after every transaction.
+    pub position: Arc<watch::Sender<u64>>,
+    /// The same for the intake thread.
+    pub applied: Arc<AtomicU64>,
+    /// Told the last change after every transaction.
+    pub changes: watch::Sender<u64>,
+}
+
+/// Starts the thread.
+pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
+    let world = World::load(&start.main.begin_read()?)?;
+    let (work, inbox) = mpsc::channel();
+    let health = Arc::new(Mutex::new(None));
+    let woken = Arc::new(AtomicBool::new(false));
+    let handle = Handle {
+        work,
+        woken: Arc::clone(&woken),
+        places: Arc::new(Semaphore::new(COMMANDS)),
+        health: Arc::clone(&health),
+    };
+    let mut writer = Writer {
+        main: start.main,
+        intake: start.intake,
+        world,
+        policy: start.policy,
+        clock: start.clock,
+        position: start.position,
+        applied: start.applied,
+        changes: start.changes,
+        health,
+        stale: false,
+        last_trim: Time::from_millis(0),
+    };
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
+    Ok((handle, thread))
+}
+
+impl Writer {
+    fn run(&mut self, inbox: &mpsc::Receiver<Work>, woken: &AtomicBool) {
+        let mut wait = Duration::ZERO;
+        let mut commands = 0;
+        let mut stopping = false;
+        loop {
+            match inbox.recv_timeout(wait) {
+                Ok(Work::Command(command)) => {
+                    command(self);
+                    commands += 1;
+                    // Commands go between groups, but many of them do not hold the next group up.
+                    if commands < COMMANDS_BETWEEN {
+                        continue;
+                    }
+                }
+                // Paced: `woken` stays set, so no further wake-up comes, and the wait runs to its end.
+                Ok(Work::Look) if wait == PACE || wait == RETRY => continue,
+                Ok(Work::Look) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Ok(Work::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => stopping = true,
+            }
+            commands = 0;
+            woken.store(false, Ordering::Release);
+            wait = match self.round() {
+                Ok(0) if stopping => return,
+                Ok(0) => TICK,
+                Ok(applied) if applied >= LOADED && !stopping => PACE,
+                Ok(_) => Duration::ZERO,
+                Err(_) if stopping => return,
+                Err(_) => RETRY,
+            };
+        }
+    }
+
+    /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
+    fn round(&mut self) -> Result<usize, StoreError> {
+        let result = self.group().and_then(|n| self.timers().map(|()| n));
+        self.note_health(result.as_ref().err());
+        result
+    }
+
+    fn note_health(&self, error: Option<&StoreError>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*health, error) {
+            (None, Some(e)) => {
+                tracing::error!(error = %e, "the store cannot be written; deliveries are refused until it can")
+            }
+            (Some(_), None) => tracing::info!("the store can be written again"),
+            _ => {}
+        }
+        *health = error.cloned();
+    }
+
+    fn group(&mut self) -> Result<usize, StoreError> {
+        self.refresh()?;
+        let position = self.world.last(tables::meta::POSITION);
+        let deliveries = {
+            let txn = self.intake.begin_read()?;
+            intake::read_after(&txn.open_table(tables::BLOBS)?, position, GROUP, GROUP_BYTES)?
+        };
+        if deliveries.is_empty() {
+            return Ok(0);
+        }
+        let count = deliveries.len();
+        self.transaction(|tx| {
+            for delivery in &deliveries {
+                apply::delivery(tx, delivery)?;
+            }
+            Ok(())
+        })
+        .map_err(as_store)?;
+        Ok(count)
+    }
+
+    fn timers(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let due = {
+            let txn = self.main.begin_read()?;
+            let quiet = txn.open_table(tables::QUIET)?;
+            quiet.range(..=(now.millis(), u64::MAX))?.next().transpose()?.is_some()
+        };
+        // A clock that was set back must not stop the trimming until it has caught up again.
+        let trim = now.distance(self.last_trim) >= Duration::from_secs(60);
+        if !due && !trim {
+            return Ok(());
+        }
+        self.transaction(|tx| {
+            for number in tx.quiet_alerts(QUIET_BATCH)? {
+                apply::signals::quiet(tx, number)?;
+            }
+            tx.forget_closed()?;
+            tx.trim_change_log(KEEP_CHANGES, 10_000)?;
+            tx.trim_sessions()?;
+            Ok(())
+        })
+        .map_err(as_store)?;
+        self.last_trim = now;
+        Ok(())
+    }
+
+    /// After a failed transaction the memory may be ahead of the disk: read it again.
+    fn refresh(&mut self) -> Result<(), StoreError> {
+        if self.stale {
+            self.world = World::load(&self.main.begin_read()?)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+
+    /// Runs `f` in one durable transaction.
+    fn transaction<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        self.refresh()?;
+        self.world.touched = false;
+        let result = self.attempt(f);
+        // A command that was refused before it changed anything needs no new memory.
+        self.stale = result.is_err() && self.world.touched;
+        result
+    }
+
+    fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        let mut txn = self.main.begin_write()?;
+        // Without quick-repair a kill costs a walk over the whole file at the next start.
+        txn.set_quick_repair(true);
+        let mut tx = Tx::open(&txn, &mut self.world, &self.policy, self.clock.now())?;
+        let result = f(&mut tx)?;
+        let last = tx.finish()?;
+        txn.commit()?;
+        #[cfg(test)]
+        self.memory_says_what_the_disk_says();
+        let position = self.world.last(tables::meta::POSITION);
+        self.applied.store(position, Ordering::Release);
+        self.position.send_replace(position);
+        self.changes.send_replace(last);
+        Ok(result)
+    }
+}
+
+#[cfg(test)]
+impl Writer {
+    fn memory_says_what_the_disk_says(&mut self) {
+        let mut loaded = World::load(&self.main.begin_read().unwrap()).unwrap();
+        loaded.touched = self.world.touched;
+        assert_eq!(loaded, self.world);
+    }
+}
+
+fn as_store(e: CommandError) -> StoreError {
+    match e {
+        CommandError::Store(e) => e,
+        other => StoreError::Damaged(other.to_string()),
+    }
+}
