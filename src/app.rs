@@ -112,8 +112,9 @@ impl App {
             move || hub.clone().run(stop.clone())
         });
         rooms.spawn("investigation", OnEnd::Restart, {
-            let (store, clock, config, stop) = (store.clone(), clock.clone(), config.clone(), rooms_stop.clone());
-            move || Runner::new(store.clone(), clock.clone(), config.clone()).run(stop.clone())
+            let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
+            let workers = config.investigation_workers;
+            move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
         });
         rooms.spawn("watchdog", OnEnd::Restart, {
             let (store, stop) = (store.clone(), rooms_stop.clone());
