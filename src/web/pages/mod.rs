@@ -1,7 +1,10 @@
 //! Server-rendered pages: each works without scripts; scripts add what is live.
 
+pub mod alerts;
 pub mod frame;
+pub mod incident;
 pub mod incidents;
+pub mod panels;
 pub mod platforms;
 pub mod ridge;
 pub mod row;
