@@ -95,9 +95,7 @@ impl App {
 
     async fn start_on(store: Store, mut config: Config, clock: Clock) -> Result<App, AppError> {
         let listener = listen(&config.listen).await?;
-        let addr = listener
-            .local_addr()
-            .map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
+        let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &config, &clock).await?;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);

@@ -88,11 +88,8 @@ async fn incidents(store: &Store, since: Time, out: &mut Out) -> Result<(), CliE
     let mut found: Vec<Incident> = Vec::new();
     let mut before = None;
     loop {
-        let filter = IncidentFilter {
-            statuses: IncidentStatus::ALL.to_vec(),
-            since: Some(since),
-            ..IncidentFilter::default()
-        };
+        let filter =
+            IncidentFilter { statuses: IncidentStatus::ALL.to_vec(), since: Some(since), ..IncidentFilter::default() };
         let page = store.read(move |v| v.incidents(&filter, before, PAGE)).await?;
         found.extend(page.items);
         before = page.next;
@@ -165,14 +162,20 @@ mod tests {
     #[test]
     fn bodies_stay_as_they_came() {
         for (body, want) in [
-            (&b"{\"n\": 12345678901234567890.10,\n \"t\":\"a\\nb\"}"[..], "{\"n\": 12345678901234567890.10,  \"t\":\"a\\nb\"}"),
+            (
+                &b"{\"n\": 12345678901234567890.10,\n \"t\":\"a\\nb\"}"[..],
+                "{\"n\": 12345678901234567890.10,  \"t\":\"a\\nb\"}",
+            ),
             (b"payload=1&x=2", "\"payload=1&x=2\""),
             (b"{broken", "\"{broken\""),
             (b"\xff", "\"\u{fffd}\""),
             (b"", "\"\""),
         ] {
             let line = delivery_line("2026-03-03T10:30:00.000Z", "generic", body);
-            assert_eq!(line, format!("{{\"at\":\"2026-03-03T10:30:00.000Z\",\"platform\":\"generic\",\"body\":{want}}}"));
+            assert_eq!(
+                line,
+                format!("{{\"at\":\"2026-03-03T10:30:00.000Z\",\"platform\":\"generic\",\"body\":{want}}}")
+            );
             assert!(serde_json::from_str::<Value>(&line).is_ok());
             assert!(!line.contains('\n'));
         }

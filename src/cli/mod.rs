@@ -21,7 +21,10 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{app::AppError, store::{CommandError, StoreError}};
+use crate::{
+    app::AppError,
+    store::{CommandError, StoreError},
+};
 use options::AllOptions;
 
 /// Why a command did not do what it was asked.

@@ -65,7 +65,12 @@ impl Args for AllOptions {
         after.push_str(&platforms);
         after.push_str(":\n");
         for o in CONNECTOR_OPTIONS {
-            after.push_str(&format!("  --connectors-PLATFORM-{} {}\n          {}\n", flag_name(o.key), o.placeholder, o.help));
+            after.push_str(&format!(
+                "  --connectors-PLATFORM-{} {}\n          {}\n",
+                flag_name(o.key),
+                o.placeholder,
+                o.help
+            ));
         }
         after.push_str("\nFlags win over environment variables, and those over the file.\n");
         after.push_str("WATCHFIRE_BOOTSTRAP_TOKEN brings an API token with scope admin from outside; it has no flag, because every user of the machine can read those.");

@@ -2,7 +2,12 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{CliError, access::Access, options::Reach, out::{Out, note, plain}};
+use super::{
+    CliError,
+    access::Access,
+    options::Reach,
+    out::{Out, note, plain},
+};
 use crate::model::DeliveryId;
 
 /// Which.

@@ -70,7 +70,9 @@ pub async fn run(command: TokenCommand) -> Result<(), CliError> {
             let access = Access::open(&reach).await?;
             let done = match &access {
                 Access::Folder(store, _) => store.revoke_token(name.clone(), Actor::System).await.map_err(Into::into),
-                Access::Server(c) => c.call(Method::DELETE, &format!("/api/tokens/{}", encode(&name)), None).await.map(drop),
+                Access::Server(c) => {
+                    c.call(Method::DELETE, &format!("/api/tokens/{}", encode(&name)), None).await.map(drop)
+                }
             };
             access.close().await;
             done.map(|()| note(format_args!("revoked {name}")))
@@ -113,7 +115,13 @@ async fn list(access: &Access) -> Result<(), CliError> {
     match access {
         Access::Folder(store, _) => {
             for t in store.read(|v| v.tokens()).await? {
-                rows.push(vec![t.name, words(&t.scopes), format!("{}…", t.hint), time(t.expires_at), time(t.last_used)]);
+                rows.push(vec![
+                    t.name,
+                    words(&t.scopes),
+                    format!("{}…", t.hint),
+                    time(t.expires_at),
+                    time(t.last_used),
+                ]);
             }
         }
         Access::Server(client) => {

@@ -83,7 +83,9 @@ pub async fn run(command: UserCommand) -> Result<(), CliError> {
             let access = Access::open(&reach).await?;
             let done = match &access {
                 Access::Folder(store, _) => store.remove_account(name.clone(), Actor::System).await.map_err(Into::into),
-                Access::Server(c) => c.call(Method::DELETE, &format!("/api/users/{}", encode(&name)), None).await.map(drop),
+                Access::Server(c) => {
+                    c.call(Method::DELETE, &format!("/api/users/{}", encode(&name)), None).await.map(drop)
+                }
             };
             access.close().await;
             done.map(|()| note(format_args!("removed {name}")))
