@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     connectors,
+    ingest::{default_settings, settings::overridden},
     investigation::Runner,
     live::Hub,
-    model::{Actor, AuthMode, ConnectorSettings},
+    model::{Actor, ConnectorSettings},
     runtime::{
         clock::Clock,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
@@ -28,12 +29,13 @@ use crate::{
 
 pub use local::{LocalAccess, local_access};
 pub use web::auth::{
+    check_name,
     password::{PasswordError, hash as hash_password},
     secret::{NoRandom, digest, random},
 };
 
-/// Requests that are being answered may take this long at the end.
-const FINISH_REQUESTS: Duration = Duration::from_secs(5);
+/// Requests that are being answered may take this long at the end: the 5 s that the web room gives them, and a little.
+const FINISH_REQUESTS: Duration = Duration::from_secs(6);
 /// Background tasks may take this long at the end.
 const FINISH_TASKS: Duration = Duration::from_secs(4);
 /// The store may take this long; with the two above this is within 15 s.
@@ -110,8 +112,9 @@ impl App {
             move || hub.clone().run(stop.clone())
         });
         rooms.spawn("investigation", OnEnd::Restart, {
-            let (store, clock, config, stop) = (store.clone(), clock.clone(), config.clone(), rooms_stop.clone());
-            move || Runner::new(store.clone(), clock.clone(), config.clone()).run(stop.clone())
+            let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
+            let workers = config.investigation_workers;
+            move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
         });
         rooms.spawn("watchdog", OnEnd::Restart, {
             let (store, stop) = (store.clone(), rooms_stop.clone());
@@ -128,7 +131,7 @@ impl App {
             }
         });
 
-        let shared = Arc::new(Shared::new(&config)?);
+        let shared = Arc::new(Shared::new(&config, &clock)?);
         let state = AppState {
             store: store.clone(),
             live: hub,
@@ -184,7 +187,7 @@ impl App {
     /// The one-time link of the set-up page, while there is no account.
     pub async fn setup_link(&self) -> Result<Option<String>, StoreError> {
         let nobody = self.store.read(|v| Ok(v.accounts()?.is_empty())).await?;
-        Ok(nobody.then(|| format!("{}/setup?token={}", self.public_url(), self.shared.setup_token())))
+        Ok(nobody.then(|| self.shared.setup_link(&self.public_url())))
     }
 
     /// Waits until something failed that it cannot go on without, and says what.
@@ -219,20 +222,21 @@ pub fn platforms() -> Vec<&'static str> {
 
 /// Opens the store of these settings, with nothing running on it.
 pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError> {
-    let options = StoreOptions {
-        dir: config.data_dir.clone(),
-        cache_bytes: config.cache_bytes,
-        policy: Policy {
-            cluster_window: config.cluster_window,
-            reopen_within: config.reopen_within,
-            test_closes_after: config.test_closes_after,
-            investigation_delay: config.investigation_delay,
-            max_behind: config.max_behind,
-        },
-    };
+    let options =
+        StoreOptions { dir: config.data_dir.clone(), cache_bytes: config.cache_bytes, policy: policy(config) };
     match tokio::task::spawn_blocking(move || Store::open(options, clock)).await {
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        cluster_window: config.cluster_window,
+        reopen_within: config.reopen_within,
+        test_closes_after: config.test_closes_after,
+        investigation_delay: config.investigation_delay,
+        max_behind: config.max_behind,
     }
 }
 
@@ -249,43 +253,26 @@ pub async fn ensure_connectors(store: &Store, config: &Config, clock: &Clock) ->
     let have = store.read(|v| v.connectors()).await?;
     let mut missing = Vec::new();
     for platform in platforms().into_iter().filter(|p| have.iter().all(|c| c.platform != *p)) {
-        missing.push(ConnectorSettings {
-            platform: platform.to_owned(),
-            enabled: true,
-            auth: AuthMode::AnyOf,
-            key: store.sealer().seal(&random::<32>()?)?,
-            old_key: None,
-            signing_secret: None,
-            challenge_secret: None,
-            basic_user: None,
-            basic_password: None,
-            rca_enabled: false,
-            opens: Vec::new(),
-            severity_map: Default::default(),
-            rate_per_minute: DEFAULT_RATE,
-            test_token: None,
-            created_at: clock.now(),
-        });
+        missing.push(default_settings(platform, clock.now(), store.sealer())?);
     }
     if !missing.is_empty() {
         store.ensure_connectors(missing).await?;
     }
+    // Stored as well, because the writer and the lists read what is stored.
     for (platform, fixed) in &config.connectors {
         let wanted = platform.clone();
-        let Some(mut now) = store.read(move |v| v.connector(&wanted)).await? else { continue };
-        if fixed.over(&mut now) {
+        let Some(stored) = store.read(move |v| v.connector(&wanted)).await? else { continue };
+        let effective = overridden(stored.clone(), Some(fixed));
+        if effective != stored {
             let (fixed, what) = (fixed.clone(), serde_json::json!({"by": "configuration"}));
             let change = move |settings: &mut ConnectorSettings| {
-                fixed.over(settings);
+                *settings = overridden(settings.clone(), Some(&fixed));
             };
             store.update_connector(platform.clone(), change, what, Actor::System).await?;
         }
     }
     Ok(())
 }
-
-/// Deliveries a minute that a connector takes unless it is set otherwise.
-const DEFAULT_RATE: u32 = 6_000;
 
 async fn listen(addr: &str) -> Result<TcpListener, AppError> {
     TcpListener::bind(addr).await.map_err(|source| AppError::Listen { addr: addr.to_owned(), source })
@@ -299,4 +286,26 @@ fn local_url(addr: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, addr.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_options_are_those_of_the_writer() {
+        let ours = policy(&crate::config::defaults("/nowhere".into()));
+        assert_eq!(format!("{ours:?}"), format!("{:?}", Policy::default()));
+    }
+
+    #[test]
+    fn everywhere_is_reached_by_loopback() {
+        for (addr, want) in [
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("10.0.0.1:80", "http://10.0.0.1:80"),
+        ] {
+            assert_eq!(local_url(addr.parse().unwrap()), want);
+        }
+    }
 }

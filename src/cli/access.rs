@@ -12,29 +12,35 @@ use crate::{
 #[derive(Debug)]
 pub enum Access {
     /// The folder is open, and must be closed.
-    Folder(Store, Config),
+    Folder(Store, Box<Config>),
     /// A server has it.
     Server(Client),
 }
 
 impl Access {
-    /// By `--url`; else the stopped folder; else the server that runs on it.
+    /// By `--url`; else the stopped folder; else the server that runs on it. A folder that is not there is an error: it
+    /// would be made, and an empty answer would hide a wrong `--data-dir`.
     pub async fn open(reach: &Reach) -> Result<Self, CliError> {
-        if let Some(url) = &reach.url {
-            return Ok(Self::Server(Client::new(url, reach.token.clone())?));
-        }
         let config = reach.load()?;
-        // A folder that is not there would be made, and an empty answer would hide a wrong --data-dir.
-        if !config.data_dir.exists() {
+        if reach.url.is_none() && !config.data_dir.exists() {
             return Err(CliError::Failed(format!(
                 "there is no data folder {}; name another with --data-dir, or start `watchfire serve` once to make it",
                 config.data_dir.display()
             )));
         }
+        Self::open_or_make(reach).await
+    }
+
+    /// The same, and makes a folder that is not there: people and tokens can be set up before the first start.
+    pub async fn open_or_make(reach: &Reach) -> Result<Self, CliError> {
+        if let Some(url) = &reach.url {
+            return Ok(Self::Server(Client::new(url, reach.token.clone())?));
+        }
+        let config = reach.load()?;
         match app::open_store(&config, Clock::System).await {
             Ok(store) => {
                 app::ensure_connectors(&store, &config, &Clock::System).await?;
-                Ok(Self::Folder(store, config))
+                Ok(Self::Folder(store, Box::new(config)))
             }
             Err(app::AppError::Store(StoreError::Locked(dir))) => match running(&config, reach)? {
                 Some(client) => Ok(Self::Server(client)),

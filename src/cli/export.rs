@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde::de::IgnoredAny;
@@ -103,14 +104,17 @@ async fn incidents(store: &Store, since: Time, out: &mut Out) -> Result<(), CliE
     Ok(())
 }
 
-/// One line in the form that can be fed in again. A JSON body is written as it came, so that no number loses digits.
+/// One line in the form that can be fed in again; changes that were reported have a form of their own. A JSON body is written as it came, so that no number loses digits.
 fn delivery_line(at: &str, platform: &str, body: &[u8]) -> String {
     let body = match std::str::from_utf8(body) {
         // Line ends stand only between the values of JSON text, where any space will do.
         Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => text.trim().replace(['\n', '\r'], " "),
         _ => Value::from(String::from_utf8_lossy(body)).to_string(),
     };
-    format!("{{\"at\":{},\"platform\":{},\"body\":{body}}}", json!(at), json!(platform))
+    match platform {
+        "changes" => format!("{{\"at\":{},\"change\":{body}}}", json!(at)),
+        _ => format!("{{\"at\":{},\"platform\":{},\"body\":{body}}}", json!(at), json!(platform)),
+    }
 }
 
 fn text<'a>(row: &'a Value, name: &str) -> &'a str {
@@ -135,7 +139,13 @@ async fn remote_deliveries(client: &Client, since: Time, out: &mut Out) -> Resul
         .await?;
     for id in ids.iter().rev() {
         let d = client.call(Method::GET, &format!("/api/deliveries/{}", super::client::encode(id)), None).await?;
-        out.line(delivery_line(text(&d, "received_at"), text(&d, "platform"), text(&d, "body").as_bytes()))?;
+        let body = match (text(&d, "body_encoding"), text(&d, "body")) {
+            ("base64", body) => STANDARD.decode(body).map_err(|e| CliError::Failed(format!("delivery {id}: {e}")))?,
+            (_, body) => body.as_bytes().to_vec(),
+        };
+        if d.get("body").is_some_and(|b| !b.is_null()) {
+            out.line(delivery_line(text(&d, "received_at"), text(&d, "platform"), &body))?;
+        }
     }
     Ok(())
 }
@@ -179,5 +189,7 @@ mod tests {
             assert!(serde_json::from_str::<Value>(&line).is_ok());
             assert!(!line.contains('\n'));
         }
+        let change = delivery_line("2026-03-03T10:30:00.000Z", "changes", b"{\"kind\":\"deploy\"}");
+        assert_eq!(change, r#"{"at":"2026-03-03T10:30:00.000Z","change":{"kind":"deploy"}}"#);
     }
 }

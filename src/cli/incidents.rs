@@ -60,7 +60,7 @@ pub async fn list(args: IncidentsArgs) -> Result<(), CliError> {
     let mut found = Vec::new();
     if args.limit > 0 {
         client
-            .list(&format!("/api/incidents?{}", query.join("&")).trim_end_matches('?'), "incidents", |row| {
+            .list(format!("/api/incidents?{}", query.join("&")).trim_end_matches('?'), "incidents", |row| {
                 found.push(row);
                 Ok(found.len() < args.limit)
             })

@@ -140,3 +140,51 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Man => man::run(&Cli::command()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_taken_with_and_without_the_word_serve() {
+        let options =
+            ["--listen", "x", "--connectors-grafana-rate-per-minute", "7", "--correlation-reopen-within", "1m"];
+        for words in [&["watchfire"][..], &["watchfire", "serve"], &["watchfire", "check"]] {
+            let cli = Cli::try_parse_from(words.iter().chain(&options)).unwrap();
+            let given = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+                Command::Serve(o) | Command::Check(o) => o.given().to_vec(),
+                other => panic!("{other:?}"),
+            };
+            let given: Vec<_> = given.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let want =
+                [("listen", "x"), ("correlation.reopen_within", "1m"), ("connectors.grafana.rate_per_minute", "7")];
+            assert_eq!(given, want, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_readme_names_every_command_and_every_platform() {
+        let readme = include_str!("../../README.md");
+        let command = Cli::command();
+        for name in command.get_subcommands().map(clap::Command::get_name) {
+            assert!(readme.contains(&format!("`{name}")) || readme.contains(&format!("[{name}]")), "command {name}");
+        }
+        for connector in crate::connectors::ALL.iter().filter(|c| c.info().slug != "generic") {
+            let first = connector.info().name.split(' ').next().unwrap();
+            assert!(readme.contains(first), "platform {first}");
+        }
+        let version = concat!("## ", env!("CARGO_PKG_VERSION"));
+        assert!(include_str!("../../CHANGELOG.md").contains(version), "{version}");
+    }
+
+    #[test]
+    fn secrets_have_no_flag() {
+        assert!(Cli::try_parse_from(["watchfire", "--bootstrap-token", "x"]).is_err());
+        assert!(Cli::try_parse_from(["watchfire", "user", "add", "kim", "--password", "x"]).is_err());
+    }
+}

@@ -23,6 +23,12 @@ pub struct AllOptions {
 }
 
 impl AllOptions {
+    /// Keys and values of the flags that were given.
+    #[cfg(test)]
+    pub(super) fn given(&self) -> &[(String, String)] {
+        &self.given
+    }
+
     /// Reads flags, environment and file.
     pub fn load(&self) -> Result<Config, CliError> {
         load(self.file.clone(), self.given.clone())

@@ -68,3 +68,13 @@ pub fn note(text: impl Display) {
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_steers_it() {
+        assert_eq!(plain("disk\x1b[2J\r\nfull é"), "disk [2J  full é");
+    }
+}

@@ -1,6 +1,6 @@
 //! Passwords come from the terminal or from standard input, never from the arguments that every user can read.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal};
 
 use super::{CliError, out::note};
 

@@ -80,3 +80,28 @@ fn summary(answer: &Answer) -> String {
     let problem = answer.body.pointer("/problem/detail").and_then(Value::as_str).map(|p| format!("; {p}"));
     plain(&format!("{}, delivery {delivery}, {counted}{place}{}", answer.status.as_u16(), problem.unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn summaries() {
+        let in_one = |id| json!({"fingerprint": "f", "incident_id": id});
+        for (body, want) in [
+            (json!({"delivery_id": "d", "alerts": []}), "202, delivery d, no alert"),
+            (json!({"delivery_id": "d", "alerts": [in_one(json!("INC-1"))]}), "202, delivery d, 1 alert in INC-1"),
+            (
+                json!({"delivery_id": "d", "alerts": [in_one(json!("INC-1")), in_one(json!("INC-1")), in_one(json!(null))]}),
+                "202, delivery d, 3 alerts in INC-1",
+            ),
+            (
+                json!({"delivery_id": "d", "problem": {"detail": "no title\u{1b}"}}),
+                "202, delivery d, no alert; no title ",
+            ),
+        ] {
+            assert_eq!(summary(&Answer { status: reqwest::StatusCode::ACCEPTED, body }), want);
+        }
+    }
+}

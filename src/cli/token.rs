@@ -50,7 +50,8 @@ pub enum TokenCommand {
 pub async fn run(command: TokenCommand) -> Result<(), CliError> {
     match command {
         TokenCommand::Create { name, scopes, expires_in, reach } => {
-            let access = Access::open(&reach).await?;
+            checked_name(&name)?;
+            let access = Access::open_or_make(&reach).await?;
             let expires_at = expires_in.map(|d| Clock::System.now().plus(d));
             let made = create(&access, &name, &scopes, expires_at).await;
             access.close().await;
@@ -80,15 +81,25 @@ pub async fn run(command: TokenCommand) -> Result<(), CliError> {
     }
 }
 
+fn checked_name(name: &str) -> Result<(), CliError> {
+    if name.trim().is_empty() || name.chars().count() > 64 || name.chars().any(char::is_control) {
+        return Err(CliError::Usage("a token's name has 1 to 64 characters".to_owned()));
+    }
+    if name == "bootstrap" {
+        return Err(CliError::Usage("`bootstrap` is the token of the configuration; choose another name".to_owned()));
+    }
+    Ok(())
+}
+
 async fn create(access: &Access, name: &str, scopes: &[Scope], expires_at: Option<Time>) -> Result<String, CliError> {
     match access {
         Access::Folder(store, _) => {
             let secret = format!("wf_{}", app::random::<32>().map_err(|e| CliError::Failed(e.to_string()))?);
             let token = Token {
                 name: name.to_owned(),
-                scopes: scopes.to_vec(),
+                scopes: distinct(scopes),
                 hash: app::digest(&secret),
-                hint: secret.chars().take(8).collect(),
+                hint: secret.chars().take(7).collect(),
                 created_at: Clock::System.now(),
                 created_by: Actor::System.to_string(),
                 expires_at,
@@ -106,6 +117,10 @@ async fn create(access: &Access, name: &str, scopes: &[Scope], expires_at: Optio
             }
         }
     }
+}
+
+fn distinct(scopes: &[Scope]) -> Vec<Scope> {
+    Scope::ALL.iter().copied().filter(|s| scopes.contains(s)).collect()
 }
 
 async fn list(access: &Access) -> Result<(), CliError> {

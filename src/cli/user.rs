@@ -67,8 +67,8 @@ pub struct PasswordSource {
 pub async fn run(command: UserCommand) -> Result<(), CliError> {
     match command {
         UserCommand::Add { name, role, secret, reach } => {
-            checked_name(&name)?;
-            let access = Access::open(&reach).await?;
+            let name = checked_name(&name)?;
+            let access = Access::open_or_make(&reach).await?;
             let done = add(&access, &name, role, secret).await;
             access.close().await;
             done.map(|()| note(format_args!("added {name} as {role}")))
@@ -99,13 +99,12 @@ pub async fn run(command: UserCommand) -> Result<(), CliError> {
     }
 }
 
-fn checked_name(name: &str) -> Result<(), CliError> {
-    let good = (1..=64).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-@".contains(&b));
-    if good {
-        return Ok(());
-    }
-    Err(CliError::Usage(format!("`{}` is not a name; use 1 to 64 of a-z, 0-9, `.`, `_`, `-` and `@`", plain(name))))
+/// The name as it is stored.
+fn checked_name(name: &str) -> Result<String, CliError> {
+    app::check_name(name).ok_or_else(|| {
+        let rule = "use 1 to 64 of a-z, 0-9, `.`, `_`, `-` and `@`, and not `none`, `me` or `system`";
+        CliError::Usage(format!("`{}` is not a name; {rule}", plain(name)))
+    })
 }
 
 async fn hashed(password: String) -> Result<String, CliError> {

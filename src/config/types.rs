@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
-use crate::model::{AuthMode, ConnectorSettings, Severity};
+use crate::model::{AuthMode, Severity};
 
 /// How alerts are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +78,4 @@ pub struct ConnectorConfig {
     pub rate_per_minute: Option<u32>,
     /// Severities that open or join incidents.
     pub opens: Option<Vec<Severity>>,
-}
-
-impl ConnectorConfig {
-    /// Puts what is fixed over what is stored. Whether that changed anything.
-    pub fn over(&self, settings: &mut ConnectorSettings) -> bool {
-        fn put<T: Clone + PartialEq>(to: &mut T, fixed: &Option<T>) -> bool {
-            match fixed {
-                Some(value) if value != to => {
-                    *to = value.clone();
-                    true
-                }
-                _ => false,
-            }
-        }
-        // Every field must be put, so no `||`.
-        put(&mut settings.enabled, &self.enabled)
-            | put(&mut settings.auth, &self.auth)
-            | put(&mut settings.rca_enabled, &self.rca_enabled)
-            | put(&mut settings.rate_per_minute, &self.rate_per_minute)
-            | put(&mut settings.opens, &self.opens)
-    }
 }

@@ -145,6 +145,9 @@ pub fn folder(text: &str) -> Result<PathBuf, String> {
     if text.trim().is_empty() {
         return Err("the path is empty; name a folder, or leave the option out".to_owned());
     }
+    if text.starts_with('~') {
+        return Err(format!("`{text}` begins with `~`, which only shells know; write the whole path"));
+    }
     Ok(PathBuf::from(text))
 }
 
@@ -307,6 +310,9 @@ mod tests {
         check(severities("High, critical,high"), Ok(vec![Severity::Critical, Severity::High]));
         check(severities(" , "), Err("empty"));
         check(severities("worst"), Err("not one of critical"));
+        check(folder("/srv/w"), Ok("/srv/w".into()));
+        check(folder("~/w"), Err("only shells know"));
+        check(folder(" "), Err("empty"));
         check(boolean("Yes"), Ok(true));
         check(boolean("maybe"), Err("neither"));
         check(number("0", 1, 8), Err("from 1 to 8"));

@@ -80,6 +80,9 @@ fn tag(labels: &mut Labels, tag: &str) {
     }
 }
 
+/// As much as a tag that comes again and again may hold, in bytes.
+const MAX_VALUES: usize = 1000;
+
 fn insert(labels: &mut Labels, name: String, value: &str) {
     let value = text::label(value);
     if text::absent(&value) {
@@ -88,8 +91,9 @@ fn insert(labels: &mut Labels, name: String, value: &str) {
     labels
         .entry(name)
         .and_modify(|all| {
-            if !all.split(',').any(|v| v == value) {
-                *all = text::label(&format!("{all},{value}"));
+            if all.len() + value.len() < MAX_VALUES && !all.split(',').any(|v| v == value) {
+                all.push(',');
+                all.push_str(&value);
             }
         })
         .or_insert(value);

@@ -5,21 +5,27 @@
 mod alert_group;
 mod alertmanager;
 mod body;
+mod builds;
+mod datadog;
+mod dynatrace;
 mod fields;
 mod generic;
 mod grafana;
+mod html;
 mod identity;
 mod labels;
 mod moment;
 pub mod netdata;
+mod pagerduty;
 mod repair;
 mod signature;
+mod splunk;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Parsed, Problem, Time};
+use crate::model::{Parsed, Problem, Severity, Time};
 
 /// One request as a connector sees it, after decompression.
 #[derive(Clone, Copy, Debug)]
@@ -113,12 +119,32 @@ pub trait Connector: Sync {
 }
 
 /// Every platform, in the order of the contract.
-pub const ALL: &[&dyn Connector] =
-    &[&grafana::Grafana, &netdata::Netdata, &alertmanager::Alertmanager, &generic::Generic];
+pub const ALL: &[&dyn Connector] = &[
+    &grafana::Grafana,
+    &pagerduty::PagerDuty,
+    &datadog::Datadog,
+    &netdata::Netdata,
+    &dynatrace::Dynatrace,
+    &splunk::Splunk,
+    &builds::JENKINS,
+    &builds::CLOUDBEES,
+    &alertmanager::Alertmanager,
+    &generic::Generic,
+];
 
 /// The platform of that name in URLs.
 pub fn find(slug: &str) -> Option<&'static dyn Connector> {
     ALL.iter().copied().find(|c| c.info().slug == slug)
+}
+
+/// Our severity for a word that senders use, from the table that all platforms share.
+pub fn severity(word: &str) -> Option<Severity> {
+    text::severity(word)
+}
+
+/// A point in time in any of the forms that senders use: text with or without zone, or numbers since 1970.
+pub fn moment(value: &serde_json::Value) -> Option<Time> {
+    moment::time(value)
 }
 
 /// Platforms whose names are near this one, nearest first, for an answer that helps.

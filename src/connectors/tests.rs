@@ -144,7 +144,8 @@ fn every_platform_shows_firing_resolved_and_odd() {
                 parsed.signals.into_iter().map(|s| (s.dedup_key, s.status)).collect()
             };
             let (firing, resolved) = (keys("firing"), keys("resolved"));
-            assert!(!firing.is_empty() && firing.len() == resolved.len(), "{slug}/{pair}");
+            // An end may be told of more alerts than one (a good build ends those that never knew their branch).
+            assert!(!firing.is_empty() && firing.len() <= resolved.len(), "{slug}/{pair}");
             for ((fired, up), (ended, down)) in firing.iter().zip(&resolved) {
                 assert_eq!(fired, ended, "{slug}/{pair}");
                 assert_eq!((*up, *down), (SignalStatus::Firing, SignalStatus::Resolved), "{slug}/{pair}");
@@ -194,6 +195,53 @@ fn samples_are_read_by_their_platform() {
         }
         assert!(info.steps.iter().any(|s| s.contains("{url}")), "{} shows no URL", info.slug);
         assert!(info.slug == info.slug.to_lowercase() && info.tile.chars().count() == 2 && !info.fields.is_empty());
+    }
+}
+
+#[test]
+fn senders_get_the_one_code_that_they_take_for_success() {
+    for (path, want) in [
+        ("netdata/agent-opsgenie.firing", 200),
+        ("netdata/nested.firing", 202),
+        ("splunk/observability.firing", 200),
+        ("splunk/search.firing", 202),
+        ("grafana/unified.firing", 202),
+    ] {
+        let case = cases().into_iter().find(|c| format!("{}/{}", c.platform, c.name) == path).unwrap();
+        let body = case.bytes();
+        let request = Request { headers: &[], query: &[], body: &body, received_at: received_at(), rca_enabled: false };
+        assert_eq!(find(&case.platform).unwrap().success(&request), want, "{path}");
+    }
+}
+
+#[test]
+fn hostile_text_is_read_in_no_time() {
+    // Each would take half a minute and more where reading is quadratic.
+    let many = |piece: &str| piece.repeat((3 << 20) / piece.len());
+    for (field, piece) in [
+        ("text", "![a](b)"),
+        ("text", "<script>"),
+        ("text", "<script></script>"),
+        ("text", "<b "),
+        ("text", "@webhook-x "),
+        ("title", "[P1]"),
+        ("tags", "a:1234,"),
+        ("tags", "a:"),
+        ("Tags", "[x]"),
+    ] {
+        let body = json!({"title": "t", "name": "n", "search_name": "s", "ProblemTitle": "p", "alerts": [], field: many(piece)});
+        let unique = serde_json::to_vec(&body).unwrap();
+        for connector in ALL {
+            let began = Instant::now();
+            let _ = connector.parse(&Request {
+                headers: &[],
+                query: &[],
+                body: &unique,
+                received_at: received_at(),
+                rca_enabled: true,
+            });
+            assert!(began.elapsed().as_secs() < 10, "{} {field} {piece}: {:?}", connector.info().slug, began.elapsed());
+        }
     }
 }
 

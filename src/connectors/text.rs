@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::html;
 use crate::model::Severity;
 
 /// Longest title and longest name of a service, host or environment, in characters.
@@ -64,7 +65,7 @@ fn identifier(text: &str) -> bool {
 /// A scalar as trimmed text; none for absent values, lists and objects.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
-        Value::String(s) if absent(s) => None,
+        Value::String(s) if absent(s) || !s.contains(visible) => None,
         Value::String(s) => Some(s.trim().to_owned()),
         Value::Number(n) => Some(n.to_string()),
         Value::Bool(b) => Some(b.to_string()),
@@ -72,9 +73,20 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// Neither a space, nor a control character, nor a mark that reorders the text around it.
+fn visible(c: char) -> bool {
+    !(c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+}
+
 /// One line of at most `max` characters: spaces collapsed, control characters and the marks that reorder text removed
 /// (right-to-left text itself stays).
 pub(super) fn line(text: &str, max: usize) -> String {
+    let plain = |b: u8| b.is_ascii_graphic();
+    if text.len() <= max && text.bytes().all(plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(max * 4));
     let mut count = 0;
     let mut space = false;
@@ -83,7 +95,7 @@ pub(super) fn line(text: &str, max: usize) -> String {
             space = count > 0;
             continue;
         }
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') {
+        if !visible(c) {
             continue;
         }
         if count + usize::from(space) >= max {
@@ -130,7 +142,8 @@ pub(super) fn host(text: &str) -> Option<String> {
 
 /// A description: HTML stripped, Markdown verbatim, control characters but line ends and tabs removed.
 pub(super) fn description(text: &str) -> Option<String> {
-    let text = strip_html(text);
+    // More than this is cut in any case; markup may be as much again.
+    let text = html::strip(head(text, 4 * DESCRIPTION));
     Some(cap(printable(&text).trim(), DESCRIPTION)).filter(|t| !absent(t))
 }
 
@@ -141,6 +154,9 @@ pub(super) fn label(text: &str) -> String {
 
 /// Without control characters but line ends and tabs.
 fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| (b' '..0x7f).contains(&b)) {
+        return Cow::Borrowed(text);
+    }
     let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if text.contains(odd) { Cow::Owned(text.replace(odd, "")) } else { Cow::Borrowed(text) }
 }
@@ -149,8 +165,13 @@ fn cap(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }
-    let end = (0..=bytes.saturating_sub(3)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    format!("{}…", text.get(..end).unwrap_or(""))
+    format!("{}…", head(text, bytes.saturating_sub(3)))
+}
+
+/// The first so many bytes, but no half character.
+pub(super) fn head(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    text.get(..end).unwrap_or("")
 }
 
 /// The link, if it may be shown as one: http or https, with a host, without anything that a browser would bend.
@@ -178,109 +199,6 @@ pub(super) fn url_parameter(link: &str, wanted: &str) -> Option<String> {
     let query = link.split_once('?')?.1.split('#').next()?;
     let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted)?.1;
     (!absent(&found)).then(|| found.into_owned())
-}
-
-/// Tags that end a line of text.
-const BLOCK: [&str; 14] = ["br", "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "hr", "pre"];
-/// Tags that only dress it up. What is in neither list (`<none>`, `<host>`) is text.
-const INLINE: [&str; 37] = [
-    "a",
-    "abbr",
-    "article",
-    "b",
-    "blockquote",
-    "body",
-    "button",
-    "code",
-    "em",
-    "font",
-    "footer",
-    "form",
-    "h5",
-    "h6",
-    "head",
-    "header",
-    "html",
-    "i",
-    "iframe",
-    "img",
-    "input",
-    "link",
-    "meta",
-    "section",
-    "small",
-    "span",
-    "strong",
-    "sub",
-    "sup",
-    "svg",
-    "tbody",
-    "td",
-    "th",
-    "thead",
-    "title",
-    "tt",
-    "u",
-];
-/// Tags whose content is not text at all.
-const SILENT: [&str; 2] = ["script", "style"];
-
-/// Removes HTML and leaves its text.
-pub(super) fn strip_html(text: &str) -> String {
-    if !text.contains('<') && !text.contains('&') {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    let mut any_tag = false;
-    while let Some(at) = rest.find('<') {
-        let (before, from) = rest.split_at(at);
-        out.push_str(before);
-        let Some((tag, after)) = tag(from) else {
-            out.push('<');
-            rest = from.get(1..).unwrap_or("");
-            continue;
-        };
-        any_tag = true;
-        rest = after;
-        if BLOCK.contains(&tag.as_str()) {
-            out.push('\n');
-        } else if SILENT.contains(&tag.as_str()) {
-            let end = find_ignore_case(rest, &format!("</{tag}"));
-            rest = end.and_then(|e| rest.get(e..)).unwrap_or("");
-            rest = rest.split_once('>').map_or("", |(_, r)| r);
-        }
-    }
-    out.push_str(rest);
-    if !any_tag {
-        return text.to_owned();
-    }
-    let out = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
-        .iter()
-        .fold(out, |text, (entity, c)| text.replace(entity, c));
-    let lines: Vec<&str> = out.lines().map(str::trim).collect();
-    lines.join("\n").split("\n\n").filter(|p| !p.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join("\n")
-}
-
-/// The tag that the text begins with, in lower case without `/`, and what follows it.
-fn tag(text: &str) -> Option<(String, &str)> {
-    if let Some(comment) = text.strip_prefix("<!--") {
-        return Some((String::new(), comment.split_once("-->").map_or("", |(_, after)| after)));
-    }
-    let inner = text.strip_prefix('<')?;
-    let inner = inner.strip_prefix('/').unwrap_or(inner);
-    let length = inner.bytes().take_while(u8::is_ascii_alphanumeric).count();
-    let name = inner.get(..length)?.to_ascii_lowercase();
-    let known = BLOCK.contains(&name.as_str()) || INLINE.contains(&name.as_str()) || SILENT.contains(&name.as_str());
-    let follows = inner.get(length..)?;
-    if !known || !follows.starts_with(|c: char| c == '>' || c == '/' || c.is_ascii_whitespace()) {
-        return None;
-    }
-    Some((name, follows.split_once('>')?.1))
-}
-
-fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
-    text.to_ascii_lowercase().find(needle)
 }
 
 #[cfg(test)]
@@ -397,18 +315,5 @@ mod tests {
         assert_eq!(url(&format!("https://a/{}", "x".repeat(URL))), None);
         assert_eq!(url_host("https://user:pw@Grafana.Example.com:3000/x").as_deref(), Some("grafana.example.com"));
         assert_eq!(url_parameter("https://a/?chart=x&transition=a%2Fb#f", "transition").as_deref(), Some("a/b"));
-    }
-
-    #[test]
-    fn html_becomes_text_and_text_stays() {
-        assert_eq!(
-            strip_html("<h1>Problem</h1><p>CPU &gt; 90 &amp; rising<br/>now</p>"),
-            "Problem\nCPU > 90 & rising\nnow"
-        );
-        assert_eq!(strip_html("<b>x</b><script>alert('<b>')</script>y"), "xy");
-        assert_eq!(strip_html("<a href=\"x\">link</a> <!-- hidden -->end"), "link end");
-        for same in ["a < b and c > d", "value <none> for &lt;host&gt;", "**bold** [x](y)", "<", "<b", "a &amp; b"] {
-            assert_eq!(strip_html(same), same);
-        }
     }
 }

@@ -17,6 +17,8 @@ words! {
         AlertRefired = "alert_refired",
         /// An alert was acknowledged in the sender's tool.
         AlertAcknowledged = "alert_acknowledged",
+        /// The sender told something about an alert: a note, a reassignment.
+        AlertNote = "alert_note",
         /// Somebody took it.
         Acknowledged = "acknowledged",
         /// The acknowledgement was taken back.

@@ -13,7 +13,7 @@ pub struct TelemetryError(String);
 
 /// Starts logging for the whole process; once.
 pub fn init(config: &Config) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log_level).map_err(|e| TelemetryError(e.to_string()))?;
+    let filter = EnvFilter::try_new(filter(&config.log_level)).map_err(|e| TelemetryError(e.to_string()))?;
     let registry = tracing_subscriber::registry().with(filter);
     let done = match config.log_format {
         LogFormat::Json => {
@@ -28,4 +28,27 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
         }
     };
     done.map_err(|e| TelemetryError(e.to_string()))
+}
+
+/// A bare level is meant for our own lines: at `trace` the HTTP crates write whole headers, and so credentials.
+fn filter(level: &str) -> String {
+    match level {
+        "debug" | "trace" => format!("info,watchfire={level}"),
+        other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_levels_are_for_our_own_lines() {
+        for (level, want) in
+            [("warn", "warn"), ("trace", "info,watchfire=trace"), ("info,hyper=trace", "info,hyper=trace")]
+        {
+            assert_eq!(filter(level), want);
+            assert!(EnvFilter::try_new(filter(level)).is_ok());
+        }
+    }
 }

@@ -223,6 +223,11 @@ impl Store {
         self.inner.changes.subscribe()
     }
 
+    /// Tells the sequence number of the last delivery applied whenever it grows, after it is durable.
+    pub fn position(&self) -> watch::Receiver<u64> {
+        self.inner.position.subscribe()
+    }
+
     /// Encrypts and decrypts secrets with the key file of the data folder.
     pub fn sealer(&self) -> &seal::Sealer {
         &self.inner.sealer

@@ -188,6 +188,21 @@ async fn info_opens_nothing_and_tests_and_manual_incidents_stay_alone() {
 }
 
 #[tokio::test]
+async fn a_note_of_the_sender_goes_to_the_timeline_and_changes_nothing_else() {
+    let f = Fixture::new();
+    f.send("pagerduty", vec![firing("pagerduty:a", Some("api"))]).await;
+    let mut note = firing("pagerduty:a", None);
+    note.status = SignalStatus::Info;
+    note.title = "Note: rebooting it".into();
+    f.send("pagerduty", vec![note]).await;
+    let view = f.store.view().unwrap();
+    let last = view.timeline(IncidentId(1), None, 50).unwrap().pop().unwrap();
+    assert_eq!((last.kind, last.text.as_str()), (TimelineKind::AlertNote, "Note: rebooting it"));
+    let (_, alert) = view.members(IncidentId(1), 1).unwrap().pop().unwrap();
+    assert_eq!((alert.title.as_str(), alert.count), ("title of pagerduty:a", 1));
+}
+
+#[tokio::test]
 async fn commands_follow_the_lifecycle() {
     let f = Fixture::new();
     f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;

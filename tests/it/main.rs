@@ -1,1 +1,7 @@
-fn main() {}
+//! Integration tests, in one binary: every test binary links the whole tree again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod arrows;
+mod binary;
+mod start;
+mod support;

@@ -60,6 +60,7 @@ impl Door<'_> {
             }
             (SignalStatus::Acknowledged, Some(alert)) if alert.is_open() => self.acknowledge(tx, alert),
             (SignalStatus::Resolved, Some(alert)) if alert.is_open() => self.resolve(tx, alert),
+            (SignalStatus::Info, Some(alert)) if alert.is_open() => self.inform(tx, &alert),
             (_, Some(alert)) => self.answer(tx, Some(&alert)),
             (_, None) => self.answer(tx, None),
         }
@@ -259,6 +260,18 @@ impl Door<'_> {
             lifecycle::alert_ended(tx, id, &by, "resolved at the source")?;
         }
         self.answer(tx, Some(&alert))
+    }
+
+    /// A line for the timeline; the alert stays as it is.
+    fn inform(&self, tx: &mut Tx<'_>, alert: &Alert) -> Result<Applied, StoreError> {
+        if let Some(id) = alert.incident {
+            tx.known_incident(id)?;
+            tx.changed(id, IncidentChange::Alerts);
+            let by = Actor::Sender(self.delivery.platform.clone());
+            let data = json!({ "alert_id": alert.id, "description": self.signal.description });
+            tx.note(id, TimelineKind::AlertNote, &by, self.signal.title.clone(), data)?;
+        }
+        self.answer(tx, Some(alert))
     }
 
     fn answer(&self, tx: &Tx<'_>, alert: Option<&Alert>) -> Result<Applied, StoreError> {

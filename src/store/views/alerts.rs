@@ -43,7 +43,7 @@ impl AlertFilter {
             && self
                 .labels
                 .iter()
-                .all(|(name, value)| a.labels.get(name).is_some_and(|v| among(&[value.clone()], Some(v))))
+                .all(|(name, value)| a.labels.get(name).is_some_and(|v| among(std::slice::from_ref(value), Some(v))))
             && (self.words.is_empty()
                 || all_words(
                     &self.words,

@@ -1,9 +1,12 @@
 //! Any JSON with something like a title: scripts, small tools, custom payload templates of the other platforms.
 
-use std::collections::HashMap;
+mod names;
+
+use std::{borrow::Cow, collections::HashMap};
 
 use serde_json::Value;
 
+use self::names::*;
 use super::{
     Connector, Info, Overload, Request, Signature,
     body::{self, Body, limited, problem},
@@ -40,98 +43,8 @@ static INFO: Info = Info {
         ("Link", "url, link, source_url, …"),
         ("Time", "started_at, startsAt, timestamp, time, date, …"),
     ],
-    sample: include_str!("samples/generic.json"),
+    sample: include_str!("../samples/generic.json"),
 };
-
-/// Names are compared in lower case without anything but letters and digits, so `alertName`, `alert_name` and
-/// `Alert Name` are one.
-const TITLE: &[&str] = &[
-    "title",
-    "alerttitle",
-    "summary",
-    "subject",
-    "headline",
-    "alertname",
-    "alert",
-    "check",
-    "checkname",
-    "monitor",
-    "monitorname",
-    "rulename",
-    "rule",
-    "problem",
-    "incident",
-    "eventname",
-    "name",
-    "message",
-    "msg",
-    "text",
-    "description",
-    "error",
-    "reason",
-];
-/// What names the alert whatever its text says today.
-const NAME: &[&str] = &["alertname", "alert", "check", "checkname", "monitor", "monitorname", "rulename", "rule"];
-const KEY: &[&str] = &[
-    "dedupkey",
-    "deduplicationkey",
-    "fingerprint",
-    "alertkey",
-    "incidentkey",
-    "correlationid",
-    "alias",
-    "alertid",
-    "incidentid",
-    "problemid",
-    "sourcealertid",
-    "id",
-    "uid",
-];
-const DESCRIPTION: &[&str] = &["description", "details", "message", "msg", "text", "body", "info", "output", "reason"];
-const SEVERITY: &[&str] = &["severity", "alertseverity", "level", "priority", "urgency", "criticality", "loglevel"];
-const STATUS: &[&str] = &[
-    "status",
-    "state",
-    "alertstatus",
-    "alertstate",
-    "currentstate",
-    "newstate",
-    "action",
-    "eventaction",
-    "eventtype",
-    "transition",
-    "alerttransition",
-];
-const SERVICE: &[&str] = &["service", "servicename", "app", "application", "component", "alertservice"];
-const HOST: &[&str] = &["host", "hostname", "instance", "node", "nodename", "server", "machine"];
-const ENVIRONMENT: &[&str] = &["environment", "env", "deploymentenvironment", "stage", "alertenvironment"];
-const LINK: &[&str] =
-    &["url", "link", "sourceurl", "alerturl", "eventurl", "weburl", "htmlurl", "href", "generatorurl"];
-const IMAGE: &[&str] = &["imageurl", "image", "snapshot", "screenshot", "graphurl"];
-const RUNBOOK: &[&str] = &["runbookurl", "runbook"];
-const STARTED: &[&str] =
-    &["startedat", "startsat", "starttime", "start", "triggeredat", "firedat", "since", "createdat"];
-const ENDED: &[&str] = &["endedat", "endsat", "endtime", "end", "resolvedat", "closedat", "recoveredat"];
-const OBSERVED: &[&str] = &["timestamp", "time", "date", "datetime", "when", "occurredat", "eventtime", "updatedat"];
-/// Lists of alerts.
-const LISTS: &[&str] =
-    &["alerts", "events", "incidents", "problems", "items", "records", "entries", "messages", "data"];
-/// Objects that hold more fields of the same alert.
-const NESTED: &[&str] = &[
-    "alert",
-    "event",
-    "incident",
-    "problem",
-    "data",
-    "payload",
-    "detail",
-    "details",
-    "attributes",
-    "annotations",
-    "labels",
-    "commonlabels",
-    "commonannotations",
-];
 
 impl Connector for Generic {
     fn info(&self) -> &'static Info {
@@ -208,14 +121,17 @@ fn items(root: &Value) -> Result<(&[Value], Option<String>, Obj<'_>), Problem> {
     }
 }
 
-fn normal(name: &str) -> String {
+fn normal(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9')) {
+        return Cow::Borrowed(name);
+    }
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Scalar fields by their plain names, with the names as sent, and labels.
 #[derive(Default)]
 struct Flat<'a> {
-    fields: HashMap<String, (&'a str, &'a Value)>,
+    fields: HashMap<Cow<'a, str>, (&'a str, &'a Value)>,
     labels: labels::Labels,
 }
 
@@ -226,14 +142,17 @@ impl<'a> Flat<'a> {
         for (name, value) in object.iter().filter(|(_, v)| text::scalar(v).is_some()) {
             flat.fields.entry(normal(name)).or_insert((name, value));
         }
-        for (name, value) in object.iter().filter(|(_, v)| v.is_object() || v.is_array() || v.is_string()) {
+        for (name, value) in object.iter() {
+            if !(value.is_object() || value.is_array() || name.eq_ignore_ascii_case("tags")) {
+                continue;
+            }
             let plain = normal(name);
-            if matches!(plain.as_str(), "labels" | "tags" | "commonlabels") {
+            if matches!(&*plain, "labels" | "tags" | "commonlabels") {
                 for (name, value) in labels::tags(Some(value)) {
                     labels::add(&mut flat.labels, &name, Some(&value));
                 }
             }
-            if NESTED.contains(&plain.as_str()) {
+            if NESTED.contains(&&*plain) {
                 for (name, value) in Obj::of(Some(value)).iter().filter(|(_, v)| text::scalar(v).is_some()) {
                     flat.fields.entry(normal(name)).or_insert((name, value));
                 }
@@ -345,7 +264,8 @@ impl<'a> Item<'a> {
 /// A word for a state; none for words that say nothing about it.
 fn status_word(word: &str) -> Option<SignalStatus> {
     let plain = normal(word);
-    Some(match plain.strip_prefix("incident").or_else(|| plain.strip_prefix("alert")).unwrap_or(&plain) {
+    let plain: &str = &plain;
+    Some(match plain.strip_prefix("incident").or_else(|| plain.strip_prefix("alert")).unwrap_or(plain) {
         "resolved" | "resolve" | "ok" | "okay" | "closed" | "close" | "recovered" | "recovery" | "up" | "normal"
         | "clear" | "cleared" | "inactive" | "success" | "healthy" | "fixed" | "done" | "passing" | "green" => {
             SignalStatus::Resolved

@@ -1,0 +1,89 @@
+//! What an investigation knows: plain data, read from the store by `gather`, or put together by a test.
+
+use crate::model::{Alert, Cause, Change, Incident, Time};
+
+/// One incident with what was read about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The incident.
+    pub incident: Incident,
+    /// When it was read.
+    pub now: Time,
+    /// Its alerts, in order of onset.
+    pub alerts: Vec<Alert>,
+    /// Earlier incidents of its services, newest first.
+    pub earlier: Vec<Earlier>,
+    /// Changes with a known time, in order: of its services from two hours before the onset, of others from half an hour
+    /// before.
+    pub changes: Vec<Change>,
+}
+
+/// An incident of before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Earlier {
+    /// The incident.
+    pub incident: Incident,
+    /// What its investigation put first.
+    pub cause: Option<Cause>,
+}
+
+impl Case {
+    /// A case of which nothing is known yet but the incident itself.
+    pub fn new(incident: Incident, now: Time) -> Self {
+        Self { incident, now, alerts: Vec::new(), earlier: Vec::new(), changes: Vec::new() }
+    }
+
+    /// Takes the alerts and puts them in order of onset.
+    #[must_use]
+    pub fn with_alerts(mut self, mut alerts: Vec<Alert>) -> Self {
+        alerts.sort_by(|a, b| (a.onset_at, a.id).cmp(&(b.onset_at, b.id)));
+        self.alerts = alerts;
+        self
+    }
+
+    /// Takes earlier incidents and puts the newest first.
+    #[must_use]
+    pub fn with_earlier(mut self, mut earlier: Vec<Earlier>) -> Self {
+        earlier.sort_by_key(|e| std::cmp::Reverse(e.incident.id));
+        earlier.dedup_by_key(|e| e.incident.id);
+        self.earlier = earlier;
+        self
+    }
+
+    /// Takes changes and puts them in order; those without a time tell nothing.
+    #[must_use]
+    pub fn with_changes(mut self, mut changes: Vec<Change>) -> Self {
+        changes.retain(|c| c.at.is_some());
+        changes.sort_by(|a, b| (a.at, &a.service, &a.title, &a.version).cmp(&(b.at, &b.service, &b.title, &b.version)));
+        changes.dedup();
+        self.changes = changes;
+        self
+    }
+
+    /// When it began: the first onset among its alerts, else the incident's.
+    pub fn onset(&self) -> Time {
+        self.alerts.first().map_or(self.incident.onset_at, |a| a.onset_at)
+    }
+
+    /// The services it touches: of its alerts, and of the incident itself.
+    pub fn services(&self) -> Vec<String> {
+        let mut services: Vec<String> = Vec::new();
+        let of_alerts = self.alerts.iter().filter_map(|a| a.service.as_ref());
+        for service in of_alerts.chain(&self.incident.service).chain(&self.incident.affected_services) {
+            if !services.iter().any(|s| same(s, service)) {
+                services.push(service.clone());
+            }
+        }
+        services
+    }
+}
+
+/// Names are compared without case.
+pub fn same(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || (!a.is_ascii() && a.to_lowercase() == b.to_lowercase())
+}
+
+/// The same for names that may be missing; a missing one is like no other.
+pub fn same_known(a: Option<&str>, b: Option<&str>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if same(a, b))
+}

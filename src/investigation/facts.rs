@@ -1,0 +1,188 @@
+//! What follows from the alerts by counting: which places alert, since when, with what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    case::{Case, same_known},
+    symptoms::{self, Reading},
+};
+use crate::model::{Severity, Symptom, Time};
+
+/// A service or a machine with the alerts that speak of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The service.
+    pub service: Option<String>,
+    /// The machine; of a service only when all its alerts are on one.
+    pub host: Option<String>,
+    /// Its alerts, as places in the case, in order of onset.
+    pub alerts: Vec<usize>,
+    /// The first onset.
+    pub first: Time,
+    /// The worst severity.
+    pub worst: Severity,
+    /// The strongest symptom, and the alert that shows it first.
+    pub symptom: Option<(Symptom, usize)>,
+    /// Alerts that are not resolved.
+    pub open: usize,
+    /// Alerts that say only that the sender sees nothing.
+    pub blind: usize,
+    /// How much its alerts weigh; many of one kind weigh little more than one.
+    pub strength: f64,
+    /// How many services (those without one count once) alert on it, for a machine.
+    pub shared_by: usize,
+}
+
+impl Place {
+    /// Its name; none when its alerts name neither service nor machine.
+    pub fn name(&self) -> Option<&str> {
+        self.service.as_deref().or(self.host.as_deref())
+    }
+}
+
+/// The facts of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// What each alert of the case says.
+    pub readings: Vec<Reading>,
+    /// One for each service, and for each machine whose alerts name no service; by first onset.
+    pub places: Vec<Place>,
+    /// Machines that several services share.
+    pub hosts: Vec<Place>,
+}
+
+impl Facts {
+    /// Counts.
+    pub fn of(case: &Case) -> Self {
+        let readings: Vec<Reading> = case.alerts.iter().map(symptoms::of).collect();
+        let mut by_place: BTreeMap<(u8, String), Vec<usize>> = BTreeMap::new();
+        let mut by_host: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (i, alert) in case.alerts.iter().enumerate() {
+            let key = match (&alert.service, &alert.host) {
+                (Some(service), _) => (0, service.to_lowercase()),
+                (None, Some(host)) => (1, host.to_lowercase()),
+                (None, None) => (2, String::new()),
+            };
+            by_place.entry(key).or_default().push(i);
+            if let Some(host) = &alert.host {
+                by_host.entry(host.to_lowercase()).or_default().push(i);
+            }
+        }
+        let mut hosts = Vec::new();
+        for alerts in by_host.into_values() {
+            let services: BTreeSet<Option<String>> = alerts
+                .iter()
+                .filter_map(|i| case.alerts.get(*i))
+                .map(|a| a.service.as_ref().map(|s| s.to_lowercase()))
+                .collect();
+            if services.len() > 1 {
+                let mut host = place(case, &readings, alerts, true);
+                host.shared_by = services.len();
+                hosts.push(host);
+            }
+        }
+        let mut places: Vec<Place> = by_place
+            .into_values()
+            .map(|alerts| place(case, &readings, alerts, false))
+            // A machine that services share stands among the machines.
+            .filter(|p| p.service.is_some() || !hosts.iter().any(|h| same_known(h.host.as_deref(), p.host.as_deref())))
+            .collect();
+        if case.alerts.is_empty() && (case.incident.service.is_some() || case.incident.host.is_some()) {
+            places.push(Place {
+                service: case.incident.service.clone(),
+                host: case.incident.host.clone(),
+                alerts: Vec::new(),
+                first: case.incident.onset_at,
+                worst: case.incident.severity,
+                symptom: symptoms::of_text(&case.incident.title).map(|r| (r.symptom, usize::MAX)),
+                open: 0,
+                blind: 0,
+                strength: 0.0,
+                shared_by: 1,
+            });
+        }
+        let order = |a: &Place, b: &Place| (a.first, &a.alerts).cmp(&(b.first, &b.alerts));
+        places.sort_by(order);
+        hosts.sort_by(order);
+        Self { readings, places, hosts }
+    }
+
+    /// What an alert says.
+    pub fn symptom(&self, alert: usize) -> Symptom {
+        self.readings.get(alert).map_or(Symptom::Unknown, |r| r.symptom)
+    }
+
+    /// Whether an alert says only that the sender sees nothing.
+    pub fn blind(&self, alert: usize) -> bool {
+        self.readings.get(alert).is_some_and(|r| r.blind)
+    }
+}
+
+fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -> Place {
+    let members: Vec<_> =
+        alerts.iter().filter_map(|i| Some((*i, case.alerts.get(*i)?, readings.get(*i).copied()?))).collect();
+    let first_of =
+        |pick: fn(&crate::model::Alert) -> Option<&String>| members.iter().find_map(|(_, a, _)| pick(a)).cloned();
+    let host = first_of(|a| a.host.as_ref())
+        .filter(|h| members.iter().all(|(_, a, _)| a.host.as_deref().is_none_or(|o| same_known(Some(o), Some(h)))));
+    // By symptom: the weights of its alerts, and the first of them.
+    let mut kinds: BTreeMap<Symptom, (f64, usize)> = BTreeMap::new();
+    for (i, alert, reading) in &members {
+        let kind = kinds.entry(reading.symptom).or_insert((0.0, *i));
+        kind.0 += weight(alert.severity);
+    }
+    let strength = kinds.values().map(|(w, _)| w.ln_1p()).sum();
+    // A machine is a cause by what machines can lack; services on it have their own symptoms.
+    let fits = |s: Symptom| s != Symptom::Unknown && (!machine || of_machine(s));
+    let symptom = kinds
+        .iter()
+        .filter(|(s, _)| fits(**s))
+        .max_by(|(a, (wa, _)), (b, (wb, _))| {
+            (wa.ln_1p() + decisive(**a)).total_cmp(&(wb.ln_1p() + decisive(**b))).then(b.cmp(a))
+        })
+        .map(|(s, (_, i))| (*s, *i));
+    Place {
+        service: if machine { None } else { first_of(|a| a.service.as_ref()) },
+        host,
+        first: members.first().map_or(case.incident.onset_at, |(_, a, _)| a.onset_at),
+        worst: members.iter().map(|(_, a, _)| a.severity).min().unwrap_or(Severity::Info),
+        symptom,
+        open: members.iter().filter(|(_, a, _)| a.is_open()).count(),
+        blind: members.iter().filter(|(_, _, r)| r.blind).count(),
+        strength,
+        shared_by: 1,
+        alerts,
+    }
+}
+
+/// What one alert weighs.
+fn weight(severity: Severity) -> f64 {
+    match severity {
+        Severity::Critical => 1.7,
+        Severity::High => 1.4,
+        Severity::Medium => 1.0,
+        Severity::Low => 0.5,
+        Severity::Info => 0.2,
+    }
+}
+
+/// What a machine as a whole can suffer from.
+pub fn of_machine(s: Symptom) -> bool {
+    use Symptom::{Cpu, DiskIo, DiskSpace, Memory, Network, Unavailable};
+    matches!(s, Cpu | DiskIo | DiskSpace | Memory | Network | Unavailable)
+}
+
+/// How far a symptom explains itself, 0 to 1: a full disk is a cause, slow answers are an effect of something.
+pub fn decisive(s: Symptom) -> f64 {
+    match s {
+        Symptom::DiskSpace | Symptom::Certificate => 1.0,
+        Symptom::ConnectionExhaustion | Symptom::Memory | Symptom::BuildFailure => 0.8,
+        Symptom::DiskIo => 0.7,
+        Symptom::Restarts | Symptom::Replication => 0.6,
+        Symptom::Cpu | Symptom::Network | Symptom::Security => 0.5,
+        Symptom::Backlog | Symptom::Unavailable => 0.4,
+        Symptom::Traffic => 0.3,
+        Symptom::Errors => 0.1,
+        Symptom::Latency | Symptom::Unknown => 0.0,
+    }
+}

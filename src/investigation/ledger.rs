@@ -1,0 +1,118 @@
+//! Evidence: each fact that a sentence rests on gets its mark once, in the order in which it was found.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{case::Case, facts::Facts, words};
+use crate::model::{Evidence, EvidenceKind};
+
+/// A fact that can be cited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ref {
+    /// An alert of the case.
+    Alert(usize),
+    /// A change of the case.
+    Change(usize),
+    /// An earlier incident of the case.
+    Earlier(usize),
+    /// The order in which places began to alert.
+    Onset,
+    /// How earlier incidents went.
+    History,
+    /// The alerts of one machine, by its place among the machines.
+    Host(usize),
+}
+
+/// The evidence so far.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    marks: BTreeMap<Ref, String>,
+    evidence: Vec<Evidence>,
+}
+
+impl Ledger {
+    /// The mark of a fact, `E1` and so on; none for a fact that the case does not hold.
+    pub fn mark(&mut self, case: &Case, facts: &Facts, fact: Ref) -> Option<String> {
+        if let Some(known) = self.marks.get(&fact) {
+            return Some(known.clone());
+        }
+        let id = format!("E{}", self.evidence.len() + 1);
+        self.evidence.push(entry(id.clone(), case, facts, fact)?);
+        self.marks.insert(fact, id.clone());
+        Some(id)
+    }
+
+    /// The marks of several facts, each once.
+    pub fn marks(&mut self, case: &Case, facts: &Facts, refs: &[Ref]) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for fact in refs {
+            match self.mark(case, facts, *fact) {
+                Some(id) if !ids.contains(&id) => ids.push(id),
+                _ => {}
+            }
+        }
+        ids
+    }
+
+    /// All evidence, in the order in which it was found.
+    pub fn into_evidence(self) -> Vec<Evidence> {
+        self.evidence
+    }
+}
+
+/// Marks as they stand in a sentence: ` [E1][E2]`.
+pub fn brackets(ids: &[String]) -> String {
+    ids.iter().take(3).enumerate().map(|(n, id)| if n == 0 { format!(" [{id}]") } else { format!("[{id}]") }).collect()
+}
+
+fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> {
+    let of = |kind, title: String, at, url: Option<String>, data| Some(Evidence { id, kind, title, at, url, data });
+    match fact {
+        Ref::Alert(i) => {
+            let a = case.alerts.get(i)?;
+            let data = json!({
+                "alert_id": a.id, "platform": a.platform, "service": a.service, "host": a.host,
+                "severity": a.severity, "status": a.status, "symptom": facts.symptom(i), "count": a.count,
+            });
+            of(EvidenceKind::Alert, words::plain(&a.title), a.onset_at, a.source_url.clone(), data)
+        }
+        Ref::Change(i) => {
+            let c = case.changes.get(i)?;
+            let data = json!({
+                "service": c.service, "kind": c.kind, "version": c.version, "outcome": c.outcome, "source": c.source,
+            });
+            of(EvidenceKind::Change, words::plain(&c.title), c.at?, c.url.clone(), data)
+        }
+        Ref::Earlier(i) => {
+            let e = &case.earlier.get(i)?.incident;
+            let title = format!("{}: {}", e.id, words::plain(&e.title));
+            let data = json!({
+                "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
+            });
+            of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Onset => {
+            let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);
+            let order: Vec<_> = facts
+                .places
+                .iter()
+                .map(|p| json!({"place": p.name(), "first": p.first, "alerts": p.alerts.len()}))
+                .collect();
+            let title = format!("Onset of {}, in order", words::count(facts.places.len(), "place"));
+            of(EvidenceKind::Statistic, title, first, None, json!({ "order": order }))
+        }
+        Ref::History => {
+            let ids: Vec<_> = case.earlier.iter().map(|e| e.incident.id).collect();
+            let title = words::count(ids.len(), "earlier incident");
+            of(EvidenceKind::Statistic, title, case.now, None, json!({ "incidents": ids }))
+        }
+        Ref::Host(i) => {
+            let h = facts.hosts.get(i)?;
+            let name = words::plain(h.host.as_deref()?);
+            let title = format!("{} on {name}", words::count(h.alerts.len(), "alert"));
+            let data = json!({"host": h.host, "services": h.shared_by, "alerts": h.alerts.len()});
+            of(EvidenceKind::Statistic, title, h.first, None, data)
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Investigations: reads what the store knows about an incident, ranks what it may come from, says why, and suggests
+//! what to do. The built-in one needs nothing but the store.
+//!
+//! `gather` reads, `symptoms`, `facts`, `rank`, `suggest` and `narrate` are pure, and `runner` leads jobs from the queue
+//! through all of them.
+
+mod case;
+mod facts;
+mod gather;
+mod ledger;
+mod narrate;
+mod rank;
+mod runner;
+mod suggest;
+mod symptoms;
+mod words;
+
+pub use case::{Case, Earlier};
+pub use narrate::Line;
+pub use runner::Runner;
+
+use crate::{model::*, store::commands::Finish};
+use facts::Facts;
+use ledger::Ledger;
+use narrate::Writer;
+use rank::{Candidate, Ranking};
+
+/// The name of the built-in engine.
+pub const ENGINE: &str = "built-in";
+
+/// An investigation in steps: each step says what it found from what the case holds by then.
+#[derive(Debug, Default)]
+pub struct Inquiry {
+    ledger: Ledger,
+}
+
+impl Inquiry {
+    /// What the alerts say.
+    pub fn alerts(&mut self, case: &Case) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).alerts()
+    }
+
+    /// What happened to its services before.
+    pub fn earlier(&mut self, case: &Case) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).earlier()
+    }
+
+    /// What was changed around the onset.
+    pub fn changes(&mut self, case: &Case) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).changes()
+    }
+
+    /// What it comes from, and the answer.
+    pub fn conclude(mut self, case: &Case) -> (Vec<Line>, Finish) {
+        let facts = Facts::of(case);
+        if case.incident.test {
+            let (summary, lines) = Writer::new(case, &facts, &mut self.ledger).test();
+            return (lines, self.finish(summary, Conclusion::Inconclusive, Vec::new(), Vec::new()));
+        }
+        let ranking = rank::rank(case, &facts);
+        let mut lines = Writer::new(case, &facts, &mut self.ledger).hypotheses(&ranking);
+        let causes = causes(case, &facts, &ranking, &mut self.ledger);
+        let suggestions = suggest::suggest(case, &facts, &ranking, &mut self.ledger);
+        let next = suggestions.iter().find(|s| s.kind == SuggestionKind::Diagnostic);
+        let (summary, last) = Writer::new(case, &facts, &mut self.ledger).conclusion(&ranking, next);
+        lines.extend(last);
+        (lines, self.finish(summary, ranking.conclusion, causes, suggestions))
+    }
+
+    fn finish(
+        self,
+        summary: String,
+        conclusion: Conclusion,
+        causes: Vec<Cause>,
+        suggestions: Vec<Suggestion>,
+    ) -> Finish {
+        let evidence = self.ledger.into_evidence();
+        Finish {
+            state: InvestigationState::Complete,
+            conclusion: Some(conclusion),
+            summary: Some(summary),
+            error: None,
+            answer: Investigation { causes, evidence, suggestions },
+        }
+    }
+}
+
+/// The whole investigation of a case of which everything is known: all its lines and its answer. Pure.
+pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
+    let mut inquiry = Inquiry::default();
+    let mut lines = Vec::new();
+    if !case.incident.test {
+        lines.extend(inquiry.alerts(case));
+        lines.extend(inquiry.earlier(case));
+        lines.extend(inquiry.changes(case));
+    }
+    let (last, finish) = inquiry.conclude(case);
+    lines.extend(last);
+    (lines, finish)
+}
+
+fn causes(case: &Case, facts: &Facts, ranking: &Ranking, ledger: &mut Ledger) -> Vec<Cause> {
+    let mut marks = |c: &Candidate, against: bool| {
+        let points = c.points.iter().filter(|p| (p.weight < 0.0) == against);
+        let refs: Vec<_> = points.flat_map(|p| p.refs.iter().copied()).collect();
+        ledger.marks(case, facts, &refs)
+    };
+    ranking
+        .candidates
+        .iter()
+        .zip(1..)
+        .map(|(c, rank)| Cause {
+            rank,
+            service: c.service.clone(),
+            host: c.host.clone(),
+            symptom: c.symptom,
+            title: words::sentence(&c.title).trim_end_matches('.').to_owned(),
+            confidence: c.confidence,
+            evidence: marks(c, false),
+            against: marks(c, true),
+            ruled_out: c.ruled_out,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

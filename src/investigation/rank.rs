@@ -1,0 +1,363 @@
+//! From facts to ranked causes. Pure: the same case gives the same ranking, and every score is the sum of points that
+//! can be read as sentences.
+
+mod points;
+
+use std::{cmp::Ordering, time::Duration};
+
+use super::{
+    case::{Case, same_known},
+    facts::{Facts, Place, decisive},
+    ledger::Ref,
+    words,
+};
+use crate::model::{Change, ChangeKind, Conclusion, Symptom, Time};
+
+/// The score of "something that nobody told us of". What is known must beat it.
+const UNSEEN: f64 = 1.5;
+/// Nothing has been learned yet on a fresh installation, so no cause is surer than this.
+const CAP: f64 = 0.7;
+/// A cause below this is not worth the name.
+const LEAST: f64 = 0.02;
+/// Causes kept.
+const KEPT: usize = 8;
+/// From here on a cause is more likely than the rest together.
+const LIKELY: f64 = 0.5;
+/// By so much the leading cause must lead.
+const LEAD: f64 = 0.15;
+/// A symptom this decisive can stand alone.
+const ALONE: f64 = 0.8;
+/// How long before the onset a change of a service that alerts counts.
+pub const BEFORE: Duration = Duration::from_secs(2 * 3600);
+/// How long before the onset a change of another service counts a little.
+pub const BEFORE_ELSEWHERE: Duration = Duration::from_secs(30 * 60);
+
+/// One reason for or against, with its share of the score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Below zero: against.
+    pub weight: f64,
+    /// A clause without capital and full stop.
+    pub text: String,
+    /// What it rests on.
+    pub refs: Vec<Ref>,
+}
+
+/// What kind of cause it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A place that alerts.
+    Place,
+    /// A change, by its place in the case.
+    Change(usize),
+    /// The sender sees nothing.
+    Blind,
+}
+
+/// A possible cause.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// What kind.
+    pub origin: Origin,
+    /// The service at fault.
+    pub service: Option<String>,
+    /// The machine at fault.
+    pub host: Option<String>,
+    /// What is wrong with it.
+    pub symptom: Option<Symptom>,
+    /// One line, without capital.
+    pub title: String,
+    /// Its alerts, as places in the case.
+    pub alerts: Vec<usize>,
+    /// Strongest first.
+    pub points: Vec<Point>,
+    /// The sum of the points.
+    pub score: f64,
+    /// 0 to the cap.
+    pub confidence: f64,
+    /// Why it cannot be; then it has no confidence.
+    pub ruled_out: bool,
+    // Whether it can be likely without any other alert.
+    stands_alone: bool,
+    first: Time,
+}
+
+impl Candidate {
+    /// Points for it, strongest first.
+    pub fn for_it(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|p| p.weight > 0.0)
+    }
+
+    /// Points against it, strongest first.
+    pub fn against(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().rev().filter(|p| p.weight < 0.0)
+    }
+
+    /// Service or machine.
+    pub fn place(&self) -> Option<&str> {
+        self.service.as_deref().or(self.host.as_deref())
+    }
+
+    /// The change that it names.
+    pub fn change<'a>(&self, case: &'a Case) -> Option<(usize, &'a Change)> {
+        match self.origin {
+            Origin::Change(i) => case.changes.get(i).map(|c| (i, c)),
+            _ => None,
+        }
+    }
+}
+
+/// Causes in order, and how sure the first is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// Best first; the ruled-out ones last.
+    pub candidates: Vec<Candidate>,
+    /// `Likely` or `Inconclusive`; never more by itself.
+    pub conclusion: Conclusion,
+}
+
+impl Ranking {
+    /// The leading cause, unless it is ruled out.
+    pub fn leading(&self) -> Option<&Candidate> {
+        self.candidates.first().filter(|c| !c.ruled_out)
+    }
+}
+
+/// Ranks the causes of a case.
+pub fn rank(case: &Case, facts: &Facts) -> Ranking {
+    let ctx = points::Context::new(case, facts);
+    let mut all: Vec<Candidate> = Vec::new();
+    for place in &facts.places {
+        all.push(if !place.alerts.is_empty() && place.blind * 2 > place.alerts.len() {
+            blind(&ctx, place)
+        } else {
+            of_place(&ctx, place)
+        });
+    }
+    all.extend(blind_sender(&ctx));
+    for (i, host) in facts.hosts.iter().enumerate() {
+        if host.symptom.is_some() {
+            all.push(of_host(&ctx, i, host));
+        }
+    }
+    // Known neither by name nor by what was changed: nobody could act on it.
+    all.retain(|c| c.place().is_some() || c.origin != Origin::Place);
+    all.extend(changes_elsewhere(&ctx));
+    let mut ruled_out = ruled_out(&ctx);
+
+    for candidate in all.iter_mut().chain(&mut ruled_out) {
+        finish(candidate);
+    }
+    all.sort_by(order);
+    let highest = all.first().map_or(UNSEEN, |c| c.score.max(UNSEEN));
+    let total: f64 = all.iter().map(|c| (c.score - highest).exp()).sum::<f64>() + (UNSEEN - highest).exp();
+    for candidate in &mut all {
+        candidate.confidence = round(((candidate.score - highest).exp() / total).min(CAP));
+    }
+    let conclusion = conclude(case, &all);
+    all.truncate(KEPT);
+    let leads = all.len().min(1);
+    let mut n = 0;
+    all.retain(|c| {
+        n += 1;
+        n <= leads || c.confidence >= LEAST
+    });
+    all.extend(ruled_out);
+    Ranking { candidates: all, conclusion }
+}
+
+/// Two digits: more would pretend to know more, and bytes must not hang on the last bit of a sum.
+fn round(x: f64) -> f64 {
+    (x * 100.0).round() / 100.0
+}
+
+fn order(a: &Candidate, b: &Candidate) -> Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| a.first.cmp(&b.first))
+        .then_with(|| (&a.service, &a.host, a.origin).cmp(&(&b.service, &b.host, b.origin)))
+}
+
+fn conclude(case: &Case, ranked: &[Candidate]) -> Conclusion {
+    let (Some(first), second) = (ranked.first(), ranked.get(1)) else { return Conclusion::Inconclusive };
+    let leads = first.confidence - second.map_or(0.0, |s| s.confidence) >= LEAD;
+    let supported = case.alerts.len() > 1 || first.stands_alone;
+    let likely = first.confidence >= LIKELY && leads && supported && !case.incident.test;
+    if likely { Conclusion::Likely } else { Conclusion::Inconclusive }
+}
+
+fn finish(c: &mut Candidate) {
+    c.points.retain(|p| p.weight != 0.0);
+    c.points.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.text.cmp(&b.text)));
+    c.score = c.points.iter().map(|p| p.weight).sum();
+}
+
+fn candidate(place: &Place, origin: Origin, title: String, points: Vec<Point>) -> Candidate {
+    Candidate {
+        origin,
+        service: place.service.clone(),
+        host: place.host.clone(),
+        symptom: place.symptom.map(|(s, _)| s).filter(|s| *s != Symptom::Unknown),
+        title,
+        alerts: place.alerts.clone(),
+        points,
+        score: 0.0,
+        confidence: 0.0,
+        ruled_out: false,
+        stands_alone: false,
+        first: place.first,
+    }
+}
+
+fn of_place(ctx: &points::Context<'_>, place: &Place) -> Candidate {
+    let mut points = ctx.of_place(place);
+    let change = ctx.change_before(place);
+    let what = ctx.complaint(place);
+    let name = words::plain(place.name().unwrap_or("an unnamed place"));
+    let (origin, title) = match &change {
+        Some((i, point)) => {
+            points.push(point.clone());
+            let named = ctx.case.changes.get(*i).map(|c| change_name(c)).unwrap_or_default();
+            (Origin::Change(*i), format!("{what} on {name} after {named}"))
+        }
+        None => (Origin::Place, format!("{what} on {name}")),
+    };
+    let stands_alone = change.is_some() || place.symptom.is_some_and(|(s, _)| decisive(s) >= ALONE);
+    Candidate { stands_alone, ..candidate(place, origin, title, points) }
+}
+
+fn of_host(ctx: &points::Context<'_>, i: usize, host: &Place) -> Candidate {
+    let name = words::plain(host.name().unwrap_or_default());
+    let title = format!("{} on the machine {name}", ctx.complaint(host));
+    Candidate { stands_alone: true, ..candidate(host, Origin::Place, title, ctx.of_host(i, host)) }
+}
+
+fn blind(ctx: &points::Context<'_>, place: &Place) -> Candidate {
+    let sender = ctx.sender(place);
+    let name = words::plain(place.name().unwrap_or("an unnamed place"));
+    let title = format!("{sender} gets no data of {name}");
+    Candidate { symptom: None, ..candidate(place, Origin::Blind, title, ctx.of_blind(place)) }
+}
+
+/// One sender without data for several places at once: more likely its source than all the places.
+fn blind_sender(ctx: &points::Context<'_>) -> Option<Candidate> {
+    let blind: Vec<usize> = (0..ctx.case.alerts.len()).filter(|i| ctx.facts.blind(*i)).collect();
+    let first = ctx.case.alerts.get(*blind.first()?)?;
+    let one_sender = blind.iter().filter_map(|i| ctx.case.alerts.get(*i)).all(|a| a.platform == first.platform);
+    let places = ctx.facts.places.iter().filter(|p| p.blind > 0).count();
+    if !one_sender || places < 2 {
+        return None;
+    }
+    let sender = words::platform(&first.platform);
+    let share = blind.len() as f64 / ctx.case.alerts.len().max(1) as f64;
+    let text = format!(
+        "{} of {} say that {sender} gets no data, on {} at once",
+        blind.len(),
+        words::count(ctx.case.alerts.len(), "alert"),
+        words::count(places, "place")
+    );
+    let refs: Vec<Ref> = blind.iter().take(3).map(|i| Ref::Alert(*i)).collect();
+    let points = vec![Point { weight: 1.0 + 2.0 * share, text, refs }];
+    Some(Candidate {
+        origin: Origin::Blind,
+        service: None,
+        host: None,
+        symptom: None,
+        title: format!("{sender} gets no data from its source"),
+        first: first.onset_at,
+        alerts: blind,
+        points,
+        score: 0.0,
+        confidence: 0.0,
+        ruled_out: false,
+        stands_alone: false,
+    })
+}
+
+/// Changes of services that do not alert, shortly before: weak, but worth a look.
+fn changes_elsewhere(ctx: &points::Context<'_>) -> Vec<Candidate> {
+    let onset = ctx.case.onset();
+    let elsewhere =
+        |c: &Change| !ctx.facts.places.iter().any(|p| same_known(p.service.as_deref(), c.service.as_deref()));
+    let mut found: Vec<Candidate> = ctx
+        .changes(|c, at| elsewhere(c) && at <= onset && onset.since(at) <= BEFORE_ELSEWHERE && took_effect(c))
+        .map(|(i, c, at)| {
+            let before = words::duration(onset.since(at));
+            let text = format!("{} came {before} before the first alert", change_name(c));
+            let mut points = vec![Point { weight: 0.5, text, refs: vec![Ref::Change(i)] }];
+            let whose = c.service.as_deref().map(words::plain);
+            let none = match &whose {
+                Some(name) => format!("nothing of {name} alerts"),
+                None => "it is not known which service it belongs to".to_owned(),
+            };
+            points.push(Point { weight: -0.4, text: none, refs: vec![Ref::Onset] });
+            of_change(i, c, at, points)
+        })
+        .collect();
+    // The latest are the nearest to the onset.
+    let skip = found.len().saturating_sub(3);
+    found.drain(..skip);
+    found
+}
+
+/// Changes of services that alert which came too late or never took effect.
+fn ruled_out(ctx: &points::Context<'_>) -> Vec<Candidate> {
+    let onset = ctx.case.onset();
+    let here = |c: &Change| ctx.facts.places.iter().any(|p| same_known(p.service.as_deref(), c.service.as_deref()));
+    ctx.changes(|c, at| here(c) && onset.distance(at) <= BEFORE && (at > onset || !took_effect(c)))
+        .map(|(i, c, at)| {
+            let text = if at > onset {
+                format!("{} came {} after the first alert", change_name(c), words::duration(at.since(onset)))
+            } else {
+                format!("{} did not go out: {}", change_name(c), words::quote(c.outcome.as_deref().unwrap_or_default()))
+            };
+            let points = vec![Point { weight: -1.0, text, refs: vec![Ref::Change(i), Ref::Onset] }];
+            Candidate { ruled_out: true, ..of_change(i, c, at, points) }
+        })
+        .take(3)
+        .collect()
+}
+
+fn of_change(i: usize, c: &Change, at: Time, points: Vec<Point>) -> Candidate {
+    let name = change_name(c);
+    let title = match &c.service {
+        Some(service) => format!("{name} of {}", words::plain(service)),
+        None => name,
+    };
+    Candidate {
+        origin: Origin::Change(i),
+        service: c.service.clone(),
+        host: None,
+        symptom: None,
+        title,
+        alerts: Vec::new(),
+        points,
+        score: 0.0,
+        confidence: 0.0,
+        ruled_out: false,
+        stands_alone: true,
+        first: at,
+    }
+}
+
+/// `deploy 2.3.1`, else what it was called.
+pub fn change_name(c: &Change) -> String {
+    let kind = match c.kind {
+        ChangeKind::Deploy => "deploy",
+        ChangeKind::Build => "build",
+        ChangeKind::Config => "configuration change",
+        ChangeKind::Flag => "flag change",
+        ChangeKind::Other => "change",
+    };
+    match c.version.as_deref().filter(|v| !v.is_empty()) {
+        Some(version) => format!("{kind} {}", words::plain(version)),
+        None => format!("{kind} {}", words::quote(&c.title)),
+    }
+}
+
+/// A build that failed changed nothing that runs. A deploy that failed may have stopped half-way, so it counts.
+fn took_effect(c: &Change) -> bool {
+    let outcome = c.outcome.as_deref().unwrap_or("").to_lowercase();
+    let failed = ["fail", "abort", "cancel", "error", "not_built"].iter().any(|w| outcome.starts_with(w));
+    c.kind != ChangeKind::Build || !failed
+}

@@ -1,0 +1,274 @@
+//! Leads jobs from the queue through the investigation: leases, reads, writes each thought as it comes, and ends the
+//! job with its answer, an error, or back in the queue when the process stops.
+
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Case, ENGINE, Inquiry, Line, gather};
+use crate::{
+    model::*,
+    runtime::clock::Clock,
+    store::{CommandError, Store, StoreError, commands::Finish},
+};
+
+/// How long a job is ours; when the process dies it is taken again after this.
+const LEASE: Duration = Duration::from_secs(60);
+/// Looks at the queue at least this often, whatever woke it or not.
+const TICK: Duration = Duration::from_secs(5);
+/// A job that ended neither well nor badly so many times brings the process down with it.
+const ATTEMPTS: u32 = 3;
+/// Jobs looked at to see whether one is due.
+const LOOK: usize = 64;
+
+/// Runs the investigations that the store asks for.
+#[derive(Debug)]
+pub struct Runner {
+    store: Store,
+    clock: Clock,
+    workers: usize,
+}
+
+impl Runner {
+    /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
+    pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
+        Self { store, clock, workers: workers.max(1) }
+    }
+
+    /// Works until `stop`; jobs that are not done by then go back to the queue.
+    pub async fn run(self, stop: CancellationToken) {
+        let clock = self.clock.clone();
+        let desk = StoreDesk { store: self.store, clock: self.clock };
+        work(Arc::new(desk), &clock, self.workers, &stop).await;
+    }
+}
+
+/// What the runner asks of the store. A test puts a list in its place.
+pub(super) trait Desk: Send + Sync + 'static {
+    /// Tells whenever anything changed.
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// When the next job is due; none without jobs.
+    fn next_due(&self) -> impl Future<Output = Result<Option<Time>, StoreError>> + Send;
+    fn lease(&self) -> impl Future<Output = Result<Option<Job>, CommandError>> + Send;
+    fn release(&self, id: IncidentId) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
+    fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    fn write(&self, id: IncidentId, line: Line) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn finish(&self, id: IncidentId, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
+}
+
+struct StoreDesk {
+    store: Store,
+    clock: Clock,
+}
+
+impl Desk for StoreDesk {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.store.changes()
+    }
+
+    async fn next_due(&self) -> Result<Option<Time>, StoreError> {
+        let jobs = self.store.read(|view| view.jobs(LOOK)).await?;
+        Ok(jobs.iter().map(|j| j.leased_until.map_or(j.not_before, |t| t.max(j.not_before))).min())
+    }
+
+    async fn lease(&self) -> Result<Option<Job>, CommandError> {
+        self.store.lease_job(LEASE, ENGINE).await
+    }
+
+    async fn release(&self, id: IncidentId) -> Result<(), CommandError> {
+        self.store.release_job(id).await
+    }
+
+    async fn alerts(&self, id: IncidentId) -> Result<Option<Case>, StoreError> {
+        let now = self.clock.now();
+        self.store.read(move |view| gather::alerts(view, id, now)).await
+    }
+
+    async fn earlier(&self, case: Case) -> Result<Case, StoreError> {
+        self.store.read(move |view| gather::earlier(view, case)).await
+    }
+
+    async fn changed(&self, case: Case) -> Result<Case, StoreError> {
+        self.store.read(move |view| gather::changes(view, case)).await
+    }
+
+    async fn write(&self, id: IncidentId, line: Line) -> Result<(), CommandError> {
+        self.store.add_thought(id, line.kind, line.text, line.evidence).await.map(drop)
+    }
+
+    async fn finish(&self, id: IncidentId, finish: Finish) -> Result<(), CommandError> {
+        self.store.finish_investigation(id, finish).await.map(drop)
+    }
+}
+
+/// Why an investigation ended before its end.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    /// A person stopped it, or the incident is gone: nothing more is written.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// The process stops.
+    #[error("the process is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Failed(CommandError),
+}
+
+impl From<CommandError> for Ended {
+    fn from(e: CommandError) -> Self {
+        match e {
+            CommandError::Conflict { .. } | CommandError::NotFound(_) => Self::Cancelled,
+            CommandError::Store(StoreError::Stopped) => Self::Stopping,
+            e => Self::Failed(e),
+        }
+    }
+}
+
+impl From<StoreError> for Ended {
+    fn from(e: StoreError) -> Self {
+        CommandError::Store(e).into()
+    }
+}
+
+async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &CancellationToken) {
+    let mut changes = desk.changes();
+    let mut running: JoinSet<()> = JoinSet::new();
+    let mut whose: HashMap<Id, IncidentId> = HashMap::new();
+    while !stop.is_cancelled() {
+        changes.mark_unchanged();
+        let mut pause = TICK;
+        while running.len() < workers && !stop.is_cancelled() {
+            match take(&*desk, clock).await {
+                Ok(Next::Job(job)) => {
+                    let id = job.incident;
+                    let task = running.spawn(lead(Arc::clone(&desk), job, stop.clone()));
+                    whose.insert(task.id(), id);
+                }
+                Ok(Next::In(wait)) => {
+                    pause = pause.min(wait);
+                    break;
+                }
+                Err(CommandError::Store(StoreError::Stopped)) => return,
+                Err(e) => {
+                    tracing::warn!(error = %e, "the queue of investigations could not be read; trying again");
+                    break;
+                }
+            }
+        }
+        let full = running.len() >= workers;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Some(ended) = running.join_next_with_id() => tidy(&*desk, &mut whose, ended).await,
+            changed = changes.changed(), if !full => if changed.is_err() { break },
+            () = clock.sleep(pause), if !full => {}
+        }
+    }
+    while let Some(ended) = running.join_next_with_id().await {
+        tidy(&*desk, &mut whose, ended).await;
+    }
+}
+
+enum Next {
+    Job(Job),
+    // Nothing is due for this long.
+    In(Duration),
+}
+
+/// Takes a job if one is due. Looks first, since looking costs no transaction and the store wakes us for every change.
+async fn take<D: Desk>(desk: &D, clock: &Clock) -> Result<Next, CommandError> {
+    let now = clock.now();
+    match desk.next_due().await? {
+        None => Ok(Next::In(TICK)),
+        Some(due) if due > now => Ok(Next::In(due.since(now))),
+        Some(_) => Ok(desk.lease().await?.map_or(Next::In(TICK), Next::Job)),
+    }
+}
+
+/// After the end of a task; a panic ends that investigation and nothing else.
+async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, IncidentId>, ended: Result<(Id, ()), JoinError>) {
+    match ended {
+        Ok((task, ())) => {
+            whose.remove(&task);
+        }
+        Err(e) => {
+            if let Some(id) = whose.remove(&e.id()) {
+                tracing::error!(incident = %id, error = %e, "an investigation broke off");
+                fail(desk, id, "It broke off by a fault of the program; the log has the details.".into()).await;
+            }
+        }
+    }
+}
+
+/// One job from lease to end.
+async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
+    let id = job.incident;
+    if job.attempts > ATTEMPTS {
+        let error =
+            format!("It was begun {} times and the process ended each time before it was done.", job.attempts - 1);
+        fail(&*desk, id, error).await;
+        return;
+    }
+    match investigate(&*desk, id, &stop).await {
+        Ok(()) | Err(Ended::Cancelled) => {}
+        Err(Ended::Stopping) => {
+            if let Err(e) = desk.release(id).await {
+                tracing::debug!(incident = %id, error = %e, "a job could not be given back; its lease runs out by itself");
+            }
+        }
+        Err(Ended::Failed(e)) => {
+            tracing::warn!(incident = %id, error = %e, "an investigation failed");
+            fail(&*desk, id, format!("It could not be finished: {e}.")).await;
+        }
+    }
+}
+
+async fn investigate<D: Desk>(desk: &D, id: IncidentId, stop: &CancellationToken) -> Result<(), Ended> {
+    let mut inquiry = Inquiry::default();
+    let Some(mut case) = desk.alerts(id).await? else { return Err(Ended::Cancelled) };
+    if !case.incident.test {
+        write(desk, id, inquiry.alerts(&case), stop).await?;
+        case = desk.earlier(case).await?;
+        write(desk, id, inquiry.earlier(&case), stop).await?;
+        case = desk.changed(case).await?;
+        write(desk, id, inquiry.changes(&case), stop).await?;
+    }
+    let (lines, finish) = inquiry.conclude(&case);
+    write(desk, id, lines, stop).await?;
+    Ok(desk.finish(id, finish).await?)
+}
+
+async fn write<D: Desk>(desk: &D, id: IncidentId, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
+    for line in lines {
+        if stop.is_cancelled() {
+            return Err(Ended::Stopping);
+        }
+        desk.write(id, line).await?;
+    }
+    Ok(())
+}
+
+async fn fail<D: Desk>(desk: &D, id: IncidentId, error: String) {
+    let finish = Finish {
+        state: InvestigationState::Error,
+        conclusion: None,
+        summary: None,
+        error: Some(error),
+        answer: Investigation::default(),
+    };
+    match desk.finish(id, finish).await {
+        // Cancelled or gone meanwhile.
+        Ok(()) | Err(CommandError::Conflict { .. } | CommandError::NotFound(_)) => {}
+        Err(e) => {
+            tracing::warn!(incident = %id, error = %e, "the end of an investigation could not be written; it will be taken again")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

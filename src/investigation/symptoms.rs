@@ -1,0 +1,180 @@
+//! From the words of an alert to its symptom, by a table. Unknown is better than a guess.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use crate::model::{Alert, Symptom};
+
+const TABLE: &str = include_str!("data/symptoms.tsv");
+/// Other words allowed between two words of a phrase.
+const GAP: usize = 3;
+/// Words of a description that are looked at: its beginning says what is wrong, the rest is advice.
+const DESCRIPTION_WORDS: usize = 40;
+/// Labels that name what is measured.
+const NAMING_LABELS: &[&str] = &["alertname", "alarm", "chart", "context", "metric", "monitor", "check", "rulename"];
+
+/// What an alert says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The symptom.
+    pub symptom: Symptom,
+    /// It says that the sender itself sees nothing.
+    pub blind: bool,
+}
+
+impl Reading {
+    const UNKNOWN: Self = Self { symptom: Symptom::Unknown, blind: false };
+}
+
+struct Phrase {
+    words: Vec<&'static str>,
+    reading: Reading,
+}
+
+struct Table {
+    phrases: Vec<Phrase>,
+    // By first word; those whose first word is open-ended stand apart.
+    by_word: HashMap<&'static str, Vec<usize>>,
+    open: Vec<usize>,
+}
+
+static PHRASES: LazyLock<Table> = LazyLock::new(|| {
+    let mut table = Table { phrases: Vec::new(), by_word: HashMap::new(), open: Vec::new() };
+    for phrase in TABLE.lines().filter_map(phrase) {
+        let at = table.phrases.len();
+        match phrase.words.first() {
+            Some(first) if first.ends_with('*') => table.open.push(at),
+            Some(first) => table.by_word.entry(first).or_default().push(at),
+            None => continue,
+        }
+        table.phrases.push(phrase);
+    }
+    table
+});
+
+fn phrase(line: &'static str) -> Option<Phrase> {
+    let (name, words) = line.split_once('\t')?;
+    let reading = if name == "no_data" {
+        Reading { symptom: Symptom::Unknown, blind: true }
+    } else {
+        Reading { symptom: name.parse().ok()?, blind: false }
+    };
+    Some(Phrase { words: words.split_whitespace().collect(), reading })
+}
+
+/// What an alert says: its title, else the labels that name what is measured, else the beginning of its description.
+pub fn of(alert: &Alert) -> Reading {
+    if let Some(found) = of_text(&alert.title) {
+        return found;
+    }
+    if let Some(found) = NAMING_LABELS.iter().filter_map(|l| alert.labels.get(*l)).find_map(|text| of_text(text)) {
+        return found;
+    }
+    let description = alert.description.as_deref().unwrap_or("");
+    let mut words = split(description);
+    words.truncate(DESCRIPTION_WORDS);
+    search(&words).unwrap_or(Reading::UNKNOWN)
+}
+
+/// What a text says, if it is recognised.
+pub fn of_text(text: &str) -> Option<Reading> {
+    search(&split(text))
+}
+
+fn search(words: &[String]) -> Option<Reading> {
+    let table = &*PHRASES;
+    let mut best: Option<(usize, usize)> = None;
+    for (start, word) in words.iter().enumerate() {
+        let closed = table.by_word.get(word.as_str()).into_iter().flatten();
+        for &at in closed.chain(&table.open) {
+            let Some(phrase) = table.phrases.get(at) else { continue };
+            let rank = (phrase.words.len(), usize::MAX - at);
+            if best.is_none_or(|b| rank > b) && stands(&phrase.words, words.get(start..).unwrap_or(&[])) {
+                best = Some(rank);
+            }
+        }
+    }
+    best.and_then(|(_, at)| table.phrases.get(usize::MAX - at)).map(|p| p.reading)
+}
+
+/// Whether the phrase begins at the first of these words.
+fn stands(phrase: &[&str], words: &[String]) -> bool {
+    let mut rest = words;
+    for (n, wanted) in phrase.iter().enumerate() {
+        let reach = if n == 0 { 1 } else { GAP + 1 };
+        let Some(at) = rest.iter().take(reach).position(|w| same(wanted, w)) else { return false };
+        rest = rest.get(at + 1..).unwrap_or(&[]);
+    }
+    true
+}
+
+fn same(wanted: &str, word: &str) -> bool {
+    wanted.strip_suffix('*').map_or(wanted == word, |stem| word.starts_with(stem))
+}
+
+/// Lower-case words, split at everything that is not a letter or digit, and inside `camelCase` and `HTTPErrors`.
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut chars = text.chars().peekable();
+    let mut before: Option<char> = None;
+    while let Some(c) = chars.next() {
+        if !c.is_alphanumeric() {
+            take(&mut word, &mut words);
+            before = None;
+            continue;
+        }
+        let hump = c.is_uppercase()
+            && (before.is_some_and(char::is_lowercase)
+                || (before.is_some_and(char::is_uppercase) && chars.peek().is_some_and(|n| n.is_lowercase())));
+        if hump {
+            take(&mut word, &mut words);
+        }
+        word.extend(c.to_lowercase());
+        before = Some(c);
+    }
+    take(&mut word, &mut words);
+    words
+}
+
+fn take(word: &mut String, words: &mut Vec<String>) {
+    if !word.is_empty() {
+        words.push(std::mem::take(word));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_a_phrase_and_none_stands_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for line in TABLE.lines().filter(|l| !l.starts_with('#')) {
+            let phrase = phrase(line).unwrap_or_else(|| panic!("not a phrase: {line}"));
+            assert!(!phrase.words.is_empty(), "{line}");
+            assert!(seen.insert(phrase.words), "stands twice: {line}");
+        }
+    }
+
+    #[test]
+    fn titles_of_real_alerts() {
+        let check = |text: &str, want: &str| {
+            let got = of_text(text).map_or("unknown", |r| if r.blind { "no_data" } else { r.symptom.as_str() });
+            assert_eq!(got, want, "{text}");
+        };
+        for line in include_str!("data/titles.tsv").lines().filter(|l| !l.starts_with('#')) {
+            let (want, text) = line.split_once('\t').unwrap();
+            check(text, want);
+        }
+    }
+
+    #[test]
+    fn words_are_split_like_people_read_them() {
+        let check = |text: &str, want: &[&str]| assert_eq!(split(text), want, "{text}");
+        check("KubePodCrashLooping", &["kube", "pod", "crash", "looping"]);
+        check("HTTPErrors5xx", &["http", "errors5xx"]);
+        check("OOMKilled db_1.example", &["oom", "killed", "db", "1", "example"]);
+        check("p95 Zürich", &["p95", "zürich"]);
+        check(" -- ", &[]);
+    }
+}

@@ -1,0 +1,139 @@
+//! Following the change log: what changed is indexed again, committed about every second with the place reached.
+
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tantivy::Term;
+use tokio_util::sync::CancellationToken;
+
+use super::{Document, Search, SearchError, payload};
+use crate::{
+    model::{ChangeSubject, Incident, IncidentId, IncidentStatus},
+    runtime::clock::Clock,
+    store::{IncidentFilter, View},
+};
+
+/// Rows of the change log looked at in one step.
+const STEP: usize = 10_000;
+/// Incidents indexed in one commit when the index is made anew.
+const REBUILD: usize = 1_000;
+/// Alerts of an incident whose text is indexed with it.
+const ALERTS: usize = 30;
+/// How far a fresh incident may be behind.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Search {
+    /// Follows the store until `stop`.
+    pub async fn run(self, clock: Clock, stop: CancellationToken) {
+        let mut changes = self.inner.store.changes();
+        loop {
+            let search = self.clone();
+            match tokio::task::spawn_blocking(move || search.catch_up()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(e)) => tracing::warn!(error = %e, "the text index is behind"),
+                Err(e) => tracing::error!(error = %e, "indexing ended by a panic"),
+            }
+            let due = async {
+                // The pause first: changes that come meanwhile are indexed together.
+                clock.sleep(PAUSE).await;
+                changes.changed().await
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = due => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Brings the index up to the store. Blocking.
+    pub fn catch_up(&self) -> Result<(), SearchError> {
+        loop {
+            let view = self.inner.store.view()?;
+            let (first, last) = view.change_range()?;
+            let seq = self.seq();
+            if seq >= last {
+                return Ok(());
+            }
+            // Never indexed, or so far behind that the log no longer says what changed.
+            if seq == 0 || seq + 1 < first {
+                self.rebuild(&view)?;
+                self.commit(last)?;
+                continue;
+            }
+            let entries = view.change_log(seq, STEP)?;
+            // Timeline entries take numbers too: a short step has read to the end.
+            let reached = if entries.len() < STEP { last } else { entries.last().map_or(last, |e| e.seq) };
+            let subjects: BTreeSet<IncidentId> = entries.iter().filter_map(|e| subject(&e.subject)).collect();
+            for id in subjects {
+                if let Some(incident) = view.incident(id)? {
+                    self.index(&view, &incident)?;
+                }
+            }
+            self.commit(reached)?;
+        }
+    }
+
+    fn rebuild(&self, view: &View) -> Result<(), SearchError> {
+        let filter = IncidentFilter { statuses: IncidentStatus::ALL.to_vec(), ..IncidentFilter::default() };
+        let mut before = None;
+        loop {
+            let page = view.incidents(&filter, before, REBUILD)?;
+            for incident in &page.items {
+                self.index(view, incident)?;
+            }
+            match page.next {
+                Some(next) => before = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn index(&self, view: &View, incident: &Incident) -> Result<(), SearchError> {
+        let (title, body) = text(view, incident)?;
+        let fields = self.inner.fields;
+        let mut document = Document::default();
+        document.add_u64(fields.number, incident.id.0);
+        document.add_text(fields.title, title);
+        document.add_text(fields.body, body);
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.delete_term(Term::from_field_u64(fields.number, incident.id.0));
+        writer.add_document(document)?;
+        Ok(())
+    }
+
+    fn commit(&self, seq: u64) -> Result<(), SearchError> {
+        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prepared = writer.prepare_commit()?;
+        prepared.set_payload(&payload(self.inner.store.nonce(), seq));
+        prepared.commit()?;
+        self.inner.reader.reload()?;
+        self.inner.seq.store(seq, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Title and body of an incident as they are indexed and compared.
+pub fn text(view: &View, incident: &Incident) -> Result<(String, String), SearchError> {
+    let mut body: Vec<String> = Vec::new();
+    body.extend(incident.affected_services.iter().cloned());
+    for (_, alert) in view.members(incident.id, ALERTS)? {
+        if alert.title != incident.title {
+            body.push(alert.title);
+        }
+        body.extend(alert.description);
+    }
+    Ok((incident.title.clone(), body.join("\n")))
+}
+
+fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
+    match subject {
+        ChangeSubject::Incident(id, _) | ChangeSubject::AlertCorrelated(id, _) => Some(*id),
+        ChangeSubject::Thought(..)
+        | ChangeSubject::Suggestion(..)
+        | ChangeSubject::Cause(..)
+        | ChangeSubject::Delivery { .. } => None,
+    }
+}

@@ -1,0 +1,207 @@
+//! Text: a tantivy index of incidents beside the store. Derived and disposable: it follows the change log, is never ahead
+//! of it, and is made anew when it is missing, unreadable or of another version. The only room that names tantivy.
+
+mod analyzer;
+mod follow;
+mod similar;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tantivy::{
+    Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument,
+    schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
+};
+
+use crate::store::{Store, StoreError};
+
+/// Changes with the schema or the analyzer; an index of another number is made anew.
+const VERSION: u32 = 1;
+/// What tantivy may use for what is not yet committed.
+const WRITER_BYTES: usize = 20 << 20;
+
+/// The index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// tantivy's own.
+    #[error("the text index failed: {0}")]
+    Index(#[from] tantivy::TantivyError),
+    /// Reading what is to be indexed failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder cannot be made or moved.
+    #[error("the folder of the text index cannot be used: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// The text index. Cheap to clone.
+#[derive(Clone)]
+pub struct Search {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    fields: Fields,
+    reader: IndexReader,
+    writer: Mutex<IndexWriter>,
+    /// The last change that is in the index.
+    seq: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+struct Fields {
+    number: Field,
+    title: Field,
+    body: Field,
+}
+
+impl std::fmt::Debug for Search {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Search").field("seq", &self.seq()).finish_non_exhaustive()
+    }
+}
+
+impl Search {
+    /// Opens the index of the store's data folder, or makes a new one when there is none that fits. Blocking.
+    pub fn open(store: Store) -> Result<Self, SearchError> {
+        let folder = store.dir().join("index");
+        let (schema, fields) = schema();
+        let (index, seq) = match existing(&folder, &schema, store.nonce()) {
+            Some(found) if found.1 <= *store.changes().borrow() => found,
+            _ => (make(&folder, schema)?, 0),
+        };
+        index.tokenizers().register(analyzer::NAME, analyzer::analyzer());
+        let writer = index.writer_with_num_threads(1, WRITER_BYTES)?;
+        // The follower reloads after its own commits: no thread that watches the folder.
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let inner = Inner { store, fields, reader, writer: Mutex::new(writer), seq: AtomicU64::new(seq) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The last change that is in the index.
+    pub fn seq(&self) -> u64 {
+        self.inner.seq.load(Ordering::Acquire)
+    }
+}
+
+fn schema() -> (Schema, Fields) {
+    let mut builder = Schema::builder();
+    let indexing =
+        TextFieldIndexing::default().set_tokenizer(analyzer::NAME).set_index_option(IndexRecordOption::WithFreqs);
+    let text = TextOptions::default().set_indexing_options(indexing).set_stored();
+    let fields = Fields {
+        number: builder.add_u64_field("number", INDEXED | STORED | FAST),
+        title: builder.add_text_field("title", text.clone()),
+        body: builder.add_text_field("body", text),
+    };
+    (builder.build(), fields)
+}
+
+/// What a commit says of itself.
+fn payload(nonce: u64, seq: u64) -> String {
+    format!("{VERSION} {nonce} {seq}")
+}
+
+/// The index of the folder and how far it has come, when it is ours, of this version and of this store.
+fn existing(folder: &Path, schema: &Schema, nonce: u64) -> Option<(Index, u64)> {
+    let index = Index::open_in_dir(folder).ok().filter(|i| i.schema() == *schema)?;
+    let payload = index.load_metas().ok()?.payload?;
+    let mut words = payload.split(' ');
+    let version: u32 = words.next()?.parse().ok()?;
+    let of: u64 = words.next()?.parse().ok()?;
+    let seq: u64 = words.next()?.parse().ok()?;
+    (version == VERSION && of == nonce).then_some((index, seq))
+}
+
+fn make(folder: &Path, schema: Schema) -> Result<Index, SearchError> {
+    if folder.exists() {
+        tracing::info!("the text index is of another version or store; making it anew");
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder)?;
+    Ok(Index::create_in_dir(folder, schema)?)
+}
+
+type Document = TantivyDocument;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        model::*,
+        runtime::clock::Clock,
+        store::{NewDelivery, Policy, StoreOptions},
+    };
+
+    fn open_store(dir: &Path) -> Store {
+        let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+        Store::open(options, Clock::manual(Time::from_secs(1_772_500_000))).unwrap()
+    }
+
+    async fn send(store: &Store, n: usize, title: &str) {
+        let mut signal = Signal::new(format!("grafana:{n}"), title);
+        signal.service = Some(format!("service-{n}"));
+        signal.severity = Severity::High;
+        signal.started_at = Some(Time::from_secs(1_772_500_000 - 600 * n as i64));
+        let submitted = store
+            .submit(NewDelivery {
+                at: Time::from_secs(1_772_500_000),
+                platform: "grafana".into(),
+                outcome: DeliveryOutcome::Accepted,
+                problem: None,
+                headers: Vec::new(),
+                body: b"{}".to_vec(),
+                parsed: Parsed { signals: vec![signal], ..Parsed::default() },
+                replay_of: None,
+            })
+            .await
+            .unwrap();
+        assert!(store.applied(submitted.seq, Duration::from_secs(10)).await);
+    }
+
+    #[tokio::test]
+    async fn follows_the_store_survives_a_restart_and_finds_what_is_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        send(&store, 0, "Connection pool exhausted on orders database").await;
+        send(&store, 1, "Certificate of the edge expires in three days").await;
+        send(&store, 2, "orders database: connection pools are exhausted").await;
+        let search = Search::open(store.clone()).unwrap();
+        assert!(search.similar(IncidentId(3), 5).unwrap().is_empty(), "nothing is indexed yet");
+        search.catch_up().unwrap();
+        let alike = search.similar(IncidentId(3), 5).unwrap();
+        assert_eq!(alike.first().map(|(id, _)| id.0), Some(1), "{alike:?}");
+        assert!(alike.iter().all(|(id, s)| id.0 != 3 && (0.0..=1.0).contains(s)), "{alike:?}");
+        let seq = search.seq();
+        assert_eq!(seq, *store.changes().borrow());
+        drop(search);
+        let again = Search::open(store.clone()).unwrap();
+        assert_eq!(again.seq(), seq, "the index was kept");
+        store.resolve(IncidentId(1), Some("raised the limit".into()), Actor::System).await.unwrap();
+        again.catch_up().unwrap();
+        assert_eq!(again.similar(IncidentId(3), 5).unwrap().iter().filter(|(id, _)| id.0 == 1).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_index_of_another_store_or_a_broken_one_is_made_anew() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open_store(one.path());
+        send(&store, 0, "Disk full on log-store").await;
+        let search = Search::open(store.clone()).unwrap();
+        search.catch_up().unwrap();
+        drop(search);
+        let other = open_store(two.path());
+        std::fs::rename(one.path().join("index"), two.path().join("index")).unwrap();
+        assert_eq!(Search::open(other.clone()).unwrap().seq(), 0);
+        std::fs::write(two.path().join("index").join("meta.json"), b"{ not json").unwrap();
+        assert_eq!(Search::open(other).unwrap().seq(), 0);
+    }
+}
