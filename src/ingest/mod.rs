@@ -13,4 +13,4 @@ pub mod settings;
 pub use accept::{Admission, Door};
 pub use memory::Memory;
 pub use outcome::{Accepted, Arrival, Refusal};
-pub use settings::{Effective, new_key};
+pub use settings::{Effective, default_settings, new_key};

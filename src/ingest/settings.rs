@@ -49,10 +49,7 @@ impl Effective {
         fixed: Option<&ConnectorConfig>,
         sealer: &Sealer,
     ) -> Result<Self, StoreError> {
-        let mut settings = settings.clone();
-        if let Some(fixed) = fixed {
-            fixed.over(&mut settings);
-        }
+        let settings = overridden(settings.clone(), fixed);
         let opened = |s: &Option<Sealed>| s.as_ref().map(|s| sealer.open(s)).transpose();
         let mut keys = vec![(digest(&sealer.open(&settings.key)?), None)];
         if let Some((old, until)) = &settings.old_key {
@@ -73,11 +70,46 @@ impl Effective {
     }
 }
 
+/// The settings with what the configuration fixes.
+pub fn overridden(mut settings: ConnectorSettings, fixed: Option<&ConnectorConfig>) -> ConnectorSettings {
+    if let Some(fixed) = fixed {
+        settings.enabled = fixed.enabled.unwrap_or(settings.enabled);
+        settings.auth = fixed.auth.unwrap_or(settings.auth);
+        settings.rca_enabled = fixed.rca_enabled.unwrap_or(settings.rca_enabled);
+        settings.rate_per_minute = fixed.rate_per_minute.unwrap_or(settings.rate_per_minute);
+        if let Some(opens) = &fixed.opens {
+            settings.opens.clone_from(opens);
+        }
+    }
+    settings
+}
+
 /// A new connector key: 192 random bits that may stand in a path.
 pub fn new_key() -> Result<String, StoreError> {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes).map_err(|e| StoreError::Io(format!("the system gives no random numbers: {e}")))?;
     Ok(format!("wk_{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// The settings of a platform that has none yet, with a key of its own.
+pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<ConnectorSettings, StoreError> {
+    Ok(ConnectorSettings {
+        platform: platform.to_owned(),
+        enabled: true,
+        auth: AuthMode::AnyOf,
+        key: sealer.seal(&new_key()?)?,
+        old_key: None,
+        signing_secret: None,
+        challenge_secret: None,
+        basic_user: None,
+        basic_password: None,
+        rca_enabled: false,
+        opens: Vec::new(),
+        severity_map: BTreeMap::new(),
+        rate_per_minute: 6000,
+        test_token: None,
+        created_at: now,
+    })
 }
 
 /// SHA-256 of a secret: what is compared, so that comparing tells nothing of its length either.

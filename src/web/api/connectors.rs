@@ -11,7 +11,7 @@ use super::{incidents::given, listing};
 use crate::{
     config::ConnectorConfig,
     connectors::{self as registry, Connector},
-    ingest::{Refusal, new_key},
+    ingest::{Refusal, new_key, settings::overridden},
     model::*,
     store::{AlertFilter, StoreError, View},
     web::{
@@ -110,11 +110,9 @@ pub fn describe(
     base_url: &str,
 ) -> Result<Option<ConnectorObject>, StoreError> {
     let info = connector.info();
-    let Some(mut s) = view.connector(info.slug)? else { return Ok(None) };
+    let Some(s) = view.connector(info.slug)? else { return Ok(None) };
     let fixed = state.config.connectors.get(info.slug);
-    if let Some(fixed) = fixed {
-        fixed.over(&mut s);
-    }
+    let s = overridden(s, fixed);
     let counters = view.counters(info.slug)?;
     let now = state.clock.now();
     let turned_away = state.shared.door.turned_away(info.slug).map(|(at, _)| at);
