@@ -88,7 +88,7 @@ async fn client(url: String, numbers: Arc<AtomicU64>, log: Arc<Mutex<Acknowledge
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_alert_is_there_exactly_once_after_kills() {
-    crate::support::crypto();
+    watchfire::runtime::tls::install_provider();
     let dir = tempfile::tempdir().unwrap();
     let numbers = Arc::new(AtomicU64::new(1));
     let log = Arc::new(Mutex::new(Acknowledged::default()));
