@@ -151,7 +151,8 @@ async fn verify(dir: &Path, acknowledged: &Acknowledged) {
     }
     for (key, count) in &acknowledged.alerts {
         let suffix = format!("{key:016x}");
-        let alert = alerts.values().find(|a| a.dedup_key.ends_with(&suffix)).unwrap_or_else(|| panic!("alert {key} is lost"));
+        let alert =
+            alerts.values().find(|a| a.dedup_key.ends_with(&suffix)).unwrap_or_else(|| panic!("alert {key} is lost"));
         assert!(alert.count >= *count, "alert {key} was acknowledged {count} times and counts {}", alert.count);
     }
     store.close();
