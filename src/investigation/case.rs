@@ -65,6 +65,11 @@ impl Case {
         self.alerts.first().map_or(self.incident.onset_at, |a| a.onset_at)
     }
 
+    /// What times are counted from, in words.
+    pub fn beginning(&self) -> &'static str {
+        if self.alerts.is_empty() { "it was opened" } else { "the first alert" }
+    }
+
     /// The services it touches: of its alerts, and of the incident itself.
     pub fn services(&self) -> Vec<String> {
         let mut services: Vec<String> = Vec::new();

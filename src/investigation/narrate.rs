@@ -6,7 +6,7 @@ use super::{
     case::Case,
     facts::{Facts, Place},
     ledger::{Ledger, Ref, brackets},
-    rank::{Candidate, Ranking, change_name},
+    rank::{Candidate, Origin, Ranking, change_name},
     words,
 };
 use crate::model::{Conclusion, IncidentStatus, Severity, Suggestion, ThoughtKind};
@@ -87,9 +87,9 @@ impl<'a> Writer<'a> {
                 .map(|s| format!(", among them {s}"))
                 .unwrap_or_default();
             let text = format!(
-                "{} of {} are on the machine {name}{what}",
+                "{} of {} are on one machine, {name}{what}",
                 words::count(host.alerts.len(), "alert"),
-                words::count(host.shared_by, "service")
+                host.sharers()
             );
             let refs: Vec<Ref> = [Ref::Host(i)].into_iter().chain(host.symptom.map(|(_, a)| Ref::Alert(a))).collect();
             self.say(ThoughtKind::Analysis, &text, &refs);
@@ -129,7 +129,7 @@ impl<'a> Writer<'a> {
             .iter()
             .chain(&self.facts.hosts)
             .filter(|p| !p.alerts.is_empty())
-            .min_by_key(|p| (p.first, p.shared_by))
+            .min_by_key(|p| (p.first, p.services))
         else {
             return;
         };
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
             Duration::ZERO => "at the same time".to_owned(),
             d => format!("{} after the first", words::duration(d)),
         };
-        format!("{name} followed with {}{what}, {when}", words::count(place.alerts.len(), "alert"))
+        format!("Then {name}: {}{what}, {when}", words::count(place.alerts.len(), "alert"))
     }
 
     fn repeats(&mut self) {
@@ -248,7 +248,8 @@ impl<'a> Writer<'a> {
             let lag = words::duration(at.distance(onset));
             let side = if at > onset { "after" } else { "before" };
             let how = c.outcome.as_deref().map(|o| format!(" ({})", words::plain(o))).unwrap_or_default();
-            let text = format!("{}{whose}{how} at {}, {lag} {side} the first alert", change_name(c), words::clock(at));
+            let from = self.case.beginning();
+            let text = format!("{}{whose}{how} at {}, {lag} {side} {from}", change_name(c), words::clock(at));
             self.say(ThoughtKind::Observation, &text, &[Ref::Change(i)]);
         }
         self.lines
@@ -303,7 +304,7 @@ impl<'a> Writer<'a> {
         let summary =
             sentences.iter().filter(|s| !s.is_empty()).map(|s| words::sentence(s)).collect::<Vec<_>>().join(" ");
         let refs: Vec<Ref> =
-            ranking.leading().map(|c| c.for_it().take(2).flat_map(|p| p.refs.clone()).collect()).unwrap_or_default();
+            ranking.leading().map(|c| c.best(2).into_iter().flat_map(|p| p.refs.clone()).collect()).unwrap_or_default();
         let evidence = self.ledger.marks(self.case, self.facts, &refs);
         self.lines.push(Line { kind: ThoughtKind::Conclusion, text: summary.clone(), evidence });
         (summary, self.lines)
@@ -315,12 +316,7 @@ impl<'a> Writer<'a> {
     }
 
     fn belief(&mut self, first: &Candidate) -> String {
-        // That a place alerts at all is the weakest of reasons; it is told only where there is no other.
-        let mut points: Vec<_> = first.for_it().filter(|p| !is_presence(p)).take(2).collect();
-        if points.is_empty() {
-            points = first.for_it().take(1).collect();
-        }
-        format!("We think it comes from {}: {}", first.title, self.reasons(points))
+        format!("We think it comes from {}: {}", first.title, self.reasons(first.best(2)))
     }
 
     fn reach(&mut self, first: &Candidate) -> String {
@@ -333,7 +329,14 @@ impl<'a> Writer<'a> {
             .collect();
         let worst = self.case.alerts.iter().map(|a| a.severity).min().unwrap_or(Severity::Info);
         let alerts = words::count(self.case.alerts.len(), "alert");
-        let text = if others.is_empty() {
+        let text = if first.origin == Origin::Blind {
+            let seen: Vec<String> = self.facts.places.iter().filter_map(|p| p.name().map(words::plain)).collect();
+            format!(
+                "Whether {} work{} is not known from {alerts}",
+                words::list(&seen, 3),
+                if seen.len() == 1 { "s" } else { "" }
+            )
+        } else if others.is_empty() {
             format!(
                 "{alerts} since {}, {} at worst, and nothing else is affected",
                 words::clock(self.case.onset()),
@@ -341,9 +344,8 @@ impl<'a> Writer<'a> {
             )
         } else {
             format!(
-                "{} {} affected too, {alerts} in all since {}",
+                "Affected too: {}; {alerts} in all since {}",
                 words::list(&others, 3),
-                if others.len() == 1 { "is" } else { "are" },
                 words::clock(self.case.onset())
             )
         };
@@ -351,8 +353,7 @@ impl<'a> Writer<'a> {
     }
 
     fn doubt(&mut self, first: &Candidate, ranking: &Ranking) -> String {
-        let strongest: Vec<_> = first.for_it().take(1).collect();
-        let why = self.reasons(strongest);
+        let why = self.reasons(first.best(1));
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
         let second = ranking.candidates.get(1).filter(|c| !c.ruled_out && first.confidence - c.confidence < 0.15);
         match second {
@@ -383,7 +384,7 @@ impl<'a> Writer<'a> {
             return format!("Against it: {}", self.reasons(contra));
         }
         if self.case.changes.is_empty() {
-            let place = first.place().map(|p| format!(" of {}", words::plain(p))).unwrap_or_default();
+            let place = first.service.as_deref().map(|p| format!(" of {}", words::plain(p))).unwrap_or_default();
             return format!("No change{place} is stored for the 2 h before {}", words::clock(self.case.onset()));
         }
         String::new()
@@ -411,10 +412,6 @@ impl<'a> Writer<'a> {
         self.lines.push(Line { kind: ThoughtKind::Conclusion, text: summary.clone(), evidence });
         (summary, self.lines)
     }
-}
-
-fn is_presence(p: &super::rank::Point) -> bool {
-    p.text.ends_with("about it") || p.text.contains("alerts are about it")
 }
 
 fn lower_first(text: &str) -> String {
