@@ -3,5 +3,6 @@
 
 mod arrows;
 mod binary;
+mod crash;
 mod start;
 mod support;
