@@ -97,7 +97,7 @@ fn names_crate(code: &str, krate: &str) -> bool {
         let before = code[..i].chars().next_back();
         let after = &code[i + krate.len()..];
         // `crate::store::redb` would be our own module, `::redb` at a path's start is the crate.
-        let starts = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"')
+        let starts = before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == '"'))
             && !(code[..i].ends_with("::") && code[..i - 2].ends_with(|c: char| c.is_alphanumeric() || c == '}'));
         let used = code[..i].trim_end().ends_with("use") || code[..i].trim_end().ends_with("extern crate");
         starts && (after.starts_with("::") || (used && after.starts_with([';', ' '])))
