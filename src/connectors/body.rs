@@ -93,6 +93,9 @@ pub(super) fn read(request: &Request<'_>) -> Result<Body, Problem> {
     if start.is_empty() {
         return Err(problem("invalid_json", "The body is empty; a JSON object was expected.", None));
     }
+    if start.starts_with('<') {
+        return Err(problem("invalid_json", "The body is XML or HTML; choose JSON as the sender's format.", None));
+    }
     let content_type = request.header("content-type").unwrap_or("").trim();
     let (root, repaired) = if start.starts_with(['{', '[']) {
         json(&decoded)?
@@ -273,6 +276,7 @@ mod tests {
         for (body, code, path) in [
             ("", "invalid_json", None),
             ("hello", "invalid_json", Some("line 1, column 1")),
+            ("<?xml version=\"1.0\"?><job/>", "invalid_json", None),
             ("{\n\"a\": \"b\"c\"}", "invalid_json", Some("line 2, column 9")),
         ] {
             let problem = read_as("", body.as_bytes()).err().unwrap();

@@ -25,7 +25,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Parsed, Problem, Time};
+use crate::model::{Parsed, Problem, Severity, Time};
 
 /// One request as a connector sees it, after decompression.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,16 @@ pub const ALL: &[&dyn Connector] = &[
 /// The platform of that name in URLs.
 pub fn find(slug: &str) -> Option<&'static dyn Connector> {
     ALL.iter().copied().find(|c| c.info().slug == slug)
+}
+
+/// Our severity for a word that senders use, from the table that all platforms share.
+pub fn severity(word: &str) -> Option<Severity> {
+    text::severity(word)
+}
+
+/// A point in time in any of the forms that senders use: text with or without zone, or numbers since 1970.
+pub fn moment(value: &serde_json::Value) -> Option<Time> {
+    moment::time(value)
 }
 
 /// Platforms whose names are near this one, nearest first, for an answer that helps.

@@ -1,8 +1,16 @@
 //! The way of a delivery from the door to the store: who sends, may it, what does it say.
 
+pub mod accept;
+pub mod credentials;
+pub mod declare;
+pub mod decode;
 pub mod memory;
+pub mod outcome;
 pub mod rate;
+pub mod replay;
 pub mod settings;
 
+pub use accept::{Admission, Door};
 pub use memory::Memory;
-pub use settings::{Effective, default_settings};
+pub use outcome::{Accepted, Arrival, Refusal};
+pub use settings::{Effective, default_settings, new_key};

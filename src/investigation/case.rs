@@ -36,7 +36,7 @@ impl Case {
     /// Takes the alerts and puts them in order of onset.
     #[must_use]
     pub fn with_alerts(mut self, mut alerts: Vec<Alert>) -> Self {
-        alerts.sort_by(|a, b| (a.onset_at, a.id).cmp(&(b.onset_at, b.id)));
+        alerts.sort_by_key(|a| (a.onset_at, a.id));
         self.alerts = alerts;
         self
     }

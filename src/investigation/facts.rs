@@ -142,7 +142,7 @@ fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -
         let kind = kinds.entry(reading.symptom).or_insert((0.0, *i));
         kind.0 += weight(alert.severity);
     }
-    let strength = kinds.values().map(|(w, _)| w.ln_1p()).sum();
+    let strength = kinds.iter().map(|(s, (w, _))| telling(*s) * w.ln_1p()).sum();
     // A machine is a cause by what machines can lack; services on it have their own symptoms.
     let fits = |s: Symptom| s != Symptom::Unknown && (!machine || of_machine(s));
     let symptom = kinds
@@ -182,6 +182,17 @@ fn weight(severity: Severity) -> f64 {
 pub fn of_machine(s: Symptom) -> bool {
     use Symptom::{Cpu, DiskIo, DiskSpace, Memory, Network, Unavailable};
     matches!(s, Cpu | DiskIo | DiskSpace | Memory | Network | Unavailable)
+}
+
+/// How much an alert of this kind tells of where the fault is: traffic moves everywhere when one place fails.
+fn telling(s: Symptom) -> f64 {
+    match s {
+        Symptom::Latency | Symptom::Unknown | Symptom::Backlog => 0.6,
+        Symptom::Network => 0.4,
+        Symptom::Traffic => 0.25,
+        Symptom::Errors | Symptom::Unavailable => 0.8,
+        _ => 1.0,
+    }
 }
 
 /// How far a symptom explains itself, 0 to 1: a full disk is a cause, slow answers are an effect of something.

@@ -126,12 +126,12 @@ fn runbook(case: &Case, cause: &Candidate, evidence: &[String]) -> Option<Sugges
 fn fill(entry: &Entry, known: &Names, why: &str, evidence: &[String]) -> Option<Suggestion> {
     let text = |t: &str| known.fill(t, words::plain);
     let command = match &entry.command {
-        Some(command) => Some(known.fill(command, |v| shell_quote(v))?),
+        Some(command) => Some(known.fill(command, shell_quote)?),
         None => None,
     };
     let undo = match (&entry.undo, &entry.command) {
         // An undo is a command where the suggestion is one and it begins like one.
-        (Some(undo), Some(_)) => Some(known.fill(undo, |v| shell_quote(v))?),
+        (Some(undo), Some(_)) => Some(known.fill(undo, shell_quote)?),
         (Some(undo), None) => Some(text(undo)?),
         (None, _) => None,
     };
@@ -268,8 +268,8 @@ mod tests {
 
     fn stays_one_word(value: &str) {
         for template in templates() {
-            let tame = all("NAME").fill(template, |v| shell_quote(v)).unwrap();
-            let filled = all(value).fill(template, |v| shell_quote(v)).unwrap();
+            let tame = all("NAME").fill(template, shell_quote).unwrap();
+            let filled = all(value).fill(template, shell_quote).unwrap();
             let want: Vec<String> = split(&tame).iter().map(|w| w.replace("NAME", value)).collect();
             assert_eq!(split(&filled), want, "{template}");
         }

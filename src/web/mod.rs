@@ -1,15 +1,35 @@
 //! The door and the pages: routes, layers, API, server-rendered pages, streams. The only room that names axum and askama.
 
+pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod error;
 pub mod extract;
+pub mod hooks;
+pub mod layers;
 pub mod metrics;
 pub mod pages;
+pub mod prefer;
 pub mod query;
+pub mod router;
+pub mod server;
 pub mod shared;
 pub mod sse;
 pub mod state;
+
+use std::time::Duration;
+
+use crate::{model::Applied, store::StoreError};
+
+pub use router::serve_router;
+
+/// What each signal of a delivery did; none when it was not applied in time.
+async fn applied(state: &state::AppState, seq: u64, within: Duration) -> Result<Option<Vec<Applied>>, StoreError> {
+    if !state.store.applied(seq, within).await {
+        return Ok(None);
+    }
+    state.store.read(move |view| view.results(seq)).await
+}
 
 #[cfg(test)]
 pub(crate) mod tests {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, live::Hub, runtime::clock::Clock, store::Store};
+use crate::{config::Config, ingest::Door, live::Hub, model::Token, runtime::clock::Clock, store::Store};
 
 /// Shared by all handlers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,4 +21,29 @@ pub struct AppState {
     pub stop: CancellationToken,
     /// What the web room keeps in memory: limits, set-up link, metrics.
     pub shared: Arc<super::shared::Shared>,
+}
+
+impl AppState {
+    /// The door that deliveries come through.
+    pub fn door(&self) -> Door {
+        Door {
+            store: self.store.clone(),
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            memory: self.shared.door.clone(),
+        }
+    }
+
+    /// Notes that a token was used, at most once an hour, while the caller goes on: losing a note is harmless.
+    pub fn touch(&self, token: &Token) {
+        let now = self.clock.now();
+        if self.shared.should_touch(token, now) {
+            let (store, hash) = (self.store.clone(), token.hash);
+            tokio::spawn(async move {
+                if let Err(e) = store.touch_token(hash, now).await {
+                    tracing::debug!(error = %e, "the last use of a token was not noted");
+                }
+            });
+        }
+    }
 }

@@ -15,6 +15,8 @@ use crate::{
 
 /// Services named so shortly that the name would be found in any text.
 const SHORTEST_NAME: usize = 3;
+/// What the place that alerts most gets for it; the others get their share of it.
+const PRESENCE: f64 = 2.0;
 /// Places by which a place can be named before more tell nothing new.
 const BLAMED_BY: usize = 2;
 
@@ -109,7 +111,11 @@ impl<'a> Context<'a> {
 
     /// How much it alerts, compared with the place that alerts most.
     fn presence(&self, place: &Place) -> Vec<Point> {
-        if place.alerts.is_empty() || self.strongest <= 0.0 {
+        if place.alerts.is_empty() {
+            let text = format!("{} was opened for it", self.case.incident.id);
+            return vec![Point { presence: true, ..Point::new(0.8 * PRESENCE, text, Vec::new()) }];
+        }
+        if self.strongest <= 0.0 {
             return Vec::new();
         }
         let share = place.strength / self.strongest;
@@ -127,7 +133,7 @@ impl<'a> Context<'a> {
                 words::percent(place.strength / self.total.max(place.strength))
             )
         };
-        vec![Point { presence: true, ..Point::new(share, text, self.citing(place, |_| true)) }]
+        vec![Point { presence: true, ..Point::new(PRESENCE * share, text, self.citing(place, |_| true)) }]
     }
 
     fn self_explaining(&self, place: &Place) -> Option<Point> {
@@ -161,10 +167,10 @@ impl<'a> Context<'a> {
         let strength = (gap.as_secs_f64() / 300.0).min(1.0);
         if place.first < other.first {
             let text = format!("it alerted first, {} before {name}", words::duration(gap));
-            Some(Point::new(if gap > Duration::from_secs(60) { 0.3 + 0.5 * strength } else { 0.15 }, text, refs))
+            Some(Point::new(if gap > Duration::from_secs(60) { 0.2 + 0.4 * strength } else { 0.1 }, text, refs))
         } else if gap > Duration::from_secs(60) {
             let text = format!("{name} alerted {} earlier", words::duration(gap));
-            Some(Point::new(-0.3 * strength, text, refs))
+            Some(Point::new(-0.2 * strength, text, refs))
         } else {
             None
         }

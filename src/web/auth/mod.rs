@@ -98,15 +98,7 @@ pub async fn identify_token(state: &AppState, token: &str) -> Result<Option<Iden
     let now = state.clock.now();
     let found = state.store.read(move |view| view.token(&hash)).await?;
     let Some(found) = found.filter(|t| t.expires_at.is_none_or(|until| until > now)) else { return Ok(None) };
-    if state.shared.should_touch(&found, now) {
-        let store = state.store.clone();
-        // The caller need not wait for a note about itself; losing one is harmless.
-        tokio::spawn(async move {
-            if let Err(e) = store.touch_token(hash, now).await {
-                tracing::debug!(error = %e, "the last use of a token was not noted");
-            }
-        });
-    }
+    state.touch(&found);
     Ok(Some(Identity::program(&found.name, found.scopes)))
 }
 

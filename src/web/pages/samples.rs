@@ -158,3 +158,262 @@ pub fn closed() -> Vec<Incident> {
     b.detected_at = ago(371);
     vec![a, b]
 }
+
+/// A delivery with a Grafana body.
+pub fn delivery() -> Delivery {
+    let body = r#"{"receiver":"watchfire","status":"firing","alerts":[{"status":"firing","labels":{"alertname":"CheckoutHighErrorRate","severity":"critical","service":"checkout-api"},"annotations":{"summary":"Error rate above 5 %","description":"checkout-api answers 7.8 % of requests with 5xx"},"startsAt":"2026-03-03T03:02:00Z","fingerprint":"a1b2c3d4"}]}"#;
+    Delivery {
+        seq: 9,
+        id: DeliveryId::new(ago(12), 9),
+        at: ago(12),
+        platform: "grafana".into(),
+        outcome: DeliveryOutcome::Accepted,
+        problem: None,
+        headers: vec![("content-type".into(), "application/json".into()), ("user-agent".into(), "Grafana/11".into())],
+        body: body.as_bytes().to_vec(),
+        parsed: Parsed::default(),
+        replay_of: None,
+    }
+}
+
+/// One alert.
+pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &str) -> Alert {
+    Alert {
+        id: AlertId::new(ago(12), n),
+        fingerprint: Fingerprint::of(title),
+        dedup_key: format!("{platform}:{title}"),
+        identity: IdentityRule {
+            rule: "the fingerprint that the sender computes from the labels".into(),
+            fields: vec![("fingerprint".into(), "a1b2c3d4".into())],
+        },
+        platform: platform.into(),
+        title: title.into(),
+        description: Some("checkout-api answers 7.8 % of requests with 5xx".into()),
+        service: Some(service.into()),
+        host: Some("pg-primary-1".into()),
+        environment: None,
+        severity,
+        severity_raw: Some("critical".into()),
+        status: AlertStatus::Firing,
+        started_at: ago(13),
+        onset_at: ago(13),
+        first_seen: ago(12),
+        last_seen: ago(3),
+        ended_at: None,
+        closed_at: None,
+        count: 1 + n % 7,
+        source_url: Some("https://grafana.example.com/d/1".into()),
+        image_url: None,
+        runbook_url: Some("https://wiki.example.com/rb/checkout-5xx".into()),
+        labels: [("alertname", title), ("env", "prod")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        annotations: [("summary", "Error rate above 5 %")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        test: false,
+        repaired: false,
+        incident: Some(IncidentId(2041)),
+        first_delivery: 9,
+        last_delivery: 9,
+        path: "/alerts/0".into(),
+        group_key: None,
+        quiet_at: None,
+    }
+}
+
+/// Why it is there.
+pub fn membership(a: &Alert, strategy: Strategy, score: f64, text: &str) -> Membership {
+    Membership {
+        incident: IncidentId(2041),
+        alert: a.id,
+        strategy,
+        score,
+        reasons: vec![Reason { strategy, score, text: text.into() }],
+        at: ago(12),
+    }
+}
+
+/// An incident with everything in it.
+pub fn read() -> super::incident::Read {
+    let e = |id: &str, kind, title: &str, m| Evidence {
+        id: id.into(),
+        kind,
+        title: title.into(),
+        at: ago(m),
+        url: None,
+        data: serde_json::json!({"service": "payments-worker", "count": 61, "nested": {"x": 1}}),
+    };
+    let evidence = vec![
+        e("E1", EvidenceKind::Alert, "pg-primary-1: 396 of 400 connections in use", 11),
+        e("E2", EvidenceKind::Change, "Deploy of payments-worker 2.31.0, build 418", 18),
+        e("E3", EvidenceKind::Statistic, "payments-worker was never noisy before: 0 alerts in 30 days", 12),
+        e("E4", EvidenceKind::Incident, "INC-1874 ended when payments-worker was rolled back", 50_000),
+    ];
+    let cause = |rank, title: &str, confidence, evidence: &[&str], against: &[&str], ruled_out| Cause {
+        rank,
+        service: Some("payments-worker".into()),
+        host: Some("pg-primary-1".into()),
+        symptom: Some(Symptom::ConnectionExhaustion),
+        title: title.into(),
+        confidence,
+        evidence: evidence.iter().map(|s| (*s).to_owned()).collect(),
+        against: against.iter().map(|s| (*s).to_owned()).collect(),
+        ruled_out,
+    };
+    let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
+        id: id.into(),
+        kind,
+        risk,
+        title: title.into(),
+        rationale: "Expect payments-worker at the top with more than 300. If it is below 60, hypothesis 1 is wrong."
+            .into(),
+        command: Some(command.into()),
+        undo: undo.map(str::to_owned),
+        evidence: vec!["E1".into()],
+        runbook_url: None,
+        state,
+    };
+    let thought = |id, m, kind, text: &str, evidence: &[&str]| Thought {
+        id,
+        at: ago(m),
+        kind,
+        text: text.into(),
+        evidence: evidence.iter().map(|s| (*s).to_owned()).collect(),
+    };
+    let entry = |seq, m, kind, actor: &str, text: &str| TimelineEntry {
+        seq,
+        at: ago(m),
+        kind,
+        actor: actor.into(),
+        text: text.into(),
+        data: serde_json::Value::Null,
+    };
+    let alerts = [
+        (
+            alert(1, "CheckoutHighErrorRate", "grafana", Severity::Critical, "checkout-api"),
+            Strategy::Primary,
+            1.0,
+            "opened the incident",
+        ),
+        (
+            alert(2, "PostgresConnectionsNearLimit", "netdata", Severity::Critical, "pg-primary-1"),
+            Strategy::SharedDependency,
+            0.93,
+            "checkout-api needs pg-primary-1; 90 s before",
+        ),
+        (
+            alert(3, "payments-worker: connections per pod", "datadog", Severity::High, "payments-worker"),
+            Strategy::Topology,
+            0.88,
+            "payments-worker calls pg-primary-1; 3 min before",
+        ),
+        (
+            alert(4, "redis-cart evictions", "netdata", Severity::Low, "redis-cart"),
+            Strategy::TimeCluster,
+            0.7,
+            "2 min after the start; no other link",
+        ),
+    ];
+    let mut i = incident(2041);
+    i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
+    super::incident::Read {
+        members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
+        thoughts: vec![
+            thought(
+                1,
+                12,
+                ThoughtKind::Observation,
+                "Incident opened from Grafana alert CheckoutHighErrorRate. What changed before 03:02 on checkout-api or anything it calls?",
+                &[],
+            ),
+            thought(
+                2,
+                11,
+                ThoughtKind::Analysis,
+                "11 alerts found. The earliest is on payments-worker at 02:59, three minutes before the errors.",
+                &["E1"],
+            ),
+            thought(3, 11, ThoughtKind::Action, "Looked for changes on 5 services in the 24 h before", &[]),
+            thought(4, 10, ThoughtKind::Hypothesis, "Deploy found: payments-worker 2.31.0 at 02:56 [E2]", &["E2"]),
+        ],
+        answer: Investigation {
+            causes: vec![
+                cause(
+                    1,
+                    "payments-worker 2.31.0 opens a connection per job and never returns it, so pg-primary-1 runs out of connections",
+                    0.82,
+                    &["E2", "E3", "E1"],
+                    &[],
+                    false,
+                ),
+                cause(
+                    2,
+                    "A long transaction on pg-primary-1 blocks sessions until the limit is reached",
+                    0.11,
+                    &["E1"],
+                    &["E3"],
+                    false,
+                ),
+                cause(3, "Traffic surge from a campaign", 0.02, &[], &["E4"], true),
+            ],
+            evidence,
+            suggestions: vec![
+                suggestion(
+                    "S1",
+                    SuggestionKind::Diagnostic,
+                    Risk::Safe,
+                    "Count connections by client",
+                    "psql -h pg-primary-1 -c \"select application_name, count(*) from pg_stat_activity group by 1 order by 2 desc limit 10\"",
+                    None,
+                    SuggestionState::Open,
+                ),
+                suggestion(
+                    "S2",
+                    SuggestionKind::Fix,
+                    Risk::Low,
+                    "Roll payments-worker back to 2.30.4",
+                    "kubectl -n pay rollout undo deployment/payments-worker --to-revision=57",
+                    Some("kubectl -n pay rollout undo deployment/payments-worker"),
+                    SuggestionState::Open,
+                ),
+                suggestion(
+                    "S3",
+                    SuggestionKind::Fix,
+                    Risk::High,
+                    "End idle connections of payments-worker",
+                    "psql -c 'select 1'",
+                    None,
+                    SuggestionState::Dismissed,
+                ),
+            ],
+        },
+        timeline: vec![
+            entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),
+            entry(
+                31,
+                12,
+                TimelineKind::AlertCorrelated,
+                "system",
+                "PostgresConnectionsNearLimit joined: shared dependency, score 0.93",
+            ),
+            entry(32, 11, TimelineKind::InvestigationStarted, "system", "Investigation started"),
+            entry(33, 6, TimelineKind::Comment, "sre-1", "Looking at the pool of payments-worker now"),
+        ],
+        before: vec![{
+            let mut b = closed().remove(0);
+            b.id = IncidentId(1874);
+            b.title = "Connection limit on pg-primary-1".into();
+            b
+        }],
+        change: Some(Change {
+            service: Some("payments-worker".into()),
+            kind: ChangeKind::Deploy,
+            title: "payments-worker 2.31.0".into(),
+            url: Some("https://ci.example.com/418".into()),
+            version: Some("2.31.0".into()),
+            at: Some(ago(18)),
+            source: "jenkins".into(),
+            outcome: None,
+            details: Default::default(),
+        }),
+        raw: Some(delivery()),
+        incident: i,
+    }
+}

@@ -100,12 +100,82 @@ pub fn initials(name: &str) -> String {
     std::iter::once(first).chain(second).flat_map(char::to_uppercase).collect()
 }
 
+/// With a capital.
+pub fn capital(s: &str) -> String {
+    let mut chars = s.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// Cuts after `max` characters, with an ellipsis.
 pub fn shorten(s: &str, max: usize) -> String {
     match s.char_indices().nth(max) {
         Some((i, _)) => format!("{}…", s.get(..i).unwrap_or(s).trim_end()),
         None => s.to_owned(),
     }
+}
+
+/// Valid JSON on lines of its own. Every token stays as it was sent: the order of keys and the digits of numbers too.
+fn indent(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut string, mut escaped) = (0_usize, false, false);
+    let mut chars = json.chars().peekable();
+    let newline = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth.min(64)));
+    };
+    while let Some(c) = chars.next() {
+        if string {
+            out.push(c);
+            (string, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            continue;
+        }
+        match c {
+            '"' => {
+                string = true;
+                out.push(c);
+            }
+            '{' | '[' => {
+                out.push(c);
+                while chars.peek().is_some_and(|n| n.is_whitespace()) {
+                    chars.next();
+                }
+                if chars.peek().is_some_and(|n| *n == '}' || *n == ']') {
+                    out.extend(chars.next());
+                } else {
+                    depth += 1;
+                    newline(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                newline(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                newline(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c if c.is_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A payload for people: JSON on lines of its own, anything else as text; at most `max` bytes, and whether it was cut.
+pub fn body(bytes: &[u8], max: usize) -> (String, bool) {
+    let raw = String::from_utf8_lossy(bytes);
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    let text = visible(&if is_json { indent(&raw) } else { raw.into_owned() });
+    if text.len() <= max {
+        return (text, false);
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (text.get(..end).unwrap_or_default().to_owned(), true)
 }
 
 #[cfg(test)]
@@ -139,6 +209,15 @@ mod tests {
         ] {
             assert_eq!(url(&Some(given.to_owned())).is_some(), good, "{given}");
         }
+    }
+
+    #[test]
+    fn json_is_laid_out_and_every_token_kept() {
+        let given = br#"{"z":1.50,"a":[1,{"x":"a,{\"b\\"},[ ]],"n":{ }}"#;
+        let want = "{\n  \"z\": 1.50,\n  \"a\": [\n    1,\n    {\n      \"x\": \"a,{\\\"b\\\\\"\n    },\n    []\n  ],\n  \"n\": {}\n}";
+        assert_eq!(body(given, 1000), (want.to_owned(), false));
+        assert_eq!(body(b"plain <text> {", 1000).0, "plain <text> {");
+        assert_eq!(body("ää".as_bytes(), 3), ("ä".to_owned(), true));
     }
 
     #[test]

@@ -1,0 +1,333 @@
+//! One delivery: admitted by what its head proves, then read, parsed and stored.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    credentials::{Offered, SECRET_HEADERS, is_secret_parameter},
+    decode::{DecodeError, decode},
+    memory::Memory,
+    outcome::{Accepted, Arrival, Refusal},
+    settings::{Effective, digest},
+};
+use crate::{
+    config::Config,
+    connectors::{self, Connector, Overload, Request, Signature},
+    model::*,
+    runtime::clock::Clock,
+    store::{NewDelivery, Store, StoreError},
+};
+
+/// Everything that taking deliveries needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Where they go.
+    pub store: Store,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// What is remembered between them.
+    pub memory: Arc<Memory>,
+}
+
+/// A sender that may go on to its body.
+#[derive(Clone)]
+pub struct Admission {
+    /// The platform.
+    pub connector: &'static dyn Connector,
+    /// Its settings.
+    pub settings: Arc<Effective>,
+    /// The token that was used, if it was one of the store's.
+    pub token: Option<Token>,
+    // The head proves nothing, but a signature over the body may.
+    needs_signature: bool,
+}
+
+/// Headers that are worth keeping; no others are, so that no credential is kept by accident. Connectors read some of
+/// them, so that a replay needs them too.
+const KEPT_HEADERS: &[&str] = &[
+    "content-type",
+    "user-agent",
+    "x-webhook-id",
+    "x-webhook-subscription",
+    "x-request-id",
+    "x-github-event",
+    "x-github-delivery",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "x-amz-sns-message-type",
+    "x-amz-sns-message-id",
+    "x-amz-sns-topic-arn",
+    "sentry-hook-resource",
+    "sentry-hook-timestamp",
+    "request-id",
+    "ce-id",
+    "ce-type",
+    "ce-source",
+    "ce-subject",
+    "ce-time",
+];
+/// The query without keys, kept like a header.
+pub(super) const QUERY_HEADER: &str = "x-watchfire-query";
+// Reading a larger body would hold up other requests on the same thread.
+const INLINE: usize = 256 * 1024;
+
+impl Door {
+    /// Whether a sender may go on, by what the head of its request proves.
+    pub async fn admit(
+        &self,
+        platform: &str,
+        headers: &[(String, String)],
+        query: &[(String, String)],
+        path_key: Option<&str>,
+    ) -> Result<Admission, Refusal> {
+        let Some(connector) = connectors::find(platform) else {
+            return Err(Refusal::UnknownPlatform(connectors::near(platform)));
+        };
+        let settings = self.memory.settings(platform, &self.store, &self.config).await?;
+        let Some(settings) = settings else { return Err(Refusal::UnknownPlatform(Vec::new())) };
+        let offered = Offered::read(headers, query, path_key);
+        let mut admission = Admission { connector, settings, token: None, needs_signature: false };
+        let settings = &admission.settings;
+        let by_key =
+            matches!(settings.auth, AuthMode::Key | AuthMode::AnyOf) && offered.opens(settings, self.clock.now());
+        if settings.auth == AuthMode::Open || by_key {
+            return Ok(admission);
+        }
+        if let Some(token) = self.ingest_token(&offered).await? {
+            admission.token = token;
+            return Ok(admission);
+        }
+        let may_sign =
+            matches!(settings.auth, AuthMode::Signature | AuthMode::AnyOf) && settings.signing_secret.is_some();
+        if may_sign && connector.info().signature.is_some() {
+            admission.needs_signature = true;
+            return Ok(admission);
+        }
+        Err(self.unauthorized(&admission, offered.is_empty()))
+    }
+
+    /// Takes the body of an admitted sender.
+    pub async fn accept(&self, admission: &Admission, arrival: Arrival) -> Result<Accepted, Refusal> {
+        let info = admission.connector.info();
+        let says_more = info.overload == Overload::TooMany;
+        let mut delivery = self.delivery(info.slug, &arrival);
+        let encoding = header(&arrival.headers, "content-encoding").map(str::to_owned);
+        let packed = encoding.as_ref().map(|_| arrival.body.clone());
+        let decoded = decode(arrival.body, encoding.as_deref(), self.config.max_body);
+        let arrival = Arrival { headers: arrival.headers, query: arrival.query, body: Vec::new() };
+        match decoded {
+            Ok(body) => delivery.body = body,
+            // An unread body cannot be checked against a signature, so it comes from a stranger.
+            Err(_) if admission.needs_signature => return Err(self.unauthorized(admission, false)),
+            Err(DecodeError::TooLarge) => return Err(Refusal::TooLarge),
+            Err(e) => {
+                delivery.body = packed.unwrap_or_default();
+                self.keep_refused(delivery, "bad_encoding", e.to_string()).await;
+                return Err(Refusal::Encoding(e.to_string()));
+            }
+        }
+        if admission.needs_signature {
+            let secret = admission.settings.signing_secret.as_deref().unwrap_or_default();
+            let request = request(&arrival, &delivery, &admission.settings);
+            match admission.connector.verify(&request, &[secret]) {
+                Signature::Valid => {}
+                Signature::Invalid => return Err(self.unauthorized(admission, false)),
+                Signature::Absent => return Err(self.unauthorized(admission, true)),
+            }
+        }
+        if !admission.settings.enabled {
+            self.keep_refused(delivery, "connector_off", "the connector is switched off".to_owned()).await;
+            return Err(Refusal::Off);
+        }
+        if info.overload != Overload::NeverRefuse
+            && let Err(secs) = self.memory.rates.take(info.slug, admission.settings.rate_per_minute)
+        {
+            self.keep_refused(delivery, "over_rate", "more came than the connector takes a minute".to_owned()).await;
+            return Err(Refusal::OverRate { says_more, retry_after_secs: secs });
+        }
+        self.take(admission, arrival, delivery, says_more).await
+    }
+
+    /// Parses and stores what was let in.
+    async fn take(
+        &self,
+        admission: &Admission,
+        mut arrival: Arrival,
+        mut delivery: NewDelivery,
+        says_more: bool,
+    ) -> Result<Accepted, Refusal> {
+        let info = admission.connector.info();
+        arrival.headers.retain(|(name, _)| !SECRET_HEADERS.contains(&name.as_str()));
+        arrival.query.retain(|(name, _)| !is_secret_parameter(name));
+        let success = admission.connector.success(&request(&arrival, &delivery, &admission.settings));
+        let (mut delivery, read) = if delivery.body.len() > INLINE {
+            let (connector, settings) = (admission.connector, Arc::clone(&admission.settings));
+            let work = move || {
+                let read = parse(connector, &request(&arrival, &delivery, &settings));
+                (delivery, read)
+            };
+            tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
+        } else {
+            let read = parse(admission.connector, &request(&arrival, &delivery, &admission.settings));
+            // Moved through, so that both ways look alike to what follows.
+            (std::mem::replace(&mut delivery, self.delivery(info.slug, &Arrival::default())), read)
+        };
+        let problem = match read {
+            Ok(mut parsed) => {
+                apply_severity_map(&mut parsed, &admission.settings);
+                delivery.parsed = parsed;
+                None
+            }
+            Err(_) if delivery.body.trim_ascii().is_empty() => return Err(Refusal::Empty),
+            Err(problem) => {
+                delivery.outcome = DeliveryOutcome::Unparsed;
+                delivery.problem = Some(problem.clone());
+                Some(problem)
+            }
+        };
+        let signals = signals(&delivery.parsed);
+        let stored = self.store.submit(delivery).await.map_err(|error| Refusal::NotStored { says_more, error })?;
+        match problem {
+            Some(problem) if !info.lenient => Err(Refusal::NotUnderstood(problem, stored)),
+            problem => Ok(Accepted { stored, success, signals, problem }),
+        }
+    }
+
+    /// A delivery without body and content yet.
+    pub(super) fn delivery(&self, platform: &str, arrival: &Arrival) -> NewDelivery {
+        let kept = arrival.headers.iter().filter(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
+        let mut headers: Vec<(String, String)> =
+            kept.map(|(n, v)| (n.clone(), v.chars().take(500).collect())).collect();
+        let mut rest = form_urlencoded::Serializer::new(String::new());
+        let open: Vec<_> = arrival.query.iter().filter(|(n, _)| !is_secret_parameter(n)).collect();
+        if !open.is_empty() {
+            let query = rest.extend_pairs(open).finish();
+            headers.push((QUERY_HEADER.to_owned(), query.chars().take(2000).collect()));
+        }
+        NewDelivery {
+            at: self.clock.now(),
+            platform: platform.to_owned(),
+            outcome: DeliveryOutcome::Accepted,
+            problem: None,
+            headers,
+            body: Vec::new(),
+            parsed: Parsed::default(),
+            replay_of: None,
+        }
+    }
+
+    // Best effort and bounded: the sender gets its refusal either way.
+    async fn keep_refused(&self, mut delivery: NewDelivery, code: &str, detail: String) {
+        if !self.memory.rates.may_keep_refused(&delivery.platform) {
+            return;
+        }
+        delivery.outcome = DeliveryOutcome::Refused;
+        delivery.problem = Some(Problem { code: code.to_owned(), detail, path: None });
+        if let Err(e) = self.store.submit(delivery).await {
+            tracing::debug!(error = %e, "a refused delivery was not kept");
+        }
+    }
+
+    fn unauthorized(&self, admission: &Admission, nothing_offered: bool) -> Refusal {
+        let info = admission.connector.info();
+        self.memory.note_turned_away(info.slug, self.clock.now());
+        let why = match (nothing_offered, admission.needs_signature) {
+            (true, _) => "the request proves nothing",
+            (false, true) => "the signature or key is wrong",
+            (false, false) => "the key is wrong",
+        };
+        Refusal::Unauthorized { why, ways: ways(admission.connector, &admission.settings) }
+    }
+
+    /// Whether one of the offered secrets is a token that may post to connectors; `Some(None)` for the configured one.
+    async fn ingest_token(&self, offered: &Offered) -> Result<Option<Option<Token>>, StoreError> {
+        if let Some(bootstrap) = &self.config.bootstrap_token {
+            let bootstrap = digest(bootstrap);
+            if offered.secrets.iter().any(|s| digest(s).ct_eq(&bootstrap).into()) {
+                return Ok(Some(None));
+            }
+        }
+        let now = self.clock.now();
+        for secret in offered.secrets.iter().filter(|s| s.starts_with("wf_")) {
+            let hash = digest(secret);
+            let found = self.store.read(move |view| view.token(&hash)).await?;
+            let works = |t: &Token| {
+                t.expires_at.is_none_or(|until| until > now) && t.scopes.iter().any(|s| s.allows(Scope::Ingest))
+            };
+            if let Some(token) = found.filter(works) {
+                return Ok(Some(Some(token)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The ways in which a sender can prove itself to this connector, in words, without any secret.
+pub fn ways(connector: &dyn Connector, settings: &Effective) -> Vec<String> {
+    let info = connector.info();
+    let mut ways = Vec::new();
+    if matches!(settings.auth, AuthMode::Key | AuthMode::AnyOf) {
+        ways.push("the connector's key as `Authorization: Bearer KEY`".to_owned());
+        ways.push("Basic with the key as password and any user".to_owned());
+        ways.push("header `X-Watchfire-Key: KEY`".to_owned());
+        ways.push(format!("`?key=KEY` in the URL, or the path `/api/webhooks/{}/KEY`", info.slug));
+        if settings.basic_password.is_some() {
+            ways.push("Basic with the user and password set for the connector".to_owned());
+        }
+    }
+    if matches!(settings.auth, AuthMode::Signature | AuthMode::AnyOf)
+        && let Some(signature) = info.signature
+    {
+        let set = if settings.signing_secret.is_some() { "" } else { " (no signing secret is set yet)" };
+        ways.push(format!("{signature}{set}"));
+    }
+    if settings.auth == AuthMode::Mtls {
+        ways.push("a client certificate".to_owned());
+    }
+    ways.push("an API token with scope `ingest` as `Authorization: Bearer TOKEN`".to_owned());
+    ways
+}
+
+/// What was read about alerts, as the answer says it.
+pub(super) fn signals(parsed: &Parsed) -> Vec<(Fingerprint, SignalStatus)> {
+    parsed.signals.iter().map(|s| (s.fingerprint(), s.status)).collect()
+}
+
+pub(super) fn request<'a>(arrival: &'a Arrival, delivery: &'a NewDelivery, settings: &Effective) -> Request<'a> {
+    Request {
+        headers: &arrival.headers,
+        query: &arrival.query,
+        body: &delivery.body,
+        received_at: delivery.at,
+        rca_enabled: settings.rca_enabled,
+    }
+}
+
+/// Reads a request. A connector that fails must not cost the delivery: it is kept, and can be replayed when it is mended.
+pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<Parsed, Problem> {
+    std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
+        tracing::error!(platform = connector.info().slug, "reading a delivery panicked");
+        let detail = "reading this body failed in an unforeseen way; the delivery is kept and can be replayed";
+        Err(Problem { code: "connector_failed".to_owned(), detail: detail.to_owned(), path: None })
+    })
+}
+
+/// The words of the operator's own map win over the connector's table.
+pub(super) fn apply_severity_map(parsed: &mut Parsed, settings: &Effective) {
+    if settings.severity_map.is_empty() {
+        return;
+    }
+    for signal in &mut parsed.signals {
+        let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
+        if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
+            signal.severity = *severity;
+        }
+    }
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+}

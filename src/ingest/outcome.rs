@@ -1,0 +1,89 @@
+//! What comes to the door, and what becomes of it.
+
+use crate::{
+    model::*,
+    store::{StoreError, SubmitError, Submitted},
+};
+
+/// A request of a sender.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Decoded, in order.
+    pub query: Vec<(String, String)>,
+    /// As received.
+    pub body: Vec<u8>,
+}
+
+/// A delivery that is on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// Where.
+    pub stored: Submitted,
+    /// The code that this sender takes for success.
+    pub success: u16,
+    /// What was read about alerts.
+    pub signals: Vec<(Fingerprint, SignalStatus)>,
+    /// What was not understood, where the sender must be told success all the same.
+    pub problem: Option<Problem>,
+}
+
+/// Why a delivery was not taken.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// No such platform; these have names like it.
+    UnknownPlatform(Vec<&'static str>),
+    /// Nothing proves who sent it.
+    Unauthorized {
+        /// What happened.
+        why: &'static str,
+        /// The ways that this connector takes.
+        ways: Vec<String>,
+    },
+    /// Switched off.
+    Off,
+    /// Too many; seconds until the next one.
+    OverRate {
+        /// This sender retries on 429 as well.
+        says_more: bool,
+        /// Seconds.
+        retry_after_secs: u32,
+    },
+    /// Larger than the limit once unpacked.
+    TooLarge,
+    /// Nothing to read and nothing to keep.
+    Empty,
+    /// `Content-Encoding` is wrong.
+    Encoding(String),
+    /// Kept, but not understood.
+    NotUnderstood(Problem, Submitted),
+    /// Could not be stored.
+    NotStored {
+        /// This sender retries on 429 as well.
+        says_more: bool,
+        /// Why.
+        error: SubmitError,
+    },
+    /// The store cannot be read.
+    Store(StoreError),
+}
+
+impl Refusal {
+    /// Word for the metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownPlatform(_) => "unknown",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::NotUnderstood(..) => "unparsed",
+            Self::NotStored { .. } | Self::Store(_) => "failed",
+            _ => "refused",
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}

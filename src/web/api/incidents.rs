@@ -1,0 +1,305 @@
+//! Incidents: lists, the whole object, and what people do with them.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::{
+    incident_id, listing,
+    objects::*,
+    params::{Params, wrong},
+    similar,
+};
+use crate::{
+    ingest::declare::NewIncident,
+    model::*,
+    store::{IncidentFilter, IncidentPatch, Listing, StoreError, View},
+    web::{
+        auth::{Identity, Responder, Viewer, secret},
+        error::{ApiError, FieldError},
+        extract::{Json, OptionalJson, Path, parse_json, read_body},
+        prefer, query,
+        state::AppState,
+    },
+};
+
+listing! {
+    /// Incidents.
+    Incidents { incidents: IncidentRow }
+}
+// Other orders than by id are made in memory, of the newest that match.
+const SORTED_AT_MOST: usize = 1000;
+const SORTS: &[&str] = &["-id", "-started", "-severity", "-alerts", "-updated", "triage"];
+
+/// The filter of a list: parameters and `q` together.
+pub(super) fn filter(params: &Params, identity: &Identity, now: Time) -> Result<IncidentFilter, ApiError> {
+    let me = identity.name();
+    let owner = |o: String| if o == "me" { me.clone() } else { o };
+    let mut filter = IncidentFilter {
+        statuses: query::values("status", &params.all("status"))?,
+        severities: query::values("severity", &params.all("severity"))?,
+        sources: params.words("source"),
+        services: params.words("service"),
+        hosts: params.words("host"),
+        owners: params.words("owner").into_iter().map(owner).collect(),
+        since: params.time("since", now)?,
+        until: params.time("until", now)?,
+        ..IncidentFilter::default()
+    };
+    query::incidents(params.one("q").unwrap_or_default(), now, Some(&me), &mut filter)?;
+    Ok(filter)
+}
+
+/// Incidents, newest first; merged ones only when asked for.
+#[utoipa::path(get, path = "/api/incidents", tag = "incidents", operation_id = "incidents_list",
+    params(("q" = Option<String>, Query, description = "words, and `field:value` terms"), ("status" = Option<String>, Query),
+        ("severity" = Option<String>, Query), ("source" = Option<String>, Query), ("service" = Option<String>, Query),
+        ("owner" = Option<String>, Query, description = "a name, `me` or `none`"), ("since" = Option<String>, Query), ("until" = Option<String>, Query),
+        ("sort" = Option<String>, Query, description = "-id, -started, -severity, -alerts, -updated or triage; all but -id order the newest thousand"),
+        ("limit" = Option<usize>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Incidents)))]
+pub async fn list(
+    viewer: Viewer,
+    State(state): State<AppState>,
+    params: Params,
+) -> Result<axum::Json<Incidents>, ApiError> {
+    let filter = filter(&params, &viewer.identity, state.clock.now())?;
+    let (cursor, limit) = (params.cursor()?, params.limit()?);
+    let sort = params.one("sort").unwrap_or("-id").to_owned();
+    if !SORTS.contains(&sort.as_str()) {
+        return Err(wrong("sort", &format!("one of {} is needed", SORTS.join(", "))));
+    }
+    let listing = if sort == "-id" {
+        state.store.read(move |view| view.incidents(&filter, cursor, limit)).await?
+    } else {
+        state.store.read(move |view| sorted(view, &filter, &sort, cursor, limit)).await?
+    };
+    Ok(axum::Json(Incidents::of(listing, IncidentRow::of)))
+}
+
+fn sorted(
+    view: &View,
+    filter: &IncidentFilter,
+    sort: &str,
+    cursor: Option<u64>,
+    limit: usize,
+) -> Result<Listing<Incident>, StoreError> {
+    let mut all = view.incidents(filter, None, SORTED_AT_MOST)?;
+    let newest = |i: &Incident| std::cmp::Reverse(i.id);
+    match sort {
+        "-started" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.started_at), newest(i))),
+        "-severity" => all.items.sort_by_key(|i| (i.severity, newest(i))),
+        "-alerts" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.alert_count), newest(i))),
+        "-updated" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.updated_at), newest(i))),
+        // What needs somebody first: open before closed, nobody's before somebody's, then how bad.
+        _ => all.items.sort_by_key(|i| (!i.is_open(), i.owner.is_some(), i.severity, newest(i))),
+    }
+    let skip = usize::try_from(cursor.unwrap_or(0)).unwrap_or(usize::MAX);
+    let found = all.items.len();
+    let items: Vec<Incident> = all.items.into_iter().skip(skip).take(limit).collect();
+    let seen = skip.saturating_add(items.len());
+    let next = (seen < found).then(|| u64::try_from(seen).unwrap_or(u64::MAX));
+    Ok(Listing { items, next, total: all.total, total_is_exact: all.total_is_exact })
+}
+
+/// Everything about an incident; none when there is none.
+pub(super) fn whole(view: &View, id: IncidentId) -> Result<Option<IncidentObject>, StoreError> {
+    let Some(incident) = view.incident(id)? else { return Ok(None) };
+    let answer = view.investigation(id)?;
+    Ok(Some(IncidentObject {
+        row: IncidentRow::of(&incident),
+        causes: answer.causes,
+        alerts: view.members(id, 100)?.iter().map(|(m, a)| MemberObject::of(a, Some(m))).collect(),
+        thoughts: view.thoughts(id)?,
+        evidence: answer.evidence,
+        suggestions: answer.suggestions,
+        timeline: view.timeline(id, None, 100)?,
+        similar: similar::similar(view, &incident)?,
+    }))
+}
+
+async fn answer(state: &AppState, id: IncidentId) -> Result<axum::Json<IncidentObject>, ApiError> {
+    let found = state.store.read(move |view| whole(view, id)).await?;
+    found.map(axum::Json).ok_or_else(|| ApiError::not_found(id))
+}
+
+/// One incident with everything in it.
+#[utoipa::path(get, path = "/api/incidents/{id}", tag = "incidents", operation_id = "incident_get",
+    params(("id" = String, Path, description = "`INC-42` or `42`")), responses((status = 200, body = IncidentObject)))]
+pub async fn get(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<IncidentObject>, ApiError> {
+    answer(&state, incident_id(&id)?).await
+}
+
+/// Declares an incident by hand.
+#[utoipa::path(post, path = "/api/incidents", tag = "incidents", operation_id = "incident_declare", request_body = NewIncident,
+    params(("Idempotency-Key" = Option<String>, Header, description = "a retry with the same key changes nothing")),
+    responses((status = 201, body = IncidentObject), (status = 200, description = "it was open already", body = IncidentObject)))]
+pub async fn declare(who: Responder, State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let retry = parts
+        .headers
+        .get("idempotency-key")
+        .and_then(|v| v.to_str().ok())
+        .map(|k| k.chars().take(200).collect::<String>());
+    let bytes = read_body(body, state.config.max_body).await?;
+    let new: NewIncident = parse_json(&bytes)?;
+    // A retry must have the key that its first try had, or it would open another one.
+    let unique = match &retry {
+        Some(key) => format!("{}:{key}", who.actor),
+        None => secret::random::<16>().map_err(|_| ApiError::internal())?,
+    };
+    let signal = new.signal(&unique, &who.actor).map_err(all_wrong)?;
+    let parsed = Parsed { signals: vec![signal], ..Parsed::default() };
+    let stored = state.door().declare("manual", parsed, bytes.to_vec(), retry.as_deref(), &who.actor).await?;
+    state.shared.metrics.delivery("manual", "accepted");
+    let applied = crate::web::applied(&state, stored.seq, prefer::LONGEST).await?;
+    let Some((id, new)) = applied.and_then(|a| a.first().and_then(|a| Some((a.incident_id?, a.new_incident)))) else {
+        let what = "the incident is stored, but not applied yet; it appears by itself";
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_applied_yet", what).retry_after(5));
+    };
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = (status, answer(&state, id).await?).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/incidents/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// 422 with every wrong field.
+pub(super) fn all_wrong(wrong: Vec<crate::ingest::declare::Wrong>) -> ApiError {
+    let errors: Vec<FieldError> = wrong.into_iter().map(|(path, message)| FieldError::new(path, message)).collect();
+    let detail = errors.iter().map(|e| format!("{}: {}", e.path, e.message)).collect::<Vec<_>>().join("; ");
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(errors)
+}
+
+/// What may be changed at once; what is left out stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Patch {
+    /// Where the lifecycle allows it.
+    status: Option<IncidentStatus>,
+    /// Pins it.
+    severity: Option<Severity>,
+    /// 1 to 500 characters.
+    title: Option<String>,
+    /// A name; null gives it back to nobody.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Option<String>>,
+    /// A service; null clears it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    service: Option<Option<String>>,
+}
+
+// Tells null from left out.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(d).map(Some)
+}
+
+/// Changes fields.
+#[utoipa::path(patch, path = "/api/incidents/{id}", tag = "incidents", operation_id = "incident_patch", request_body = Patch,
+    params(("id" = String, Path)), responses((status = 200, body = IncidentObject), (status = 409, description = "the lifecycle does not allow it; `errors` has what it allows")))]
+pub async fn patch(
+    who: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Json(patch): Json<Patch>,
+) -> Result<axum::Json<IncidentObject>, ApiError> {
+    let id = incident_id(&id)?;
+    let patch = IncidentPatch {
+        status: patch.status,
+        severity: patch.severity,
+        title: patch.title,
+        owner: patch.owner.map(|o| o.map(|o| if o == "me" { who.identity.name() } else { o })),
+        service: patch.service,
+    };
+    state.store.patch_incident(id, patch, who.actor).await?;
+    answer(&state, id).await
+}
+
+macro_rules! action {
+    ($(#[$meta:meta])* $name:ident, $path:literal, $id:literal, $command:ident) => {
+        $(#[$meta])*
+        #[utoipa::path(post, path = $path, tag = "incidents", operation_id = $id, params(("id" = String, Path)),
+            responses((status = 200, body = IncidentObject), (status = 409, description = "its state does not allow it")))]
+        pub async fn $name(
+            who: Responder,
+            State(state): State<AppState>,
+            Path(id): Path<String>,
+        ) -> Result<axum::Json<IncidentObject>, ApiError> {
+            let id = incident_id(&id)?;
+            state.store.$command(id, who.actor).await?;
+            answer(&state, id).await
+        }
+    };
+}
+action!(
+    /// Takes it.
+    acknowledge, "/api/incidents/{id}/acknowledge", "incident_acknowledge", acknowledge);
+action!(
+    /// Gives it back.
+    unacknowledge, "/api/incidents/{id}/unacknowledge", "incident_unacknowledge", unacknowledge);
+action!(
+    /// Opens a resolved one again.
+    reopen, "/api/incidents/{id}/reopen", "incident_reopen", reopen);
+action!(
+    /// Asks for an investigation.
+    investigate, "/api/incidents/{id}/investigate", "incident_investigate", investigate);
+action!(
+    /// Stops its investigation.
+    cancel_investigation, "/api/incidents/{id}/cancel-investigation", "incident_cancel_investigation", cancel_investigation);
+
+/// Why it is over.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Resolve {
+    /// In one sentence.
+    reason: Option<String>,
+}
+
+/// Ends it and closes its alerts.
+#[utoipa::path(post, path = "/api/incidents/{id}/resolve", tag = "incidents", operation_id = "incident_resolve", request_body = Option<Resolve>,
+    params(("id" = String, Path)), responses((status = 200, body = IncidentObject), (status = 409, description = "its state does not allow it")))]
+pub async fn resolve(
+    who: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    OptionalJson(body): OptionalJson<Resolve>,
+) -> Result<axum::Json<IncidentObject>, ApiError> {
+    let id = incident_id(&id)?;
+    let reason = body.reason.map(|r| r.trim().to_owned()).filter(|r| !r.is_empty());
+    state.store.resolve(id, reason, who.actor).await?;
+    answer(&state, id).await
+}
+
+/// A line for the timeline.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Comment {
+    /// 1 to 10,000 characters.
+    text: String,
+}
+
+/// Writes a comment.
+#[utoipa::path(post, path = "/api/incidents/{id}/comment", tag = "incidents", operation_id = "incident_comment", request_body = Comment,
+    params(("id" = String, Path)), responses((status = 200, body = IncidentObject)))]
+pub async fn comment(
+    who: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Json(body): Json<Comment>,
+) -> Result<axum::Json<IncidentObject>, ApiError> {
+    let id = incident_id(&id)?;
+    let text = body.text.trim();
+    if text.is_empty() || text.chars().count() > 10_000 {
+        return Err(ApiError::invalid("/text", "1 to 10,000 characters are taken"));
+    }
+    state.store.comment(id, text.to_owned(), who.actor).await?;
+    answer(&state, id).await
+}

@@ -1,0 +1,172 @@
+//! The API for programs: a file per resource. The description at `/api/openapi.json` is made from this code.
+
+pub mod objects;
+
+mod alerts;
+mod audit;
+mod bulk;
+mod changes;
+pub mod connectors;
+mod deliveries;
+mod hooks;
+mod incidents;
+pub mod netdata;
+mod params;
+mod parts;
+mod similar;
+pub mod system;
+mod tokens;
+mod users;
+
+use axum::Router;
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    path::Operation,
+    schema::ComponentsBuilder,
+    security::SecurityRequirement,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    error::{ApiError, ProblemBody},
+    sse,
+    state::AppState,
+};
+use crate::model::IncidentId;
+
+/// An incident named in a path.
+pub(super) fn incident_id(text: &str) -> Result<IncidentId, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found(format!("incident `{}`", text.chars().take(60).collect::<String>())))
+}
+
+/// All routes of the API with their description.
+pub fn routes() -> OpenApiRouter<AppState> {
+    let empty = OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Watchfire")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some("Alerts in, few incidents out, each with its cause."))
+                .build(),
+        )
+        .components(Some(
+            ComponentsBuilder::new()
+                .schema_from::<ProblemBody>()
+                .security_scheme(
+                    "token",
+                    SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+                )
+                .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("watchfire"))))
+                .build(),
+        ))
+        .security(Some([
+            SecurityRequirement::new("token", Vec::<String>::new()),
+            SecurityRequirement::new("session", Vec::<String>::new()),
+        ]))
+        .build();
+    OpenApiRouter::with_openapi(empty)
+        .routes(routes!(incidents::list, incidents::declare))
+        .routes(routes!(sse::all))
+        .routes(routes!(bulk::bulk))
+        .routes(routes!(incidents::get, incidents::patch))
+        .routes(routes!(sse::one))
+        .routes(routes!(incidents::acknowledge))
+        .routes(routes!(incidents::unacknowledge))
+        .routes(routes!(incidents::resolve))
+        .routes(routes!(incidents::reopen))
+        .routes(routes!(incidents::comment))
+        .routes(routes!(incidents::investigate))
+        .routes(routes!(incidents::cancel_investigation))
+        .routes(routes!(parts::alerts))
+        .routes(routes!(parts::timeline))
+        .routes(routes!(parts::thoughts))
+        .routes(routes!(parts::suggestions))
+        .routes(routes!(parts::set_suggestion))
+        .routes(routes!(parts::investigation))
+        .routes(routes!(parts::similar))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::get))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(deliveries::replay))
+        .routes(routes!(connectors::list))
+        .routes(routes!(connectors::get, connectors::patch))
+        .routes(routes!(connectors::test))
+        .routes(routes!(connectors::rotate_key))
+        .routes(routes!(connectors::reveal_key))
+        .routes(routes!(connectors::status))
+        .routes(routes!(netdata::alerts))
+        .routes(routes!(netdata::status))
+        .routes(routes!(netdata::webhook_url))
+        .routes(routes!(changes::report))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::patch, users::remove))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(system::version))
+        .routes(routes!(system::openapi))
+        .routes(routes!(system::healthz))
+        .routes(routes!(system::readyz))
+        .routes(routes!(system::metrics))
+}
+
+/// The routes, and the description for `/api/openapi.json`, with those of senders and the problems of every route in it.
+pub fn router() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let (router, mut description) = routes().split_for_parts();
+    let (_, hooks) = hooks::described().split_for_parts();
+    description.merge(hooks);
+    let problem = || {
+        let schema = RefOr::Ref(Ref::from_schema_name("ProblemBody"));
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        ResponseBuilder::new().description("a problem").content("application/problem+json", content).build()
+    };
+    for item in description.paths.paths.values_mut() {
+        let operations: [&mut Option<Operation>; 5] =
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
+        }
+    }
+    (router, description)
+}
+
+/// Declares the answer of a list.
+macro_rules! listing {
+    ($(#[$meta:meta])* $name:ident { $field:ident: $row:ty }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, utoipa::ToSchema)]
+        pub struct $name {
+            /// The rows.
+            pub $field: Vec<$row>,
+            /// For the next page; none on the last.
+            pub next_cursor: Option<String>,
+            /// How many match in all.
+            pub total: u64,
+            /// Whether they were counted to the end.
+            pub total_is_exact: bool,
+        }
+
+        impl $name {
+            /// A page of rows.
+            #[allow(dead_code)]
+            pub fn of<T>(listing: $crate::store::Listing<T>, row: impl FnMut(&T) -> $row) -> Self {
+                Self {
+                    $field: listing.items.iter().map(row).collect(),
+                    next_cursor: listing.next.map(|n| n.to_string()),
+                    total: listing.total,
+                    total_is_exact: listing.total_is_exact,
+                }
+            }
+
+            /// All rows there are.
+            #[allow(dead_code)]
+            pub fn all(rows: Vec<$row>) -> Self {
+                let total = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+                Self { $field: rows, next_cursor: None, total, total_is_exact: true }
+            }
+        }
+    };
+}
+use listing;

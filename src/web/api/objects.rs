@@ -1,0 +1,451 @@
+//! What the API answers with, exactly as the contract writes it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::*;
+
+/// The state of an investigation.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct InvestigationObject {
+    /// Where it stands.
+    pub state: InvestigationState,
+    /// How sure it is.
+    pub conclusion: Option<Conclusion>,
+    /// Two or three sentences.
+    pub summary: Option<String>,
+    /// Who made it.
+    pub engine: Option<String>,
+    /// When it began.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// Thoughts written.
+    pub steps: u32,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// An incident as lists and live events carry it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct IncidentRow {
+    /// `INC-42`.
+    pub id: IncidentId,
+    /// Where it stands.
+    pub status: IncidentStatus,
+    /// How bad.
+    pub severity: Severity,
+    /// One line.
+    pub title: String,
+    /// The service it began with.
+    pub service: Option<String>,
+    /// Every service of its alerts.
+    pub affected_services: Vec<String>,
+    /// The machine it began with.
+    pub host: Option<String>,
+    /// Every machine of its alerts.
+    pub affected_hosts: Vec<String>,
+    /// `production`, …
+    pub environment: Option<String>,
+    /// Platform of the first alert.
+    pub source: String,
+    /// Deep link of the first alert.
+    pub source_url: Option<String>,
+    /// Who has it.
+    pub owner: Option<String>,
+    /// As the sender wrote it.
+    pub started_at: Time,
+    /// When it was opened here.
+    pub detected_at: Time,
+    /// When somebody took it.
+    pub acknowledged_at: Option<Time>,
+    /// When the analysis ended.
+    pub analyzed_at: Option<Time>,
+    /// When it was resolved.
+    pub resolved_at: Option<Time>,
+    /// How it ended.
+    pub resolution: Option<String>,
+    /// Last change of anything in it.
+    pub updated_at: Time,
+    /// Alerts in it.
+    pub alert_count: u64,
+    /// Those that are not resolved.
+    pub firing_count: u64,
+    /// The survivor, when merged.
+    pub merged_into: Option<IncidentId>,
+    /// Its alerts go up and down.
+    pub flapping: bool,
+    /// Opened by a test.
+    pub test: bool,
+    /// Declared by hand.
+    pub manual: bool,
+    /// What all its alerts share.
+    pub labels: BTreeMap<String, String>,
+    /// The investigation's head.
+    pub investigation: InvestigationObject,
+    /// The leading hypothesis.
+    pub leading: Option<LeadingObject>,
+    /// Grows with every change.
+    pub version: u64,
+}
+
+/// The leading hypothesis.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct LeadingObject {
+    /// In one line.
+    pub title: String,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+impl IncidentRow {
+    /// From the stored row.
+    pub fn of(i: &Incident) -> Self {
+        let head = &i.investigation;
+        Self {
+            id: i.id,
+            status: i.status,
+            severity: i.severity,
+            title: i.title.clone(),
+            service: i.service.clone(),
+            affected_services: i.affected_services.clone(),
+            host: i.host.clone(),
+            affected_hosts: i.affected_hosts.clone(),
+            environment: i.environment.clone(),
+            source: i.source.clone(),
+            source_url: i.source_url.clone(),
+            owner: i.owner.clone(),
+            started_at: i.started_at,
+            detected_at: i.detected_at,
+            acknowledged_at: i.acknowledged_at,
+            analyzed_at: i.analyzed_at,
+            resolved_at: i.resolved_at,
+            resolution: i.resolution.clone(),
+            updated_at: i.updated_at,
+            alert_count: i.alert_count,
+            firing_count: i.firing_count,
+            merged_into: i.merged_into,
+            flapping: i.flapping,
+            test: i.test,
+            manual: i.manual,
+            labels: i.labels.clone(),
+            investigation: InvestigationObject {
+                state: head.state,
+                conclusion: head.conclusion,
+                summary: head.summary.clone(),
+                engine: head.engine.clone(),
+                started_at: head.started_at,
+                finished_at: head.finished_at,
+                steps: head.steps,
+                error: head.error.clone(),
+            },
+            leading: i.leading.as_ref().map(|l| LeadingObject { title: l.title.clone(), confidence: l.confidence }),
+            version: i.version,
+        }
+    }
+}
+
+/// An incident with everything in it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct IncidentObject {
+    /// Its own fields.
+    #[serde(flatten)]
+    pub row: IncidentRow,
+    /// Ranked.
+    pub causes: Vec<Cause>,
+    /// The first hundred.
+    pub alerts: Vec<MemberObject>,
+    /// In order.
+    pub thoughts: Vec<Thought>,
+    /// In order of discovery.
+    pub evidence: Vec<Evidence>,
+    /// Diagnostics before fixes.
+    pub suggestions: Vec<Suggestion>,
+    /// The last hundred, oldest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// Earlier ones like it.
+    pub similar: Vec<SimilarObject>,
+}
+
+/// An earlier incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SimilarObject {
+    /// Which.
+    pub id: IncidentId,
+    /// One line.
+    pub title: String,
+    /// 0 to 1.
+    pub similarity: f64,
+    /// How it ended.
+    pub resolution: Option<String>,
+}
+
+/// An alert of an incident, and why it is there.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MemberObject {
+    /// Its id.
+    pub alert_id: AlertId,
+    /// Its identity.
+    pub fingerprint: Fingerprint,
+    /// Who sent it.
+    pub platform: String,
+    /// One line.
+    pub title: String,
+    /// The service concerned.
+    pub service: Option<String>,
+    /// The machine concerned.
+    pub host: Option<String>,
+    /// How bad.
+    pub severity: Severity,
+    /// Now.
+    pub status: AlertStatus,
+    /// As the sender wrote it.
+    pub started_at: Time,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+    /// How often it was received firing.
+    pub count: u64,
+    /// Deep link.
+    pub source_url: Option<String>,
+    /// The strongest reason's kind; none for an alert without incident.
+    pub strategy: Option<Strategy>,
+    /// The strongest reason's score.
+    pub correlation_score: Option<f64>,
+    /// All reasons, strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+impl MemberObject {
+    /// From the stored rows.
+    pub fn of(alert: &Alert, membership: Option<&Membership>) -> Self {
+        Self {
+            alert_id: alert.id,
+            fingerprint: alert.fingerprint,
+            platform: alert.platform.clone(),
+            title: alert.title.clone(),
+            service: alert.service.clone(),
+            host: alert.host.clone(),
+            severity: alert.severity,
+            status: alert.status,
+            started_at: alert.started_at,
+            ended_at: alert.ended_at,
+            count: alert.count,
+            source_url: alert.source_url.clone(),
+            strategy: membership.map(|m| m.strategy),
+            correlation_score: membership.map(|m| m.score),
+            reasons: membership.map(|m| m.reasons.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// An alert by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertObject {
+    /// As in its incident.
+    #[serde(flatten)]
+    pub member: MemberObject,
+    /// More.
+    pub description: Option<String>,
+    /// `production`, …
+    pub environment: Option<String>,
+    /// What identifies.
+    pub labels: BTreeMap<String, String>,
+    /// The sender's test button.
+    pub test: bool,
+    /// Its incident.
+    pub incident_id: Option<IncidentId>,
+    /// The sender's word for the severity.
+    pub severity_raw: Option<String>,
+    /// First received.
+    pub first_seen: Time,
+    /// Last received.
+    pub last_seen: Time,
+}
+
+impl AlertObject {
+    /// From the stored rows.
+    pub fn of(alert: &Alert, membership: Option<&Membership>) -> Self {
+        Self {
+            member: MemberObject::of(alert, membership),
+            description: alert.description.clone(),
+            environment: alert.environment.clone(),
+            labels: alert.labels.clone(),
+            test: alert.test,
+            incident_id: alert.incident,
+            severity_raw: alert.severity_raw.clone(),
+            first_seen: alert.first_seen,
+            last_seen: alert.last_seen,
+        }
+    }
+}
+
+/// An alert with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AlertDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub alert: AlertObject,
+    /// What explains.
+    pub annotations: BTreeMap<String, String>,
+    /// The readable key behind the fingerprint.
+    pub dedup_key: String,
+    /// Which rule made the key, from which fields.
+    pub identity: IdentityRule,
+    /// Runbook named by the sender.
+    pub runbook_url: Option<String>,
+    /// Picture named by the sender.
+    pub image_url: Option<String>,
+    /// The JSON was mended before reading.
+    pub repaired: bool,
+    /// The sender's own grouping.
+    pub group_key: Option<String>,
+    /// What was received, latest last: the first and the latest delivery that are still kept.
+    pub history: Vec<HistoryEntry>,
+    /// The latest delivery's body as received; none when it is no longer kept.
+    pub raw: Option<String>,
+    /// Where in that body this alert stands, as a JSON pointer.
+    pub raw_path: String,
+}
+
+/// A delivery that spoke of an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct HistoryEntry {
+    /// Which.
+    pub delivery_id: DeliveryId,
+    /// When it was received.
+    pub at: Time,
+    /// What was said.
+    pub status: Option<SignalStatus>,
+}
+
+/// A delivery as lists show it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DeliveryObject {
+    /// Its id.
+    pub id: DeliveryId,
+    /// For whom.
+    pub platform: String,
+    /// When it was received.
+    pub received_at: Time,
+    /// When it was applied.
+    pub applied_at: Option<Time>,
+    /// What became of it.
+    pub outcome: DeliveryOutcome,
+    /// Why not accepted.
+    pub problem: Option<Problem>,
+    /// Bytes.
+    pub size: u64,
+    /// Alerts in it.
+    pub alerts: u32,
+    /// Changes in it.
+    pub changes: u32,
+    /// What was read besides, in words.
+    pub notes: Vec<String>,
+    /// Incidents touched, the first ten.
+    pub incidents: Vec<IncidentId>,
+    /// The first alert's title.
+    pub title: Option<String>,
+    /// Parsed again from this one.
+    pub replay_of: Option<DeliveryId>,
+}
+
+impl DeliveryObject {
+    /// From the stored row.
+    pub fn of(r: &DeliveryRow) -> Self {
+        Self {
+            id: r.id,
+            platform: r.platform.clone(),
+            received_at: r.at,
+            applied_at: Some(r.applied_at),
+            outcome: r.outcome,
+            problem: r.problem.clone(),
+            size: r.size,
+            alerts: r.signals,
+            changes: r.changes,
+            notes: r.notes.iter().map(note).collect(),
+            incidents: r.incidents.clone(),
+            title: r.title.clone(),
+            replay_of: r.replay_of,
+        }
+    }
+}
+
+/// A delivery with its content.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DeliveryDetail {
+    /// As in lists.
+    #[serde(flatten)]
+    pub delivery: DeliveryObject,
+    /// Without secrets.
+    pub headers: Vec<(String, String)>,
+    /// As received; none when it is no longer kept.
+    pub body: Option<String>,
+    /// `utf-8`, or `base64` for a body that is no text.
+    pub body_encoding: &'static str,
+    /// What each alert in it did.
+    pub results: Vec<Applied>,
+}
+
+/// A note in words. A verification token is for the connector's page and stays out of lists.
+fn note(note: &Note) -> String {
+    match note {
+        Note::Ping(text) | Note::Heartbeat(text) | Note::Ignored(text) | Note::Warning(text) => text.clone(),
+        Note::TestToken(_) => "a verification token; the connector shows it".to_owned(),
+    }
+}
+
+/// A person, without the password.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct UserObject {
+    /// Name for signing in.
+    pub name: String,
+    /// May do.
+    pub role: Role,
+    /// Made at.
+    pub created_at: Time,
+    /// Last sign-in.
+    pub last_seen: Option<Time>,
+}
+
+impl UserObject {
+    /// From the stored row.
+    pub fn of(a: &Account) -> Self {
+        Self { name: a.name.clone(), role: a.role, created_at: a.created_at, last_seen: a.last_seen }
+    }
+}
+
+/// A token, without the token.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TokenObject {
+    /// Its name.
+    pub name: String,
+    /// May do.
+    pub scopes: Vec<Scope>,
+    /// Its first characters.
+    pub hint: String,
+    /// Made at.
+    pub created_at: Time,
+    /// Made by.
+    pub created_by: String,
+    /// Works until.
+    pub expires_at: Option<Time>,
+    /// Last used, to the hour.
+    pub last_used: Option<Time>,
+}
+
+impl TokenObject {
+    /// From the stored row.
+    pub fn of(t: &Token) -> Self {
+        Self {
+            name: t.name.clone(),
+            scopes: t.scopes.clone(),
+            hint: t.hint.clone(),
+            created_at: t.created_at,
+            created_by: t.created_by.clone(),
+            expires_at: t.expires_at,
+            last_used: t.last_used,
+        }
+    }
+}

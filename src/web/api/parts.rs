@@ -1,0 +1,184 @@
+//! The parts of an incident, each by itself.
+
+use axum::{Json as Answer, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{incident_id, listing, objects::*, params::Params, similar as like};
+use crate::{
+    model::*,
+    store::{Listing, StoreError, View},
+    web::{
+        auth::{Responder, Viewer},
+        error::ApiError,
+        extract::{Json, Path},
+        state::AppState,
+    },
+};
+
+listing! {
+    /// Alerts of an incident, strongest first.
+    Members { alerts: MemberObject }
+}
+listing! {
+    /// Lines of a timeline, oldest first; the next page is older.
+    Timeline { timeline: TimelineEntry }
+}
+listing! {
+    /// Thoughts in order.
+    Thoughts { thoughts: Thought }
+}
+listing! {
+    /// Suggestions.
+    Suggestions { suggestions: Suggestion }
+}
+listing! {
+    /// Earlier incidents, nearest first.
+    Similars { similar: SimilarObject }
+}
+
+async fn read<R: Send + 'static>(
+    state: &AppState,
+    id: &str,
+    f: impl FnOnce(&View, Incident) -> Result<R, StoreError> + Send + 'static,
+) -> Result<R, ApiError> {
+    let id = incident_id(id)?;
+    let found = state.store.read(move |view| view.incident(id)?.map(|i| f(view, i)).transpose()).await?;
+    found.ok_or_else(|| ApiError::not_found(id))
+}
+
+/// Its alerts.
+#[utoipa::path(get, path = "/api/incidents/{id}/alerts", tag = "incidents", operation_id = "incident_alerts",
+    params(("id" = String, Path), ("limit" = Option<usize>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Members)))]
+pub async fn alerts(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Answer<Members>, ApiError> {
+    let (limit, skip) = (params.limit()?, usize::try_from(params.cursor()?.unwrap_or(0)).unwrap_or(usize::MAX));
+    let page = move |view: &View, incident: Incident| {
+        // Ordered by strength, so that a page needs those before it.
+        let upto = skip.saturating_add(limit);
+        let members = view.members(incident.id, upto)?;
+        let total = incident.alert_count;
+        let items: Vec<MemberObject> = members.iter().skip(skip).map(|(m, a)| MemberObject::of(a, Some(m))).collect();
+        let next = u64::try_from(upto).ok().filter(|upto| *upto < total && !items.is_empty());
+        Ok(Listing { items, next, total, total_is_exact: true })
+    };
+    Ok(Answer(Members::of(read(&state, &id, page).await?, Clone::clone)))
+}
+
+/// Its timeline.
+#[utoipa::path(get, path = "/api/incidents/{id}/timeline", tag = "incidents", operation_id = "incident_timeline",
+    params(("id" = String, Path), ("limit" = Option<usize>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Timeline)))]
+pub async fn timeline(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Answer<Timeline>, ApiError> {
+    let (limit, before) = (params.limit()?, params.cursor()?);
+    let page = move |view: &View, incident: Incident| {
+        // One more than asked for tells whether there are older ones.
+        let mut items = view.timeline(incident.id, before, limit + 1)?;
+        let more = items.len() > limit;
+        if more {
+            items.remove(0);
+        }
+        let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        let next = items.first().filter(|_| more).map(|first| first.seq);
+        Ok(Listing { items, next, total, total_is_exact: !more && before.is_none() })
+    };
+    Ok(Answer(Timeline::of(read(&state, &id, page).await?, Clone::clone)))
+}
+
+/// The log of its investigation.
+#[utoipa::path(get, path = "/api/incidents/{id}/thoughts", tag = "incidents", operation_id = "incident_thoughts",
+    params(("id" = String, Path)), responses((status = 200, body = Thoughts)))]
+pub async fn thoughts(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Answer<Thoughts>, ApiError> {
+    Ok(Answer(Thoughts::all(read(&state, &id, |view, i| view.thoughts(i.id)).await?)))
+}
+
+/// What to do.
+#[utoipa::path(get, path = "/api/incidents/{id}/suggestions", tag = "incidents", operation_id = "incident_suggestions",
+    params(("id" = String, Path)), responses((status = 200, body = Suggestions)))]
+pub async fn suggestions(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Answer<Suggestions>, ApiError> {
+    Ok(Answer(Suggestions::all(read(&state, &id, |view, i| view.investigation(i.id)).await?.suggestions)))
+}
+
+/// What a person did with a suggestion.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SuggestionPatch {
+    /// `done`, `dismissed`, or `open` to take it back.
+    state: SuggestionState,
+}
+
+/// Notes what a person did with a suggestion.
+#[utoipa::path(patch, path = "/api/incidents/{id}/suggestions/{sid}", tag = "incidents", operation_id = "suggestion_patch", request_body = SuggestionPatch,
+    params(("id" = String, Path), ("sid" = String, Path, description = "`S1`")), responses((status = 200, body = Suggestion)))]
+pub async fn set_suggestion(
+    who: Responder,
+    State(state): State<AppState>,
+    Path((id, sid)): Path<(String, String)>,
+    Json(patch): Json<SuggestionPatch>,
+) -> Result<Answer<Suggestion>, ApiError> {
+    let id = incident_id(&id)?;
+    Ok(Answer(state.store.set_suggestion_state(id, sid, patch.state, who.actor).await?))
+}
+
+/// An investigation with its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct InvestigationDetail {
+    /// Its state.
+    #[serde(flatten)]
+    head: InvestigationObject,
+    /// Ranked.
+    causes: Vec<Cause>,
+    /// In order of discovery.
+    evidence: Vec<Evidence>,
+    /// Diagnostics before fixes.
+    suggestions: Vec<Suggestion>,
+    /// In order.
+    thoughts: Vec<Thought>,
+}
+
+/// Its investigation.
+#[utoipa::path(get, path = "/api/incidents/{id}/investigation", tag = "incidents", operation_id = "incident_investigation",
+    params(("id" = String, Path)), responses((status = 200, body = InvestigationDetail)))]
+pub async fn investigation(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Answer<InvestigationDetail>, ApiError> {
+    let detail = |view: &View, incident: Incident| {
+        let answer = view.investigation(incident.id)?;
+        Ok(InvestigationDetail {
+            head: IncidentRow::of(&incident).investigation,
+            causes: answer.causes,
+            evidence: answer.evidence,
+            suggestions: answer.suggestions,
+            thoughts: view.thoughts(incident.id)?,
+        })
+    };
+    Ok(Answer(read(&state, &id, detail).await?))
+}
+
+/// Earlier incidents like it; maybe none.
+#[utoipa::path(get, path = "/api/incidents/{id}/similar", tag = "incidents", operation_id = "incident_similar",
+    params(("id" = String, Path)), responses((status = 200, body = Similars)))]
+pub async fn similar(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Answer<Similars>, ApiError> {
+    Ok(Answer(Similars::all(read(&state, &id, |view, i| like::similar(view, &i)).await?)))
+}

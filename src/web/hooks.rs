@@ -1,0 +1,275 @@
+//! Where senders post. Outside sessions and the cross-site check: a sender has its own proof.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    error::{ApiError, FieldError},
+    extract::{Path, drain, read_body},
+    prefer,
+    state::AppState,
+};
+use crate::{
+    connectors::netdata,
+    ingest::{Accepted, Arrival, Refusal},
+    model::*,
+};
+
+/// The routes. Listed in the API's description by `api::hooks`.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/api/webhooks/{platform}", post(plain).put(plain).get(challenge))
+        .route("/api/webhooks/{platform}/{key}", post(with_key).put(with_key).get(challenge_with_key))
+        .route("/v1/json/integrations/webhooks/netdata", post(agent))
+        // The paths of Aurora, so that senders set up for it go on working.
+        .route("/{platform}/webhook/{key}", post(with_key))
+        .route("/{platform}/alerts/webhook/{key}", post(with_key).get(challenge_with_key))
+}
+
+async fn plain(
+    State(state): State<AppState>,
+    Path(platform): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    take(&state, &platform, None, request).await
+}
+
+async fn with_key(
+    State(state): State<AppState>,
+    Path((platform, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    take(&state, &platform, Some(&key), request).await
+}
+
+/// The Netdata agent's Opsgenie sender, with its own address and its key as `apiKey`.
+async fn agent(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let mut response = take(&state, "netdata", None, request).await?;
+    // The agent compares with this one code.
+    *response.status_mut() = StatusCode::OK;
+    Ok(response)
+}
+
+async fn take(state: &AppState, platform: &str, key: Option<&str>, request: Request) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let taken = accept(state, platform, key, &parts, body).await?;
+    answer(state, platform, taken, &parts.headers).await
+}
+
+async fn accept(
+    state: &AppState,
+    platform: &str,
+    key: Option<&str>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Accepted, ApiError> {
+    let door = state.door();
+    let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
+    let limit = state.config.max_body;
+    let taken = match door.admit(platform, &headers, &query, key).await {
+        Ok(admission) => {
+            if let Some(token) = &admission.token {
+                state.touch(token);
+            }
+            let body = read_body(body, limit).await?.into();
+            door.accept(&admission, Arrival { headers, query, body }).await
+        }
+        Err(refusal) => {
+            // Most senders look at the answer only when they have sent everything.
+            drain(body, limit).await;
+            Err(refusal)
+        }
+    };
+    taken.map_err(|refusal| {
+        if !matches!(refusal, Refusal::UnknownPlatform(_)) {
+            state.shared.metrics.delivery(platform, refusal.word());
+        }
+        refused(platform, refusal, limit)
+    })
+}
+
+/// What one alert of a delivery is and, once applied, became.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TakenAlert {
+    /// Applied.
+    Applied(Applied),
+    /// Stored.
+    Stored {
+        /// Identity.
+        fingerprint: Fingerprint,
+        /// What was said.
+        status: SignalStatus,
+    },
+}
+
+/// The answer to a delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Taken {
+    /// Names the delivery.
+    pub delivery_id: DeliveryId,
+    /// Its alerts, in the order of the body.
+    pub alerts: Vec<TakenAlert>,
+    /// What was not understood, although the sender is told success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+async fn answer(state: &AppState, platform: &str, taken: Accepted, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let word = if taken.problem.is_some() { "unparsed" } else { "accepted" };
+    state.shared.metrics.delivery(platform, word);
+    let status = StatusCode::from_u16(taken.success).unwrap_or(StatusCode::ACCEPTED);
+    let mut alerts: Vec<TakenAlert> = taken
+        .signals
+        .iter()
+        .map(|(fingerprint, status)| TakenAlert::Stored { fingerprint: *fingerprint, status: *status })
+        .collect();
+    let mut preferred = None;
+    if let Some(wait) = prefer::wait(headers)
+        && let Some(applied) = super::applied(state, taken.stored.seq, wait).await?
+    {
+        alerts = applied.into_iter().map(TakenAlert::Applied).collect();
+        preferred = HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok();
+    }
+    let body = Taken { delivery_id: taken.stored.id, alerts, problem: taken.problem };
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Some(preferred) = preferred {
+        response.headers_mut().insert(HeaderName::from_static("preference-applied"), preferred);
+    }
+    Ok(response)
+}
+
+/// A refusal as the sender is told.
+pub fn refused(platform: &str, refusal: Refusal, limit: usize) -> ApiError {
+    let over = |says_more| if says_more { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE };
+    match refusal {
+        Refusal::UnknownPlatform(near) => {
+            let shown: String = platform.chars().take(60).collect();
+            let hint = match near.as_slice() {
+                [] => "; `GET /api/connectors` lists all, and `generic` takes any JSON".to_owned(),
+                near => format!("; did you mean {}?", near.join(", ")),
+            };
+            ApiError::new(StatusCode::NOT_FOUND, "unknown_platform", format!("there is no platform `{shown}`{hint}"))
+                .with("near", near)
+        }
+        Refusal::Unauthorized { why, ways } => {
+            let detail = format!(
+                "{why}; the key is shown on the page Connectors under {platform}, and by `watchfire connectors`; ways: {}",
+                ways.join("; ")
+            );
+            ApiError::unauthorized(detail).with("ways", ways)
+        }
+        Refusal::Off => {
+            ApiError::new(StatusCode::FORBIDDEN, "connector_off", format!("the connector {platform} is switched off"))
+        }
+        Refusal::OverRate { says_more, retry_after_secs } => ApiError::new(
+            over(says_more),
+            "over_rate",
+            format!("{platform} sends more than its connector takes a minute"),
+        )
+        .retry_after(retry_after_secs),
+        Refusal::TooLarge => super::extract::too_large(limit),
+        Refusal::Empty => {
+            ApiError::bad_request("empty_body", "the body is empty; there is nothing to read and nothing to keep")
+        }
+        Refusal::Encoding(why) => ApiError::bad_request("bad_encoding", why),
+        Refusal::NotUnderstood(problem, stored) => {
+            let path = problem.path.clone().unwrap_or_default();
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "not_understood", problem.detail.clone())
+                .with_errors(vec![FieldError::new(path, problem.detail)])
+                .with("delivery_id", stored.id.to_string())
+                .with("reason", problem.code)
+        }
+        Refusal::NotStored { says_more, error } => {
+            let e = ApiError::from(error);
+            if e.code == "overloaded" { ApiError { status: over(says_more), ..e } } else { e }
+        }
+        Refusal::Store(e) => e.into(),
+    }
+}
+
+/// Names in lower case; values that are no text are left out.
+fn headers(map: &HeaderMap) -> Vec<(String, String)> {
+    map.iter().filter_map(|(n, v)| Some((n.as_str().to_owned(), v.to_str().ok()?.to_owned()))).collect()
+}
+
+fn query(query: Option<&str>) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+async fn challenge(
+    state: State<AppState>,
+    Path(platform): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    answer_challenge(&state, &platform, request.uri().query()).await
+}
+
+async fn challenge_with_key(
+    state: State<AppState>,
+    Path((platform, _)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    answer_challenge(&state, &platform, request.uri().query()).await
+}
+
+/// Netdata asks for proof that the address is ours before it sends anything.
+async fn answer_challenge(state: &AppState, platform: &str, given: Option<&str>) -> Result<Response, ApiError> {
+    if platform != "netdata" {
+        return Err(match crate::connectors::find(platform) {
+            Some(_) => {
+                ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "webhooks are sent with POST")
+            }
+            None => refused(platform, Refusal::UnknownPlatform(crate::connectors::near(platform)), 0),
+        });
+    }
+    let token = query(given).into_iter().find(|(name, _)| name == "crc_token").map(|(_, value)| value);
+    let Some(token) = token.filter(|t| !t.is_empty() && t.len() <= 1024) else {
+        return Err(ApiError::bad_request("crc_token_missing", "the challenge needs `?crc_token=…`"));
+    };
+    let settings = state.shared.door.settings(platform, &state.store, &state.config).await?;
+    let Some(secret) = settings.as_ref().and_then(|s| s.challenge_secret.as_deref()) else {
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "no_challenge_secret",
+            "no challenge secret is set; copy it from Netdata to the connector's page",
+        ));
+    };
+    let body = serde_json::json!({"response_token": netdata::challenge(secret, &token)});
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{StoreError, SubmitError};
+
+    #[test]
+    fn refusals_have_the_codes_of_the_contract() {
+        let overloaded = || SubmitError::Overloaded { retry_after_secs: 3 };
+        for (refusal, status, code) in [
+            (Refusal::UnknownPlatform(vec!["grafana"]), 404, "unknown_platform"),
+            (Refusal::Unauthorized { why: "w", ways: vec![] }, 401, "unauthorized"),
+            (Refusal::Off, 403, "connector_off"),
+            (Refusal::OverRate { says_more: true, retry_after_secs: 2 }, 429, "over_rate"),
+            (Refusal::OverRate { says_more: false, retry_after_secs: 2 }, 503, "over_rate"),
+            (Refusal::TooLarge, 413, "too_large"),
+            (Refusal::Empty, 400, "empty_body"),
+            (Refusal::NotStored { says_more: true, error: overloaded() }, 429, "overloaded"),
+            (Refusal::NotStored { says_more: false, error: overloaded() }, 503, "overloaded"),
+            (Refusal::NotStored { says_more: true, error: StoreError::Full.into() }, 507, "disk_full"),
+        ] {
+            let e = refused("grafana", refusal.clone(), 10);
+            assert_eq!((e.status.as_u16(), e.code), (status, code), "{refusal:?}");
+            assert_eq!(e.retry_after.is_some(), [429, 503, 507].contains(&status), "{refusal:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What every request passes on its way in and out, in one place and in order.
+
+use std::{
+    any::Any,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
+};
+use tracing::Instrument;
+
+use super::{
+    auth::{csrf, of_parts},
+    error::{self, ApiError, audience},
+    extract::Deadline,
+    state::AppState,
+};
+
+/// Names a request in the log and in answers.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// What a browser may load: only what comes from here. No inline script and no inline style.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
+                      form-action 'self'; object-src 'none'";
+
+/// Puts everything around the routes. `hooks` stay outside of the cross-site check, because senders are no browsers.
+pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppState) -> Router<AppState> {
+    let secret_headers = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+        HeaderName::from_static("x-watchfire-key"),
+    ];
+    // The last added is the outermost; read from the bottom to follow a request.
+    routes
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), same_site))
+        .merge(hooks)
+        .layer(middleware::map_response(security_headers))
+        .layer(DefaultBodyLimit::max(state.config.max_body))
+        .layer(middleware::map_request_with_state(state.clone(), body_deadline))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetSensitiveRequestHeadersLayer::new(secret_headers))
+        .layer(middleware::from_fn_with_state(state.clone(), named_and_counted))
+}
+
+/// Gives the request its id, a span in the log and its place in the figures, and writes errors in their reader's form.
+async fn named_and_counted(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let id = request_id(state.store.nonce());
+    let method = request.method().clone();
+    // The route and never the path or the query: those can hold keys.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let reader = audience(request.uri().path());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let began = state.clock.now();
+    let span = tracing::info_span!("request", id, %method, route);
+    let response = async {
+        let response = error::render(next.run(request).await, reader, &id).await;
+        let status = response.status().as_u16();
+        let took = state.clock.now().since(began);
+        let took_ms = took.as_millis();
+        if status >= 500 {
+            tracing::warn!(status, took_ms, "answered");
+        } else {
+            tracing::debug!(status, took_ms, "answered");
+        }
+        state.shared.metrics.request(method.as_str(), &route, status, took);
+        response
+    }
+    .instrument(span)
+    .await;
+    let mut response = response;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
+    }
+    response
+}
+
+// Unique enough for a log: which store, and the how-manieth request since the start.
+fn request_id(nonce: u64) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{:06x}-{}", nonce & 0xff_ffff, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn panicked(what: Box<dyn Any + Send + 'static>) -> Response {
+    let what = what
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| what.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(what, "a handler panicked");
+    ApiError::internal().into_response()
+}
+
+async fn body_deadline(State(state): State<AppState>, request: Request) -> Request {
+    let within: Duration = state.config.body_deadline;
+    request.map(|body| Body::new(Deadline::new(body, within)))
+}
+
+async fn same_site(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let client = of_parts(&parts, &state.config);
+    if csrf::is_cross_site(&parts.method, &parts.headers, &client, &state.config) {
+        return ApiError::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "this request came from another site; if you reach Watchfire by another address than it knows, set `public_url`",
+        )
+        .into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+async fn security_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let mut put = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    put(header::CONTENT_SECURITY_POLICY, POLICY);
+    put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(header::REFERRER_POLICY, "same-origin");
+    put(header::CACHE_CONTROL, "no-store");
+    response
+}

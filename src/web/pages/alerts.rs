@@ -1,0 +1,321 @@
+//! All alerts, and one beside the list.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    frame::Frame,
+    incidents::QueryError,
+    platforms,
+    terms::{self, href},
+    text,
+    ui::{self, Markup, When},
+    words,
+};
+use crate::{model::*, store::Listing};
+
+/// What the list shows when nothing is asked for.
+pub const DEFAULT_QUERY: &str = "since:24h";
+/// Rows on a page.
+pub const PAGE: usize = 50;
+const RAW: usize = 64 * 1024;
+
+/// One alert of the list.
+#[derive(Debug, Template)]
+#[template(path = "fragments/alert_row.html")]
+pub struct AlertRow {
+    id: AlertId,
+    chosen: bool,
+    href: String,
+    severity: Markup,
+    title: String,
+    times: u64,
+    service: String,
+    host: String,
+    source: Markup,
+    status: Markup,
+    incident: Option<IncidentId>,
+    seen: When,
+}
+impl HtmlSafe for AlertRow {}
+
+impl AlertRow {
+    /// A row of the list of `q`.
+    pub fn new(a: &Alert, q: &str, before: Option<u64>, chosen: bool, now: Time) -> Self {
+        let short = |s: &Option<String>| s.as_deref().map(|s| text::visible(&text::shorten(s, 80))).unwrap_or_default();
+        let id = a.id.to_string();
+        let before = before.map(|b| b.to_string());
+        let mut more = vec![("id", id.as_str())];
+        more.extend(before.as_deref().map(|b| ("before", b)));
+        Self {
+            id: a.id,
+            chosen,
+            href: format!("{}#detail", href("/alerts", if q == DEFAULT_QUERY { "" } else { q }, &more)),
+            severity: ui::severity(a.severity),
+            title: text::visible(&text::shorten(&a.title, 160)),
+            times: a.count,
+            service: short(&a.service),
+            host: short(&a.host),
+            source: ui::source(&a.platform),
+            status: ui::alert_status(a.status),
+            incident: a.incident,
+            seen: When::age(a.last_seen, now),
+        }
+    }
+}
+
+/// A fact of the detail.
+#[derive(Debug)]
+pub struct Fact {
+    name: &'static str,
+    value: Markup,
+}
+
+/// Why it is in its incident.
+#[derive(Debug)]
+pub struct Why {
+    words: &'static str,
+    score: Option<(String, Markup)>,
+    text: Markup,
+}
+
+/// Names and values.
+#[derive(Debug)]
+pub struct Table {
+    name: &'static str,
+    rows: Vec<(String, String)>,
+}
+
+/// A payload.
+#[derive(Debug)]
+pub struct Payload {
+    text: String,
+    href: String,
+}
+
+/// One alert beside the list.
+#[derive(Debug)]
+pub struct Detail {
+    severity: Markup,
+    title: String,
+    description: Option<String>,
+    close: String,
+    facts: Vec<Fact>,
+    incident: String,
+    reasons: Vec<Why>,
+    rule: Markup,
+    identity: Vec<(String, String)>,
+    tables: Vec<Table>,
+    raw: Option<Payload>,
+}
+
+impl Detail {
+    /// With why it is where it is, and what was last received of it.
+    pub fn new(a: &Alert, m: Option<&Membership>, raw: Option<&Delivery>, q: &str) -> Self {
+        #[derive(Template)]
+        #[template(
+            source = "{% if let Some(t) = at %}{{ t }}{% endif %}{% if let Some(h) = href %}<a href=\"{{ h }}\" rel=\"noopener noreferrer\">{{ words }}</a>{% endif %}{% if let Some(s) = signal %}{{ s }}{% endif %}",
+            ext = "html"
+        )]
+        struct Value<'a> {
+            at: Option<When>,
+            href: Option<&'a str>,
+            words: &'a str,
+            signal: Option<Markup>,
+        }
+        let when = |at| Markup::of(&Value { at: Some(When::full(at)), href: None, words: "", signal: None });
+        let link = |href: &str, words: &str| Markup::of(&Value { at: None, href: Some(href), words, signal: None });
+        let mut facts = Vec::new();
+        let mut fact = |name, value| facts.push(Fact { name, value });
+        fact("State", ui::alert_status(a.status));
+        fact("Source", ui::source(&a.platform));
+        for (name, value) in [("Service", &a.service), ("Host", &a.host), ("Environment", &a.environment)] {
+            if let Some(v) = value {
+                fact(name, ui::foreign(v));
+            }
+        }
+        if let Some(raw) = a.severity_raw.as_ref().filter(|r| !r.eq_ignore_ascii_case(a.severity.as_str())) {
+            fact("Sent as", ui::foreign(raw));
+        }
+        fact("Received", ui::foreign(&ui::plural(a.count, "time")));
+        fact("Began", when(a.started_at));
+        fact("First seen", when(a.first_seen));
+        fact("Last seen", when(a.last_seen));
+        if let Some(at) = a.ended_at {
+            fact("Ended", when(at));
+        }
+        if let Some(href) = text::url(&a.source_url) {
+            let (_, name) = platforms::tile_and_name(&a.platform);
+            fact("Source page", link(href, &format!("Open in {name}")));
+        }
+        if let Some(href) = text::url(&a.runbook_url) {
+            fact("Runbook", link(href, &text::shorten(href, 60)));
+        }
+        if a.test {
+            fact("Test", ui::foreign("sent by the test button; left out of every figure"));
+        }
+        if a.repaired {
+            fact("Mended", ui::foreign("the JSON was not valid and was mended before reading"));
+        }
+        let pairs = |m: &std::collections::BTreeMap<String, String>| {
+            m.iter().map(|(k, v)| (text::visible(k), text::visible(v))).collect::<Vec<_>>()
+        };
+        let tables = [("Labels", pairs(&a.labels)), ("Annotations", pairs(&a.annotations))];
+        Self {
+            severity: ui::severity_box(a.severity),
+            title: text::visible(&a.title),
+            description: a.description.as_deref().map(text::visible),
+            close: href("/alerts", if q == DEFAULT_QUERY { "" } else { q }, &[]),
+            facts,
+            incident: a.incident.map(|i| i.to_string()).unwrap_or_default(),
+            reasons: m
+                .into_iter()
+                .flat_map(|m| &m.reasons)
+                .map(|r| Why {
+                    words: words::strategy(r.strategy),
+                    score: (r.strategy != Strategy::Primary).then(|| (format!("{:.2}", r.score), ui::bar(r.score, ""))),
+                    text: ui::foreign(&r.text),
+                })
+                .collect(),
+            rule: ui::foreign(&if a.identity.rule.is_empty() {
+                format!("Its key is {}", a.dedup_key)
+            } else {
+                format!("Told apart by {}.", a.identity.rule)
+            }),
+            identity: a.identity.fields.iter().map(|(k, v)| (text::visible(k), text::visible(v))).collect(),
+            tables: tables
+                .into_iter()
+                .filter(|(_, r)| !r.is_empty())
+                .map(|(name, rows)| Table { name, rows })
+                .collect(),
+            raw: raw.map(|d| Payload { text: text::body(&d.body, RAW).0, href: format!("/deliveries/{}", d.id) }),
+        }
+    }
+}
+
+/// A facet with its values.
+#[derive(Debug)]
+pub struct Facet {
+    name: &'static str,
+    field: &'static str,
+    options: Vec<Choice>,
+}
+
+/// One value.
+#[derive(Debug)]
+pub struct Choice {
+    value: String,
+    name: Markup,
+    checked: bool,
+}
+
+/// The foot of the list.
+#[derive(Debug)]
+pub struct Pager {
+    text: String,
+    newer: Option<String>,
+    older: Option<String>,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "pages/alerts.html")]
+pub struct AlertsPage {
+    frame: Frame,
+    q: String,
+    filtered: bool,
+    error: Option<QueryError>,
+    facets: Vec<Facet>,
+    detail: Option<Detail>,
+    heading: String,
+    rows: Vec<AlertRow>,
+    none: &'static str,
+    none_why: &'static str,
+    pager: Option<Pager>,
+}
+
+/// The fields of the facet forms.
+pub const FACETS: [&str; 3] = ["severity", "status", "source"];
+
+impl AlertsPage {
+    /// The list of `q`, with one alert beside it.
+    pub fn new(
+        frame: Frame,
+        q: &str,
+        listing: &Listing<Alert>,
+        before: Option<u64>,
+        detail: Option<(AlertId, Detail)>,
+        error: Option<QueryError>,
+    ) -> Self {
+        let q = if q.is_empty() { DEFAULT_QUERY } else { q };
+        let chosen = detail.as_ref().map(|(id, _)| *id);
+        let facet = |name, field, values: Vec<(String, Markup)>| {
+            let set = terms::values(q, field);
+            let options =
+                values.into_iter().map(|(value, name)| Choice { checked: set.contains(&value), value, name }).collect();
+            Facet { name, field, options }
+        };
+        let about = if listing.total_is_exact { "" } else { "about " };
+        let filtered = q != DEFAULT_QUERY;
+        Self {
+            filtered,
+            facets: vec![
+                facet(
+                    "Severity",
+                    "severity",
+                    Severity::ALL.iter().map(|s| (s.to_string(), ui::severity(*s))).collect(),
+                ),
+                facet(
+                    "State",
+                    "status",
+                    AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::foreign(s.as_str()))).collect(),
+                ),
+                facet("Source", "source", platforms::all().map(|i| (i.slug.to_owned(), ui::foreign(i.name))).collect()),
+            ],
+            heading: format!("{about}{}", ui::plural(listing.total, "alert")),
+            rows: listing.items.iter().map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), frame.now)).collect(),
+            none: if filtered { "No alert matches" } else { "No alert in the last 24 hours" },
+            none_why: if filtered {
+                "Take a term away, or look further back with since:7d."
+            } else {
+                "What your platforms send appears here, one line for each alert with its repeats."
+            },
+            pager: (before.is_some() || listing.next.is_some()).then(|| Pager {
+                text: format!("{} shown, {about}{} match", listing.items.len(), ui::count(listing.total)),
+                newer: before.map(|_| href("/alerts", q, &[])),
+                older: listing.next.map(|n| href("/alerts", q, &[("before", &n.to_string())])),
+            }),
+            detail: detail.map(|(_, d)| d),
+            q: q.to_owned(),
+            error,
+            frame,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::pages::{frame::Section, samples};
+
+    #[test]
+    fn hostile_alerts_stay_text_in_list_and_detail() {
+        let evil = "<script>alert(1)</script>\u{202e}\u{7}\"><img src=x>";
+        let mut a = samples::alert(3, evil, evil, Severity::High, evil);
+        a.description = Some(evil.into());
+        a.source_url = Some("javascript:alert(1)".into());
+        a.labels.insert(evil.into(), evil.into());
+        a.dedup_key = evil.into();
+        a.identity.rule = evil.into();
+        let mut d = samples::delivery();
+        d.body = evil.as_bytes().to_vec();
+        let m = samples::membership(&a, Strategy::TimeCluster, 0.7, evil);
+        let detail = Detail::new(&a, Some(&m), Some(&d), evil);
+        let id = a.id;
+        let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false };
+        let page =
+            AlertsPage::new(samples::frame("Alerts", Section::Alerts), evil, &listing, None, Some((id, detail)), None);
+        let html = page.render().unwrap();
+        assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("javascript:"), "{html}");
+        assert!(html.contains("about 9") && html.contains("Same time") && html.contains("aria-current=\"true\""));
+    }
+}

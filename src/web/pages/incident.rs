@@ -1,0 +1,277 @@
+//! One incident: the answer first, the evidence one click away.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+
+use super::{
+    frame::Frame,
+    panels::{
+        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine, TimelineLine,
+        writing,
+    },
+    platforms, text,
+    ui::{self, Markup, When},
+};
+use crate::{
+    model::*,
+    store::{StoreError, View},
+};
+
+/// Correlated alerts on the page; the rest are in the list of alerts.
+const MEMBERS: usize = 10;
+/// Timeline entries on the page.
+const TIMELINE: usize = 100;
+/// Bytes of a raw payload on this page.
+const RAW: usize = 64 * 1024;
+/// Changes this long before the first alert may matter.
+const CHANGE_BEFORE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// All that the page is made from, of one snapshot.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The incident.
+    pub incident: Incident,
+    /// Its strongest alerts.
+    pub members: Vec<(Membership, Alert)>,
+    /// Its log.
+    pub thoughts: Vec<Thought>,
+    /// Causes, evidence, suggestions.
+    pub answer: Investigation,
+    /// Oldest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// Earlier ones on the same service.
+    pub before: Vec<Incident>,
+    /// The last change before it.
+    pub change: Option<Change>,
+    /// The request that the first alert came in.
+    pub raw: Option<Delivery>,
+}
+
+impl Read {
+    /// Reads it; none when there is no such incident.
+    pub fn of(view: &View, id: IncidentId) -> Result<Option<Self>, StoreError> {
+        let Some(incident) = view.incident(id)? else { return Ok(None) };
+        let members = view.members(id, MEMBERS)?;
+        let first = members.iter().find(|(m, _)| m.strategy == Strategy::Primary).or(members.first());
+        let raw = match first {
+            Some((_, alert)) => view.delivery(alert.first_delivery)?,
+            None => None,
+        };
+        let before = match &incident.service {
+            Some(s) => view.earlier_incidents(s, id, 3)?,
+            None => Vec::new(),
+        };
+        let from = incident.onset_at.minus(CHANGE_BEFORE);
+        let service = incident.service.as_deref();
+        let change = view.changes(service, from, incident.onset_at, 1)?.into_iter().next();
+        Ok(Some(Self {
+            members,
+            thoughts: view.thoughts(id)?,
+            answer: view.investigation(id)?,
+            timeline: view.timeline(id, None, TIMELINE)?,
+            before,
+            change,
+            raw,
+            incident,
+        }))
+    }
+}
+
+/// What a person typed into a form that was refused, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Refused {
+    /// `Not resolved.`
+    pub what: String,
+    /// What changed meanwhile.
+    pub detail: String,
+    /// The reason typed.
+    pub reason: String,
+    /// The comment typed.
+    pub comment: String,
+}
+
+/// The red banner.
+#[derive(Debug, Template)]
+#[template(path = "fragments/refused.html")]
+pub struct RefusedBanner {
+    /// What was not done.
+    pub what: String,
+    /// Why.
+    pub detail: String,
+}
+
+/// An earlier incident.
+#[derive(Debug)]
+pub struct Earlier {
+    id: IncidentId,
+    title: Markup,
+    line: Markup,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Ended {
+    at: When,
+    text: Markup,
+}
+
+/// The first alert's request.
+#[derive(Debug)]
+pub struct Raw {
+    text: String,
+    cut: bool,
+    shown: String,
+    href: String,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "pages/incident.html")]
+pub struct IncidentPage {
+    frame: Frame,
+    id: IncidentId,
+    refused: Option<Markup>,
+    merged_into: Option<IncidentId>,
+    ended: Option<Ended>,
+    asks_resolve: bool,
+    typed_reason: String,
+    typed_comment: String,
+    head: Head,
+    actions: Actions,
+    has_actions: bool,
+    answer: Answer,
+    hypotheses: Hypotheses,
+    hyp_count: String,
+    suggestions: Suggestions,
+    sug_count: String,
+    writing: Markup,
+    fold_thoughts: bool,
+    thoughts_line: String,
+    thoughts: Vec<ThoughtLine>,
+    alert_count: String,
+    members_line: String,
+    members: Vec<MemberRow>,
+    more_members: Option<String>,
+    has_evidence: bool,
+    evidence: EvidenceList,
+    raw_line: Markup,
+    raw: Option<Raw>,
+    facts: Facts,
+    timeline: Markup,
+    before: Vec<Earlier>,
+}
+
+fn number(n: usize) -> String {
+    if n == 0 { String::new() } else { n.to_string() }
+}
+
+fn timeline(entries: &[TimelineEntry], now: Time) -> Markup {
+    #[derive(Template)]
+    #[template(source = "{% for l in lines %}{{ l }}{% endfor %}", ext = "html")]
+    struct Lines {
+        lines: Vec<TimelineLine>,
+    }
+    Markup::of(&Lines { lines: entries.iter().rev().map(|e| TimelineLine::new(e, now)).collect() })
+}
+
+impl IncidentPage {
+    /// The page; `asks_resolve` shows the form for the reason without a script.
+    pub fn new(frame: Frame, read: &Read, refused: Option<Refused>, asks_resolve: bool) -> Self {
+        let now = frame.now;
+        let i = &read.incident;
+        let may_act = frame.may_act();
+        let actions = Actions::new(i, &frame.user, may_act);
+        let shown = read.members.len() as u64;
+        let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
+        let raw_line = match &read.raw {
+            Some(d) => ui::foreign(&format!(
+                "as received from {}, {} UTC, {}",
+                platforms::tile_and_name(&d.platform).1,
+                ui::clock(d.at),
+                ui::bytes(d.body.len() as u64)
+            )),
+            None if i.manual => ui::foreign("opened by hand"),
+            None => ui::foreign("no longer kept"),
+        };
+        let banner =
+            refused.as_ref().map(|r| Markup::of(&RefusedBanner { what: r.what.clone(), detail: ui::plain(&r.detail) }));
+        let refused = refused.unwrap_or_default();
+        Self {
+            id: i.id,
+            refused: banner,
+            merged_into: i.merged_into,
+            ended: i.resolved_at.filter(|_| i.status == IncidentStatus::Resolved).map(|at| Ended {
+                at: When::ago(at, now),
+                text: i.resolution.as_deref().map_or_else(Markup::none, ui::foreign),
+            }),
+            asks_resolve: (asks_resolve || !refused.reason.is_empty()) && may_act && i.is_open(),
+            typed_reason: refused.reason,
+            typed_comment: refused.comment,
+            head: Head::new(i, now),
+            has_actions: actions.any(),
+            actions,
+            answer: Answer::new(i, &read.answer),
+            hypotheses: Hypotheses::new(i, &read.answer),
+            hyp_count: number(read.answer.causes.len()),
+            suggestions: Suggestions::new(i, &read.answer, may_act),
+            sug_count: number(read.answer.suggestions.len()),
+            writing: writing(i),
+            fold_thoughts: !busy && !read.thoughts.is_empty(),
+            thoughts_line: ui::plural(read.thoughts.len() as u64, "step"),
+            thoughts: read.thoughts.iter().map(|t| ThoughtLine::new(t, &read.answer.evidence, now)).collect(),
+            alert_count: ui::count(i.alert_count),
+            members_line: if shown < i.alert_count {
+                format!("{shown} of {}, best score first", ui::count(i.alert_count))
+            } else {
+                "best score first".to_owned()
+            },
+            members: read.members.iter().map(|(m, a)| MemberRow::new(m, a, now)).collect(),
+            more_members: (shown < i.alert_count).then(|| format!("{} more", ui::count(i.alert_count - shown))),
+            has_evidence: !read.answer.evidence.is_empty(),
+            evidence: EvidenceList::new(&read.answer.evidence, now),
+            raw_line,
+            raw: read.raw.as_ref().map(|d| {
+                let (text, cut) = text::body(&d.body, RAW);
+                Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
+            }),
+            facts: Facts::new(i, &read.members, read.change.as_ref(), now),
+            timeline: timeline(&read.timeline, now),
+            before: read.before.iter().map(earlier).collect(),
+            frame: Frame { title: format!("{} {}", i.id, text::shorten(&i.title, 80)), ..frame },
+        }
+    }
+}
+
+fn earlier(i: &Incident) -> Earlier {
+    let took = i.resolved_at.map(|at| format!(", {}", ui::duration(at.since(i.detected_at)))).unwrap_or_default();
+    let how = i.resolution.as_deref().map(|r| format!(". {r}")).unwrap_or_default();
+    Earlier {
+        id: i.id,
+        title: ui::foreign(&text::shorten(&i.title, 120)),
+        line: ui::foreign(&format!("{}{took}{how}", super::time::date(i.detected_at))),
+    }
+}
+
+/// The parts that change on their own, by name, for the script.
+pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'static str, String> {
+    let i = &read.incident;
+    let actions = Actions::new(i, me, may_act).render().unwrap_or_default();
+    let html = [
+        ("head", Markup::of(&Head::new(i, now))),
+        ("answer", Markup::of(&Answer::new(i, &read.answer))),
+        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer))),
+        ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
+        ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
+        ("writing", writing(i)),
+        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), now))),
+        ("timeline", timeline(&read.timeline, now)),
+    ];
+    let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();
+    out.insert("actionbar", actions.clone());
+    out.insert("actions", actions);
+    out.insert("n-hyp", number(read.answer.causes.len()));
+    out.insert("n-sug", number(read.answer.suggestions.len()));
+    out.insert("n-al", ui::count(i.alert_count));
+    out
+}
