@@ -407,7 +407,7 @@ fn facets(q: &str) -> Vec<Facet> {
         facet(
             "Status",
             "status",
-            IncidentStatus::ALL.iter().map(|s| pair(s.as_str(), ui::words::status(*s))).collect(),
+            IncidentStatus::ALL.iter().map(|s| pair(s.as_str(), super::words::status(*s))).collect(),
         ),
         facet("Severity", "severity", Severity::ALL.iter().map(|s| pair(s.as_str(), s.title())).collect()),
         facet("Source", "source", platforms::all().map(|i| pair(i.slug, i.name)).collect()),

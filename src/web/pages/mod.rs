@@ -1,18 +1,88 @@
 //! Server-rendered pages: each works without scripts; scripts add what is live.
 
-pub mod alerts;
-pub mod frame;
-pub mod incident;
-pub mod incidents;
-pub mod panels;
-pub mod platforms;
-pub mod ridge;
-pub mod row;
+mod act;
+mod alerts;
+mod ask;
+mod connector;
+mod connectors;
+mod deliveries;
+mod errors;
+mod frame;
+mod incident;
+mod incidents;
+mod live;
+mod login;
+mod panels;
+mod platforms;
+mod read;
+mod ridge;
+mod row;
+mod said;
 #[cfg(test)]
 mod samples;
-pub mod terms;
-pub mod text;
-pub mod time;
-pub mod ui;
-pub mod watch;
-pub mod words;
+mod settings;
+mod setup;
+mod terms;
+mod text;
+mod time;
+mod ui;
+mod watch;
+mod words;
+
+use axum::{
+    Router,
+    response::Redirect,
+    routing::{get, post},
+};
+
+use super::{assets, state::AppState};
+pub use errors::error_page;
+
+/// The pages, their forms, their stream and their assets.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/", get(|| async { Redirect::to("/incidents") }))
+        .route("/assets/{*name}", get(assets::serve))
+        .route("/login", get(login::form).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
+        .route("/theme", post(login::theme))
+        .route("/setup", get(setup::start).post(setup::make))
+        .route("/setup/first-alert", get(setup::first_alert).post(setup::send))
+        .route("/setup/done", get(setup::done))
+        .route("/live", get(live::live))
+        .route("/incidents", get(read::list))
+        .route("/incidents/rows", get(read::rows))
+        .route("/incidents/watch", get(read::watch))
+        .route("/incidents/bulk", post(act::bulk))
+        .route("/incidents/{id}", get(read::incident))
+        .route("/incidents/{id}/panels", get(read::incident_panels))
+        .route("/incidents/{id}/acknowledge", post(act::acknowledge))
+        .route("/incidents/{id}/unacknowledge", post(act::unacknowledge))
+        .route("/incidents/{id}/resolve", post(act::resolve))
+        .route("/incidents/{id}/reopen", post(act::reopen))
+        .route("/incidents/{id}/comment", post(act::comment))
+        .route("/incidents/{id}/investigate", post(act::investigate))
+        .route("/incidents/{id}/cancel-investigation", post(act::cancel))
+        .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
+        .route("/alerts", get(read::alerts))
+        .route("/connectors", get(connectors::connectors))
+        .route("/connectors/{platform}", get(connector::connector))
+        .route("/connectors/{platform}/reveal", post(connector::reveal))
+        .route("/connectors/{platform}/rotate", post(connector::rotate))
+        .route("/connectors/{platform}/test", post(connector::test))
+        .route("/connectors/{platform}/opens", post(connector::opens))
+        .route("/connectors/{platform}/proof", post(connector::proof))
+        .route("/connectors/{platform}/switch", post(connector::switch))
+        .route("/deliveries", get(deliveries::deliveries))
+        .route("/deliveries/{id}", get(deliveries::delivery))
+        .route("/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/settings", get(settings::index))
+        .route("/settings/browser", get(settings::browser).post(settings::save_browser))
+        .route("/settings/password", post(settings::change_password))
+        .route("/settings/people", get(settings::people).post(settings::add_person))
+        .route("/settings/people/role", post(settings::set_role))
+        .route("/settings/people/remove", post(settings::remove_person))
+        .route("/settings/tokens", post(settings::make_token))
+        .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/about", get(settings::about))
+}

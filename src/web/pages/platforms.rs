@@ -1,10 +1,6 @@
 //! Platforms by their name in URLs. Incidents and alerts may name one that this version does not have.
 
-use crate::connectors::{Connector, Info};
-
-fn registry() -> &'static [&'static dyn Connector] {
-    &[]
-}
+use crate::connectors::{self, Info};
 
 /// What is fixed about a platform, if this version has it.
 pub fn info(slug: &str) -> Option<&'static Info> {
@@ -13,7 +9,7 @@ pub fn info(slug: &str) -> Option<&'static Info> {
 
 /// All platforms of this version, in the order of the registry.
 pub fn all() -> impl Iterator<Item = &'static Info> {
-    registry().iter().map(|c| c.info())
+    connectors::ALL.iter().map(|c| c.info())
 }
 
 /// Two letters and the name as people write it.

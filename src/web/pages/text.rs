@@ -100,6 +100,12 @@ pub fn initials(name: &str) -> String {
     std::iter::once(first).chain(second).flat_map(char::to_uppercase).collect()
 }
 
+/// With a capital.
+pub fn capital(s: &str) -> String {
+    let mut chars = s.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// Cuts after `max` characters, with an ellipsis.
 pub fn shorten(s: &str, max: usize) -> String {
     match s.char_indices().nth(max) {

@@ -5,13 +5,12 @@ use std::fmt::{self, Write};
 
 use askama::filters::HtmlSafe;
 
-use super::{platforms, text};
+use super::{platforms, text, words};
 use crate::{model::*, web::assets};
 
 pub use super::{
-    text::{bytes, count, initials, percent, plural, url},
-    time::{When, clock, date, duration, full},
-    words,
+    text::{bytes, count, percent, plural},
+    time::{When, clock, duration},
 };
 pub use crate::web::assets::url as asset;
 

@@ -1,0 +1,201 @@
+//! Forms of the incident pages: each is one command, answered with the way back, or with fragments for the script.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, request::Parts};
+use serde_json::json;
+
+use super::{
+    ask::{Ask, Fields, back, json},
+    incident::{Read, Refused, RefusedBanner, panels},
+    read::{incident_id, incident_page},
+    row::Row,
+    said::Said,
+    ui::Markup,
+};
+use crate::{
+    model::*,
+    store::CommandError,
+    web::{
+        auth::{Denied, Responder},
+        error::ApiError,
+        state::AppState,
+    },
+};
+
+/// Somebody who acts, with what they sent.
+#[derive(Debug)]
+pub struct Form {
+    ask: Ask,
+    actor: Actor,
+    fields: Fields,
+}
+
+impl FromRequest<AppState> for Form {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let (ask, actor) = responder(&mut parts, state).await.map_err(IntoResponse::into_response)?;
+        let fields = Fields::from_request(Request::from_parts(parts, body), state).await;
+        Ok(Self { ask, actor, fields: fields.map_err(IntoResponse::into_response)? })
+    }
+}
+
+async fn responder(parts: &mut Parts, state: &AppState) -> Result<(Ask, Actor), Denied> {
+    let actor = Responder::from_request_parts(parts, state).await?.actor;
+    Ok((Ask::from_request_parts(parts, state).await?, actor))
+}
+
+/// What an action is called.
+struct Act {
+    said: &'static str,
+    not: &'static str,
+    undo: Option<&'static str>,
+}
+
+async fn answer(
+    state: &AppState,
+    form: Form,
+    id: IncidentId,
+    act: Act,
+    result: Result<Incident, CommandError>,
+) -> Result<Response, ApiError> {
+    let Form { ask, fields, .. } = form;
+    match result {
+        Ok(_) if ask.script => {
+            let read =
+                state.store.read(move |view| Read::of(view, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+            let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
+            let row = Markup::of(&Row::new(&read.incident, ask.now)).to_string();
+            let undo = act.undo.map(|u| format!("/incidents/{id}/{u}"));
+            Ok(json(
+                StatusCode::OK,
+                &json!({"said": Said::new(act.said).to_string(), "undo": undo, "panels": panels, "row": row, "id": id}),
+            ))
+        }
+        Ok(_) => {
+            let to = match fields.get("to") {
+                "" => format!("/incidents/{id}"),
+                to => to.to_owned(),
+            };
+            Ok(back(&to, Some(Said::new(act.said))))
+        }
+        Err(CommandError::Conflict { detail, .. } | CommandError::Invalid { detail, .. }) => {
+            let refused = Refused {
+                what: act.not.to_owned(),
+                detail: sentence(&detail),
+                reason: fields.get("reason").to_owned(),
+                comment: fields.get("text").to_owned(),
+            };
+            if ask.script {
+                let banner = RefusedBanner { what: refused.what, detail: refused.detail };
+                return Ok(json(StatusCode::CONFLICT, &json!({"refused": Markup::of(&banner).to_string()})));
+            }
+            incident_page(state, &ask, id, Some(refused), false).await
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn sentence(s: &str) -> String {
+    let mut chars = s.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if s.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+macro_rules! acts {
+    ($($(#[$meta:meta])* $name:ident: $said:literal, $not:literal, $undo:expr, |$store:ident, $id:ident, $actor:ident, $fields:ident| $call:expr;)+) => {
+        $($(#[$meta])*
+        pub async fn $name(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
+            let $id = incident_id(&id)?;
+            let ($store, $actor, $fields) = (&state.store, form.actor.clone(), &form.fields);
+            let result = $call.await;
+            answer(&state, form, $id, Act { said: $said, not: $not, undo: $undo }, result).await
+        })+
+    };
+}
+
+acts! {
+    /// `POST /incidents/{id}/acknowledge`
+    acknowledge: "acknowledged", "Not acknowledged.", Some("unacknowledge"),
+        |store, id, actor, _fields| store.acknowledge(id, actor);
+    /// `POST /incidents/{id}/unacknowledge`
+    unacknowledge: "unacknowledged", "Nothing to take back.", None,
+        |store, id, actor, _fields| store.unacknowledge(id, actor);
+    /// `POST /incidents/{id}/resolve`
+    resolve: "resolved", "Not resolved.", None,
+        |store, id, actor, fields| store.resolve(id, reason(fields), actor);
+    /// `POST /incidents/{id}/reopen`
+    reopen: "reopened", "Not reopened.", None, |store, id, actor, _fields| store.reopen(id, actor);
+    /// `POST /incidents/{id}/comment`
+    comment: "commented", "Not added.", None,
+        |store, id, actor, fields| store.comment(id, fields.get("text").to_owned(), actor);
+    /// `POST /incidents/{id}/investigate`
+    investigate: "investigate", "No analysis was started.", None,
+        |store, id, actor, _fields| store.investigate(id, actor);
+    /// `POST /incidents/{id}/cancel-investigation`
+    cancel: "cancelled", "Nothing to stop.", None,
+        |store, id, actor, _fields| store.cancel_investigation(id, actor);
+}
+
+fn reason(fields: &Fields) -> Option<String> {
+    Some(fields.get("reason").trim().to_owned()).filter(|r| !r.is_empty())
+}
+
+/// `POST /incidents/{id}/suggestions/{sid}`
+pub async fn suggestion(
+    State(state): State<AppState>,
+    Path((id, sid)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let wanted: SuggestionState =
+        form.fields.get("state").parse().map_err(|e: String| ApiError::invalid("state", e))?;
+    let said = if wanted == SuggestionState::Done { "used" } else { "dismissed" };
+    let result = match state.store.set_suggestion_state(id, sid, wanted, form.actor.clone()).await {
+        Ok(_) => {
+            state.store.read(move |view| view.incident(id)).await?.ok_or_else(|| CommandError::NotFound(id.to_string()))
+        }
+        Err(e) => Err(e),
+    };
+    answer(&state, form, id, Act { said, not: "Not noted.", undo: None }, result).await
+}
+
+/// `POST /incidents/bulk`
+pub async fn bulk(State(state): State<AppState>, form: Form) -> Result<Response, ApiError> {
+    let ids: Vec<IncidentId> = form.fields.all("id").iter().filter_map(|i| i.parse().ok()).take(200).collect();
+    let resolve = match form.fields.get("do") {
+        "acknowledge" => false,
+        "resolve" => true,
+        _ => return Err(ApiError::invalid("do", "acknowledge or resolve")),
+    };
+    let (mut done, mut failed) = (0, 0);
+    for id in ids {
+        let actor = form.actor.clone();
+        let result = if resolve {
+            state.store.resolve(id, reason(&form.fields), actor).await
+        } else {
+            state.store.acknowledge(id, actor).await
+        };
+        match result {
+            Ok(_) => done += 1,
+            Err(CommandError::Store(e)) => return Err(e.into()),
+            Err(_) => failed += 1,
+        }
+    }
+    let said = Said::many(if resolve { "resolved" } else { "acknowledged" }, done, failed);
+    if form.ask.script {
+        return Ok(json(StatusCode::OK, &json!({"said": said.to_string()})));
+    }
+    Ok(back(
+        match form.fields.get("to") {
+            "" => "/incidents",
+            to => to,
+        },
+        Some(said),
+    ))
+}

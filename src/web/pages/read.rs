@@ -1,0 +1,275 @@
+//! Handlers of the pages about incidents and alerts: extract, one snapshot, answer.
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use http::StatusCode;
+use serde_json::json;
+
+use super::{
+    alerts::{self, AlertsPage, Detail},
+    ask::{Ask, Fields, Params, json},
+    frame::{Section, counts_and_seq},
+    incident::{IncidentPage, Read, Refused, panels},
+    incidents::{self, CLOSED_WITHIN, DEFAULT_QUERY, Found, Input, ListPage, PAGE, QueryError, STORM_READ, Teach},
+    platforms,
+    row::{Need, Row},
+    terms,
+    watch::Watch,
+};
+use crate::{
+    model::*,
+    store::{AlertFilter, IncidentFilter, StoreError, View},
+    web::{auth::Client, error::ApiError, query, state::AppState},
+};
+
+fn query_error(e: query::QueryError) -> QueryError {
+    let mut message = e.message;
+    if !e.allowed.is_empty() && !message.contains(e.allowed.first().map_or("", String::as_str)) {
+        message = format!("{message} Allowed: {}.", e.allowed.join(", "));
+    }
+    QueryError { message, at: Some(format!("{} (character {})", e.term, e.at + 1)) }
+}
+
+/// The query with the terms of a submitted facet form in it; none when the form was the text field's.
+fn folded(params: &Fields, fields: &[&str]) -> Option<String> {
+    let mut q = params.get("q").to_owned();
+    // A link such as ?severity=high works as well as the form.
+    let named = |f: &&str| {
+        params.get("by") == *f || params.get("by") == "facets" || (params.get("by").is_empty() && params.checked(f))
+    };
+    let chosen: Vec<&&str> = fields.iter().filter(|f| named(f)).collect();
+    if chosen.is_empty() {
+        return None;
+    }
+    for field in chosen {
+        let values: Vec<String> = params
+            .all(field)
+            .iter()
+            .flat_map(|v| v.split(',').map(|s| s.trim().to_owned()).collect::<Vec<_>>())
+            .collect();
+        q = terms::exchange(&q, field, &values);
+    }
+    Some(q)
+}
+
+/// `GET /incidents`
+pub async fn list(
+    State(state): State<AppState>,
+    ask: Ask,
+    client: Client,
+    Params(params): Params,
+) -> Result<Response, ApiError> {
+    if let Some(q) = folded(&params, &["status", "severity", "source", "service", "owner", "since"]) {
+        let q = if q == DEFAULT_QUERY { "" } else { &q };
+        return Ok(Redirect::to(&terms::href("/incidents", q, &[])).into_response());
+    }
+    let page = list_page(&state, &ask, &client, &params, None).await?;
+    Ok(ask.page(StatusCode::OK, &page))
+}
+
+/// The list, with the banner of a refused action over it.
+pub async fn list_page(
+    state: &AppState,
+    ask: &Ask,
+    client: &Client,
+    params: &Fields,
+    refused: Option<super::ui::Markup>,
+) -> Result<ListPage, ApiError> {
+    let typed = params.get("q").trim().to_owned();
+    let q = if typed == DEFAULT_QUERY { String::new() } else { typed };
+    let me = ask.identity.name();
+    let now = ask.now;
+    let mut filter = IncidentFilter::default();
+    let error = query::incidents(&q, now, Some(&me), &mut filter).err().map(query_error);
+    let default = q.is_empty() || error.is_some();
+    let before = params.get("before").parse().ok();
+    let after = params.get("after").parse().ok();
+    let (overview, seq, found, ever) = state
+        .store
+        .read(move |view| {
+            let (overview, seq) = counts_and_seq(view, now)?;
+            let found = if default {
+                Found::Default {
+                    open: view.open_incidents(STORM_READ)?,
+                    closed: view.closed_since(now.minus(CLOSED_WITHIN), incidents::CLOSED_ROWS)?,
+                    after,
+                }
+            } else {
+                Found::Matched { listing: view.incidents(&filter, before, PAGE)?, later_page: before.is_some() }
+            };
+            Ok((overview, seq, found, ever_had_an_alert(view)?))
+        })
+        .await?;
+    let base = client.base_url(&state.config);
+    let teach = (!ever).then(|| Teach {
+        curl: super::setup::curl(&base, "generic", "$WATCHFIRE_KEY"),
+        key_place: "The key is on the page of the connector “Generic”, under Connectors.".to_owned(),
+        connectors: platforms::all().collect(),
+    });
+    let frame = ask.frame("", Section::Incidents, &overview, seq);
+    Ok(ListPage::new(frame, Input { overview, found, q, me, error, teach, refused }))
+}
+
+fn ever_had_an_alert(view: &View) -> Result<bool, StoreError> {
+    let any = IncidentFilter { statuses: IncidentStatus::ALL.to_vec(), ..IncidentFilter::default() };
+    Ok(!view.incidents(&any, None, 1)?.items.is_empty()
+        || !view.alerts(&AlertFilter::default(), None, 1)?.items.is_empty())
+}
+
+/// `GET /incidents/rows`: rows by id, and whether they fit the query. For lists that show something else than the
+/// default, and for a list that has missed changes.
+pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
+    let q = params.get("q").trim().to_owned();
+    let me = ask.identity.name();
+    let now = ask.now;
+    let mut filter = IncidentFilter::default();
+    query::incidents(&q, now, Some(&me), &mut filter)?;
+    let default = q.is_empty() || q == DEFAULT_QUERY;
+    let ids: Vec<IncidentId> = params.get("ids").split(',').filter_map(|i| i.parse().ok()).take(200).collect();
+    let found = state
+        .store
+        .read(move |view| {
+            if ids.is_empty() {
+                return if default {
+                    let mut all = view.open_incidents(PAGE)?.0;
+                    all.extend(view.closed_since(now.minus(CLOSED_WITHIN), incidents::CLOSED_ROWS)?.0);
+                    Ok(all)
+                } else {
+                    Ok(view.incidents(&filter, None, PAGE)?.items)
+                };
+            }
+            ids.into_iter().filter_map(|id| view.incident(id).transpose()).collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+    let mut filter = IncidentFilter::default();
+    query::incidents(&q, now, Some(&me), &mut filter)?;
+    let rows: Vec<_> = found
+        .iter()
+        .map(|i| {
+            let fits = default || filter.matches(i);
+            let html = super::ui::Markup::of(&Row::new(i, now)).to_string();
+            json!({"id": i.id, "group": Need::of(i).key(), "fits": fits, "severity": i.severity, "html": html})
+        })
+        .collect();
+    Ok(json(StatusCode::OK, &json!({ "rows": rows })))
+}
+
+/// `GET /incidents/watch`: the panel over the list.
+pub async fn watch(State(state): State<AppState>, ask: Ask) -> Result<Response, ApiError> {
+    let now = ask.now;
+    let overview = state.store.read(move |view| view.overview(now)).await?;
+    Ok(super::ask::html(StatusCode::OK, &Watch::new(&overview, now)))
+}
+
+/// `GET /incidents/{id}`
+pub async fn incident(
+    State(state): State<AppState>,
+    ask: Ask,
+    Path(id): Path<String>,
+    Params(params): Params,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    incident_page(&state, &ask, id, None, params.get("do") == "resolve").await
+}
+
+/// The page, at 409 with a banner when something was refused.
+pub async fn incident_page(
+    state: &AppState,
+    ask: &Ask,
+    id: IncidentId,
+    refused: Option<Refused>,
+    asks_resolve: bool,
+) -> Result<Response, ApiError> {
+    let now = ask.now;
+    let (found, overview, seq) = state
+        .store
+        .read(move |view| {
+            let (overview, seq) = counts_and_seq(view, now)?;
+            Ok((Read::of(view, id)?, overview, seq))
+        })
+        .await?;
+    let read = found.ok_or_else(|| ApiError::not_found(id))?;
+    let status = if refused.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    let frame = ask.frame("", Section::Incidents, &overview, seq);
+    Ok(ask.page(status, &IncidentPage::new(frame, &read, refused, asks_resolve)))
+}
+
+/// `GET /incidents/{id}/panels`: the parts that change on their own.
+pub async fn incident_panels(
+    State(state): State<AppState>,
+    ask: Ask,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let read = state.store.read(move |view| Read::of(view, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+    let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
+    Ok(json(StatusCode::OK, &json!({ "panels": panels })))
+}
+
+/// An incident's number in an address.
+pub fn incident_id(s: &str) -> Result<IncidentId, ApiError> {
+    s.parse().map_err(|_| ApiError::not_found(format_args!("incident “{}”", super::text::shorten(s, 40))))
+}
+
+/// `GET /alerts`
+pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
+    if let Some(q) = folded(&params, &alerts::FACETS) {
+        let q = if q == alerts::DEFAULT_QUERY { "" } else { &q };
+        return Ok(Redirect::to(&terms::href("/alerts", q, &[])).into_response());
+    }
+    let typed = params.get("q").trim().to_owned();
+    let now = ask.now;
+    let id: Option<AlertId> = params.get("id").parse().ok();
+    let mut filter = AlertFilter::default();
+    let mut error = None;
+    let q = if typed.is_empty() { alerts::DEFAULT_QUERY.to_owned() } else { typed };
+    if let Err(e) = query::alerts(&q, now, &mut filter) {
+        error = Some(query_error(e));
+        filter =
+            AlertFilter { since: Some(now.minus(std::time::Duration::from_secs(86_400))), ..AlertFilter::default() };
+    }
+    let before: Option<u64> = params.get("before").parse().ok();
+    let (overview, seq, listing, chosen) = state
+        .store
+        .read(move |view| {
+            let (overview, seq) = counts_and_seq(view, now)?;
+            let listing = view.alerts(&filter, before, alerts::PAGE)?;
+            let chosen = match id {
+                Some(id) => view.alert(id)?,
+                None => None,
+            };
+            let chosen = match chosen {
+                Some(a) => Some((view.membership(&a)?, view.delivery(a.last_delivery)?, a)),
+                None => None,
+            };
+            Ok((overview, seq, listing, chosen))
+        })
+        .await?;
+    if let (Some(id), None) = (id, &chosen) {
+        return Err(ApiError::not_found(format_args!("alert {id}")));
+    }
+    let detail = chosen.map(|(m, raw, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &q)));
+    let frame = ask.frame("Alerts", Section::Alerts, &overview, seq);
+    Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, &listing, before, detail, error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_wins_unless_a_facet_was_applied() {
+        let check = |form: &str, want: Option<&str>| {
+            let fields = Fields::parse(form.as_bytes());
+            assert_eq!(folded(&fields, &["status", "severity"]).as_deref(), want, "{form}");
+        };
+        check("q=status:open", None);
+        check("q=status:open+severity:low&severity=high&by=severity", Some("status:open severity:high"));
+        check("q=severity:low&by=severity", Some(""));
+        check("q=severity:high&severity=low&by=text", None);
+        check("q=x&severity=high,low", Some("x severity:high,low"));
+        check("q=severity:low+x&status=open&by=facets", Some("x status:open"));
+    }
+}

@@ -1,0 +1,90 @@
+//! The outcome of an action, carried over the redirect in a cookie: a word of a fixed list and two numbers, so that
+//! nothing foreign can be said.
+
+use std::fmt;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    word: &'static str,
+    done: u32,
+    failed: u32,
+}
+
+const SENTENCES: &[(&str, &str)] = &[
+    ("acknowledged", "Acknowledged by you"),
+    ("unacknowledged", "Acknowledgement taken back"),
+    ("resolved", "Resolved by you"),
+    ("reopened", "Reopened by you"),
+    ("commented", "Added to the timeline"),
+    ("investigate", "Investigation asked for"),
+    ("cancelled", "Analysis stopped"),
+    ("used", "Noted: you ran it"),
+    ("dismissed", "Suggestion dismissed"),
+    ("saved", "Saved"),
+    ("rotated", "New key made; the old one works for 24 h"),
+    ("tested", "Test sent"),
+    ("replayed", "Parsed again"),
+    ("person", "Person added"),
+    ("person-gone", "Person removed"),
+    ("token-gone", "Token revoked"),
+    ("password", "Password changed"),
+    ("signed-out", "Signed out"),
+];
+
+impl Said {
+    /// One of the fixed words; an unknown one says "Saved".
+    pub fn new(word: &str) -> Self {
+        Self { word: SENTENCES.iter().find(|(w, _)| *w == word).map_or("saved", |(w, _)| *w), done: 0, failed: 0 }
+    }
+
+    /// The outcome of an action on several.
+    pub fn many(word: &str, done: u32, failed: u32) -> Self {
+        Self { done, failed, ..Self::new(word) }
+    }
+
+    /// As the cookie holds it.
+    pub fn cookie(self) -> String {
+        match (self.done, self.failed) {
+            (0, 0) => self.word.to_owned(),
+            (d, f) => format!("{}.{d}.{f}", self.word),
+        }
+    }
+
+    /// From the cookie.
+    pub fn read(value: &str) -> Option<Self> {
+        let mut parts = value.split('.');
+        let word = parts.next()?;
+        let (word, _) = SENTENCES.iter().find(|(w, _)| *w == word)?;
+        let number = |p: Option<&str>| p.and_then(|p| p.parse().ok()).unwrap_or(0);
+        Some(Self { word, done: number(parts.next()), failed: number(parts.next()) })
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentence = SENTENCES.iter().find(|(w, _)| *w == self.word).map_or("", |(_, s)| *s);
+        match (self.done, self.failed) {
+            (0, 0) => f.write_str(sentence),
+            (done, 0) => write!(f, "{done} {}", self.word),
+            (done, failed) => write!(f, "{done} {}, {failed} could not be: they had changed meanwhile", self.word),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_in_the_list_can_be_said() {
+        assert_eq!(Said::read("resolved").unwrap().to_string(), "Resolved by you");
+        assert_eq!(Said::read("<script>"), None);
+        let many = Said::many("acknowledged", 5, 1);
+        assert_eq!(many.cookie(), "acknowledged.5.1");
+        assert_eq!(
+            Said::read("acknowledged.5.1").unwrap().to_string(),
+            "5 acknowledged, 1 could not be: they had changed meanwhile"
+        );
+    }
+}
