@@ -239,6 +239,7 @@ async fn next_of(stream: &mut (impl StreamExt<Item = (Option<u64>, Value)> + Unp
     let found = async {
         loop {
             let (id, event) = stream.next().await.expect("the stream goes on");
+            eprintln!("EV {id:?} {event}");
             if event["type"] == kind {
                 return (id.expect("each event has an id"), event);
             }

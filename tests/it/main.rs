@@ -5,6 +5,7 @@ mod access;
 mod api;
 mod arrows;
 mod binary;
+mod crash;
 mod ingest;
 mod start;
 mod support;

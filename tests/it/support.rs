@@ -163,6 +163,11 @@ impl Drop for TestApp {
     }
 }
 
+/// For tests with a client of their own: `App::start` does it for all others.
+pub fn crypto() {
+    watchfire::runtime::tls::install_provider();
+}
+
 /// Sends and reads.
 pub async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
