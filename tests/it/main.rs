@@ -1,8 +1,11 @@
 //! Integration tests, in one binary: every test binary links the whole tree again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod access;
+mod api;
 mod arrows;
 mod binary;
 mod crash;
+mod ingest;
 mod start;
 mod support;
