@@ -256,7 +256,7 @@ pub async fn render(response: Response, reader: Audience, request_id: &str) -> R
             *out.status_mut() = error.status;
             out
         }
-        Audience::Person => page(error.status, title(error.status), &error.detail, request_id),
+        Audience::Person => super::pages::error_page(error.status, title(error.status), &error.detail, request_id),
     };
     // What handlers and axum set besides (Allow, Set-Cookie) stays.
     for (name, value) in &parts.headers {
@@ -271,11 +271,6 @@ pub async fn render(response: Response, reader: Audience, request_id: &str) -> R
         out.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"watchfire\""));
     }
     out
-}
-
-// The page without its frame.
-fn page(status: StatusCode, title: &str, detail: &str, request_id: &str) -> Response {
-    (status, format!("{title}\n\n{detail}\n\nRequest {request_id}\n")).into_response()
 }
 
 fn is_plain(content_type: Option<&HeaderValue>) -> bool {

@@ -18,5 +18,5 @@ pub fn serve_router(state: AppState) -> Router {
 }
 
 fn pages() -> Router<AppState> {
-    Router::new()
+    super::pages::router()
 }
