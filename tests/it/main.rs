@@ -4,5 +4,8 @@
 mod arrows;
 mod binary;
 mod crash;
+mod declared;
+mod main_job;
+mod netdata;
 mod start;
 mod support;
