@@ -5,6 +5,7 @@ mod arrows;
 mod binary;
 mod crash;
 mod declared;
+mod hostile;
 mod main_job;
 mod netdata;
 mod start;
