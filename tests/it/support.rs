@@ -181,11 +181,11 @@ impl Drop for TestApp {
     }
 }
 
-<<<<<<< HEAD
 /// For tests with a client of their own: `App::start` does it for all others.
 pub fn crypto() {
     watchfire::runtime::tls::install_provider();
-=======
+}
+
 /// The body of a recorded request, and its headers.
 pub fn fixture(name: &str) -> (Value, Vec<(String, String)>) {
     let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -193,7 +193,6 @@ pub fn fixture(name: &str) -> (Value, Vec<(String, String)>) {
     let headers = file["headers"].as_object().into_iter().flatten();
     let headers = headers.map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned())).collect();
     (file["body"].clone(), headers)
->>>>>>> tests
 }
 
 /// Sends and reads.
