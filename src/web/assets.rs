@@ -185,6 +185,105 @@ mod tests {
         assert!(js < 14 * 1024, "scripts: {js} bytes compressed");
     }
 
+    /// `light-dark(#A, #B)` of a token.
+    fn token(css: &str, name: &str) -> [[f64; 3]; 2] {
+        let (_, rest) = css.split_once(&format!("--{name}: light-dark(")).unwrap_or_else(|| panic!("no token {name}"));
+        let pair = rest.split(')').next().unwrap();
+        let colour = |hex: &str| -> [f64; 3] {
+            let n = u32::from_str_radix(hex.trim().trim_start_matches('#'), 16).unwrap();
+            [n >> 16, n >> 8 & 255, n & 255].map(|c| f64::from(c) / 255.0)
+        };
+        let mut both = pair.split(',').map(colour);
+        [both.next().unwrap(), both.next().unwrap()]
+    }
+
+    /// WCAG 2.2: relative luminance and contrast ratio.
+    fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+        let light = |c: [f64; 3]| {
+            let [r, g, b] = c.map(|v| if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) });
+            0.2126 * r + 0.7152 * g + 0.0722 * b
+        };
+        let (x, y) = (light(a).max(light(b)), light(a).min(light(b)));
+        (x + 0.05) / (y + 0.05)
+    }
+
+    #[test]
+    fn contrast_of_every_pair_in_both_themes() {
+        let css = String::from_utf8(read("css/tokens.css")).unwrap();
+        let check = |front: &str, back: &str, least: f64| {
+            for (theme, n) in [("light", 0), ("dark", 1)] {
+                let ratio = contrast(token(&css, front)[n], token(&css, back)[n]);
+                assert!(ratio >= least, "{front} on {back}, {theme}: {ratio:.2}, needs {least}");
+            }
+        };
+        for front in ["ink", "ink-2", "ink-3", "link", "ember", "crit", "high", "med", "low", "ok"] {
+            for back in ["bg", "surface", "sunken", "hover"] {
+                check(front, back, 4.5);
+            }
+        }
+        for hue in ["ember", "crit", "high", "med", "low", "ok"] {
+            check(hue, &format!("{hue}-soft"), 4.5);
+            check("ink", &format!("{hue}-soft"), 4.5);
+        }
+        for (front, back) in [
+            ("on-primary", "primary"),
+            ("on-primary", "primary-h"),
+            ("rail-ink", "rail"),
+            ("rail-ink-2", "rail"),
+            ("rail-ink-2", "rail-hover"),
+            ("rail-ink-2", "rail-hill"),
+            ("rail-ember", "rail"),
+            ("ink", "code"),
+            ("ink", "raised"),
+            ("ink-2", "raised"),
+            ("ink-2", "cursor"),
+        ] {
+            check(front, back, 4.5);
+        }
+        for (front, back) in [
+            ("line-strong", "surface"),
+            ("line-strong", "bg"),
+            ("focus", "bg"),
+            ("focus", "surface"),
+            ("rail-ember", "rail"),
+        ] {
+            check(front, back, 3.0);
+        }
+        assert!((contrast([0.0; 3], [1.0; 3]) - 21.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn no_inline_style_or_script_and_every_asset_is_there() {
+        let mut templates = Vec::new();
+        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/templates"))];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                if entry.path().is_dir() { folders.push(entry.path()) } else { templates.push(entry.path()) }
+            }
+        }
+        assert!(templates.len() > 20, "{}", templates.len());
+        let icons = String::from_utf8(read("icons.svg")).unwrap();
+        for path in templates {
+            let html = std::fs::read_to_string(&path).unwrap();
+            let name = path.display();
+            assert!(!html.contains(" style="), "{name}: the policy forbids style attributes");
+            assert!(!html.contains("<style"), "{name}: the policy forbids inline styles");
+            assert!(!html.contains("|safe"), "{name}: markup is made by types, not by trust");
+            for script in html.split("<script").skip(1) {
+                assert!(script.contains(" src=") && script.starts_with(" type=\"module\""), "{name}: inline script");
+            }
+            for handler in [" onclick=", " onload=", " onerror=", "javascript:"] {
+                assert!(!html.contains(handler), "{name}: {handler}");
+            }
+            for asset in html.split("asset(\"").skip(1).filter_map(|s| s.split('"').next()) {
+                assert_ne!(url(asset), "/assets/missing", "{name}: {asset}");
+            }
+            for icon in html.split("icon(\"").skip(1).filter_map(|s| s.split('"').next()) {
+                assert!(icons.contains(&format!("id=\"{icon}\"")), "{name}: no icon {icon}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn served_compressed_and_for_ever() {
         let name = url("app.css").trim_start_matches("/assets/").to_owned();

@@ -48,6 +48,7 @@ pub fn router() -> Router<AppState> {
         .route("/theme", post(login::theme))
         .route("/setup", get(setup::start).post(setup::make))
         .route("/setup/first-alert", get(setup::first_alert).post(setup::send))
+        .route("/setup/arrived", get(setup::has_arrived))
         .route("/setup/done", get(setup::done))
         .route("/live", get(live::live))
         .route("/incidents", get(read::list))

@@ -38,7 +38,6 @@ pub struct FirstAccount {
 /// Waiting for the first alert.
 #[derive(Debug)]
 pub struct Waiting {
-    after: u64,
     platforms: Vec<&'static Info>,
     slug: &'static str,
     name: &'static str,
@@ -155,8 +154,8 @@ pub async fn first_alert(
     let info = platforms::info(params.get("platform"))
         .or_else(|| platforms::info("generic"))
         .ok_or_else(|| ApiError::not_found("connector"))?;
-    let ((received, _), settings, (_, after)) =
-        state.store.read(move |view| Ok((arrived(view)?, view.connector(info.slug)?, view.change_range()?))).await?;
+    let ((received, _), settings) =
+        state.store.read(move |view| Ok((arrived(view)?, view.connector(info.slug)?))).await?;
     if received {
         return Ok(Redirect::to("/setup/done").into_response());
     }
@@ -164,7 +163,6 @@ pub async fn first_alert(
     let key = state.store.sealer().open(&settings.key)?;
     state.store.audit(admin.actor, "connector.reveal_key", info.slug.to_owned(), json!({"on": "set-up"})).await?;
     let part = Part::Alert(Waiting {
-        after,
         platforms: platforms::all().collect(),
         slug: info.slug,
         name: info.name,
@@ -184,6 +182,12 @@ pub async fn send(State(state): State<AppState>, form: AdminForm) -> Result<Resp
         Err(Refusal::NotUnderstood(_, stored)) => Ok(back(&format!("/deliveries/{}", stored.id), None)),
         Err(refusal) => Err(refused(&refusal)),
     }
+}
+
+/// `GET /setup/arrived`: whether the page may move on.
+pub async fn has_arrived(State(state): State<AppState>, _ask: Ask) -> Result<Response, ApiError> {
+    let (received, _) = state.store.read(arrived).await?;
+    Ok(super::ask::json(StatusCode::OK, &json!({ "received": received })))
 }
 
 /// `GET /setup/done`

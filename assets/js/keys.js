@@ -1,0 +1,51 @@
+// Single keys. Never in fields or dialogs, never with modifiers, and they can be switched off.
+import { $, $$ } from './util.js';
+import { current, move, pick, selected, showNew } from './list.js';
+import { step } from './incident.js';
+import { act, askReason } from './forms.js';
+
+const goTo = { i: '/incidents', a: '/alerts', c: '/connectors', s: '/settings' };
+let g = 0;
+
+function acknowledge() {
+  const button = $('.acts [data-key=a]') || $('.actionbar [data-key=a]');
+  if (button) return button.click();
+  const many = $('#bulk button[value=acknowledge]');
+  if (selected().length) return many?.click();
+  const tr = current();
+  if (tr && many) act(`/incidents/${tr.dataset.row}/acknowledge`);
+}
+function resolve() {
+  const link = $('.acts [data-key=r]') || $('.actionbar [data-key=r]');
+  if (link) return link.click();
+  const many = $('#bulk button[value=resolve]');
+  if (selected().length) return many?.click();
+  const tr = current();
+  if (tr && many) askReason(tr.dataset.row, `/incidents/${tr.dataset.row}/resolve`);
+}
+const steps = (by) => ($('#incident') ? step(by) : move(by));
+
+const keys = {
+  j: () => steps(1), k: () => steps(-1), ArrowDown: () => steps(1), ArrowUp: () => steps(-1),
+  x: () => pick(false), X: () => pick(true), '.': showNew, a: acknowledge, r: resolve,
+  c: () => $('[data-comment]')?.focus(), f: () => $('[data-follow]')?.click(),
+  '/': () => $('[data-search]')?.focus(), '?': () => $('#keys')?.showModal(),
+  g: () => { g = Date.now(); },
+};
+
+document.addEventListener('keydown', (e) => {
+  if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
+  const typing = e.target.matches('input:not([type=checkbox],[type=radio]),textarea,select,[contenteditable]');
+  if (e.key === 'Escape') {
+    for (const d of $$('details.menu[open]')) { d.open = false; $('summary', d).focus(); }
+    if (typing) e.target.blur();
+    return;
+  }
+  if (document.documentElement.dataset.keys === 'off' || typing || $('dialog[open]')) return;
+  if (Date.now() - g < 1000 && goTo[e.key]) { g = 0; e.preventDefault(); location.href = goTo[e.key]; return; }
+  // Arrows move the cursor in a list that has one; elsewhere they scroll as always.
+  if (e.key.startsWith('Arrow') && !current()) return;
+  const run = keys[e.key];
+  if (run) { e.preventDefault(); run(); }
+});
+for (const b of $$('[data-open-keys]')) b.onclick = () => $('#keys').showModal();

@@ -1,0 +1,165 @@
+// The list: known rows change in place, new ones wait behind a button, nothing that is read moves.
+import { $, $$, fragment, say, getJson } from './util.js';
+
+const list = $('#list');
+const pill = $('#newpill');
+const pristine = list?.dataset.view === 'default' && !new URLSearchParams(location.search).has('after');
+const waiting = new Map();
+let cursor = null;
+let announced = 0;
+
+export const rows = () => $$('tr[data-row]');
+const row = (id) => $(`tr[data-row="${CSS.escape(id)}"]`);
+
+// The same place, new words; what changed warms for a moment.
+export function replaceRow(id, html, fits = true) {
+  const old = row(id);
+  if (!old) return false;
+  const next = fragment(`<table><tbody>${html}</tbody></table>`).querySelector('tr');
+  if (!next) return false;
+  [...next.cells].forEach((cell, n) => {
+    const was = old.cells[n];
+    if (!was || n === 0) return;
+    if (was.textContent !== cell.textContent) warm(cell);
+    if (was.outerHTML !== cell.outerHTML) was.replaceWith(cell);
+  });
+  old.dataset.group = next.dataset.group;
+  old.classList.toggle('done', next.classList.contains('done'));
+  old.classList.toggle('gone', !fits);
+  return true;
+}
+function warm(cell) { cell.classList.add('warm'); setTimeout(() => cell.classList.remove('warm'), 4000); }
+
+function arrived(id, group, severity, html) {
+  waiting.set(id, { group, severity, html });
+  if (!pill) return;
+  const n = waiting.size, critical = [...waiting.values()].filter((w) => w.severity === 'critical').length;
+  const words = `${n} new incident${n === 1 ? '' : 's'}${critical ? `, ${critical} critical` : ''}`;
+  $('[data-n]', pill).textContent = words;
+  pill.hidden = false;
+  if (Date.now() - announced > 10000) { announced = Date.now(); say(words); }
+}
+
+// Pressing the button adds what waits, at the top of its group, and puts the cursor on the first.
+export function showNew() {
+  if (!waiting.size) return;
+  if ($('#empty')) return location.reload();
+  let first = null;
+  for (const [id, w] of [...waiting].reverse()) {
+    const body = $(`tbody[data-rows="${w.group}"]`) || $('tbody[data-rows]');
+    const tr = fragment(`<table><tbody>${w.html}</tbody></table>`).querySelector('tr');
+    if (!body || !tr || row(id)) continue;
+    tr.classList.add('new');
+    body.prepend(tr);
+    const head = body.previousElementSibling;
+    if (head) { head.hidden = false; const n = $('[data-count]', head); if (n && /^\d+$/.test(n.textContent)) n.textContent = Number(n.textContent) + 1; }
+    first = tr;
+  }
+  waiting.clear();
+  pill.hidden = true;
+  scrollTo({ top: 0 });
+  if (first) mark(first);
+}
+pill?.querySelector('button').addEventListener('click', showNew);
+
+// Other views than the default one ask the server what fits.
+const asked = new Map();
+let timer = 0;
+function ask(id, created) {
+  asked.set(id, created || asked.get(id));
+  timer ||= setTimeout(async () => {
+    timer = 0;
+    const ids = [...asked.keys()];
+    const fresh = new Map(asked);
+    asked.clear();
+    try {
+      const { rows: found } = await getJson('/incidents/rows?' + new URLSearchParams({ ids: ids.join(','), q: list.dataset.q }));
+      for (const r of found) if (!replaceRow(r.id, r.html, r.fits) && r.fits && fresh.get(r.id)) arrived(r.id, r.group, r.severity, r.html);
+    } catch { /* the next event asks again */ }
+  }, 400);
+}
+
+export function onRow(e) {
+  if (!list) return;
+  if (waiting.has(e.id)) return arrived(e.id, e.group, e.severity, e.html);
+  if (!pristine) return ask(e.id, e.created);
+  if (!replaceRow(e.id, e.html) && e.created) arrived(e.id, e.group, e.severity, e.html);
+}
+
+// Missed more than can be replayed: what the list should show now, and the difference waits as new.
+export async function reread() {
+  if (!list) return;
+  try {
+    const { rows: found } = await getJson('/incidents/rows?' + new URLSearchParams({ q: list.dataset.q }));
+    const seen = new Set(found.map((r) => r.id));
+    for (const r of found) if (!replaceRow(r.id, r.html)) arrived(r.id, r.group, r.severity, r.html);
+    const gone = rows().map((r) => r.dataset.row).filter((id) => !seen.has(id));
+    for (let i = 0; i < gone.length; i += 50) {
+      const more = await getJson('/incidents/rows?' + new URLSearchParams({ ids: gone.slice(i, i + 50).join(','), q: list.dataset.q }));
+      for (const r of more.rows) replaceRow(r.id, r.html, r.fits);
+    }
+  } catch { /* the next connection tries again */ }
+}
+
+let watchAt = 0;
+let watchTimer = 0;
+export function onCounts(c) {
+  for (const [key, n] of [['open', c.open], ['unowned', c.unowned]]) {
+    const el = $(`.views [data-count="${key}"]`);
+    if (el) el.textContent = n > 99 ? '99+' : n;
+  }
+  const panel = $('#watch');
+  if (!panel || document.hidden) return;
+  const wait = Math.max(0, watchAt + 5000 - Date.now());
+  watchTimer ||= setTimeout(async () => {
+    watchTimer = 0;
+    watchAt = Date.now();
+    const r = await fetch('/incidents/watch').catch(() => null);
+    if (r?.ok && !r.redirected) panel.replaceChildren(fragment(await r.text()));
+  }, wait);
+}
+
+// -- cursor and selection: both belong to an incident, not to a place ---------------------------------------------
+export function mark(tr) {
+  current()?.classList.remove('cur');
+  cursor = tr.dataset.row;
+  tr.classList.add('cur');
+  $('a.t', tr)?.focus({ preventScroll: true });
+  tr.scrollIntoView({ block: 'nearest' });
+}
+export const current = () => (cursor ? row(cursor) : null);
+export function move(by) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.indexOf(current());
+  mark(all[at < 0 ? 0 : Math.min(all.length - 1, Math.max(0, at + by))]);
+}
+export const selected = () => $$('tr[data-row] input:checked').map((c) => c.value);
+let lastPicked = null;
+export function pick(range) {
+  const tr = current();
+  const box = tr && $('input[type=checkbox]', tr);
+  if (!box) return;
+  box.checked = !box.checked;
+  if (range && lastPicked) {
+    const all = rows(), a = all.indexOf(lastPicked), b = all.indexOf(tr);
+    for (const r of all.slice(Math.min(a, b), Math.max(a, b) + 1)) { const c = $('input[type=checkbox]', r); if (c) c.checked = true; }
+  }
+  lastPicked = tr;
+  sync();
+}
+function sync() {
+  const n = selected().length;
+  const count = $('[data-count-selected]');
+  if (count) count.textContent = n + ' selected';
+  for (const r of rows()) r.classList.toggle('sel', !!$('input:checked', r));
+}
+document.addEventListener('change', (e) => {
+  if (e.target.matches('[data-all]')) for (const c of $$('tr[data-row] input[type=checkbox]')) c.checked = e.target.checked;
+  if (e.target.closest('.inc')) sync();
+});
+
+// The order of this list is where j and k lead from an incident's page.
+if (list) {
+  try { sessionStorage.setItem('order', JSON.stringify({ back: location.pathname + location.search, ids: rows().map((r) => r.dataset.row) })); } catch { /* closed */ }
+}
