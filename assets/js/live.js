@@ -30,7 +30,7 @@ const on = {
   alert: (e) => { onAlert(e); stale(e.id); },
   counts,
   delivery,
-  reset: () => { rereadList(); rereadIncident(); },
+  reset: () => { arrived(); rereadList(); rereadIncident(); },
 };
 
 function counts(c) {
@@ -68,7 +68,7 @@ function take(type, data, seq) {
   fresh = now();
   if (seq) last = seq;
   if (paused) return;
-  if (document.hidden && type !== 'counts' && type !== 'tick') {
+  if (document.hidden && type !== 'counts' && type !== 'tick' && !$('#waiting')) {
     held.push([type, data]);
     if (held.length > 500) held = [['reset', {}]];
     return;
