@@ -66,6 +66,8 @@ let held = [];
 function take(type, data, seq) {
   heard = Date.now();
   fresh = now();
+  const asof = $('[data-asof]');
+  if (asof && !paused) asof.textContent = clock(fresh);
   if (seq) last = seq;
   if (paused) return;
   if (document.hidden && type !== 'counts' && type !== 'tick' && !$('#waiting')) {
