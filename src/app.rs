@@ -23,6 +23,7 @@ use crate::{
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
         systemd, tls,
     },
+    search::{Search, SearchError},
     store::{CommandError, Policy, Store, StoreError, StoreOptions},
     web::{self, shared::Shared, state::AppState},
 };
@@ -58,6 +59,9 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The text index.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// No keys can be made.
     #[error(transparent)]
     NoRandom(#[from] NoRandom),
@@ -111,6 +115,14 @@ impl App {
             let (hub, stop) = (hub.clone(), rooms_stop.clone());
             move || hub.clone().run(stop.clone())
         });
+        let of = store.clone();
+        let search = tokio::task::spawn_blocking(move || Search::open(of))
+            .await
+            .map_err(|e| AppError::Interrupted(e.to_string()))??;
+        rooms.spawn("search", OnEnd::Restart, {
+            let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
+            move || search.clone().run(clock.clone(), stop.clone())
+        });
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
             let workers = config.investigation_workers;
@@ -135,6 +147,7 @@ impl App {
         let state = AppState {
             store: store.clone(),
             live: hub,
+            search,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),

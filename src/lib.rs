@@ -1,15 +1,20 @@
 //! Watchfire: alerts in, few incidents out, each with its cause. The rooms, in the order of an alert's way.
 
+pub mod model;
+
+pub mod connectors;
+pub mod ingest;
+
+pub mod correlation;
+pub mod store;
+
+pub mod investigation;
+pub mod live;
+pub mod search;
+
+pub mod web;
+
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod connectors;
-pub mod correlation;
-pub mod ingest;
-pub mod investigation;
-pub mod live;
-pub mod model;
 pub mod runtime;
-pub mod search;
-pub mod store;
-pub mod web;

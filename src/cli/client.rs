@@ -135,7 +135,9 @@ impl Client {
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter_map(|e| Some(format!("\n  {}: {}", e.get("path")?.as_str()?, e.get("message")?.as_str()?)))
+            .filter_map(|e| Some((e.get("path")?.as_str()?, e.get("message")?.as_str()?)))
+            .filter(|(path, message)| !path.is_empty() || *message != detail)
+            .map(|(path, message)| format!("\n  {path}: {message}"))
             .map(|line| line.replace(|c: char| c.is_control() && c != '\n', " "))
             .collect();
         CliError::Failed(format!("{detail}{fields}{remedy}"))

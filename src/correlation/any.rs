@@ -90,15 +90,15 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
     }
     let apart = s.onset.distance(c.onset);
     if apart < window {
-        let side = if s.onset < c.onset { "before" } else { "after" };
+        let when = match apart.as_secs() {
+            0 => "as".to_owned(),
+            n if s.onset < c.onset => format!("{n} s before"),
+            n => format!("{n} s after"),
+        };
         found.push(Reason {
             strategy: Strategy::TimeCluster,
             score: TIME_SCORE,
-            text: format!(
-                "It began {} s {side} the incident, within the window of {} min.",
-                apart.as_secs(),
-                window.as_secs() / 60
-            ),
+            text: format!("It began {when} the incident began, within the window of {} min.", window.as_secs() / 60),
         });
     }
     found

@@ -142,12 +142,11 @@ impl Door {
             self.keep_refused(delivery, "connector_off", "the connector is switched off".to_owned()).await;
             return Err(Refusal::Off);
         }
-        if info.overload != Overload::NeverRefuse {
-            if let Err(secs) = self.memory.rates.take(info.slug, admission.settings.rate_per_minute) {
-                self.keep_refused(delivery, "over_rate", "more came than the connector takes a minute".to_owned())
-                    .await;
-                return Err(Refusal::OverRate { says_more, retry_after_secs: secs });
-            }
+        if info.overload != Overload::NeverRefuse
+            && let Err(secs) = self.memory.rates.take(info.slug, admission.settings.rate_per_minute)
+        {
+            self.keep_refused(delivery, "over_rate", "more came than the connector takes a minute".to_owned()).await;
+            return Err(Refusal::OverRate { says_more, retry_after_secs: secs });
         }
         self.take(admission, arrival, delivery, says_more).await
     }
@@ -279,11 +278,11 @@ pub fn ways(connector: &dyn Connector, settings: &Effective) -> Vec<String> {
             ways.push("Basic with the user and password set for the connector".to_owned());
         }
     }
-    if matches!(settings.auth, AuthMode::Signature | AuthMode::AnyOf) {
-        if let Some(signature) = info.signature {
-            let set = if settings.signing_secret.is_some() { "" } else { " (no signing secret is set yet)" };
-            ways.push(format!("{signature}{set}"));
-        }
+    if matches!(settings.auth, AuthMode::Signature | AuthMode::AnyOf)
+        && let Some(signature) = info.signature
+    {
+        let set = if settings.signing_secret.is_some() { "" } else { " (no signing secret is set yet)" };
+        ways.push(format!("{signature}{set}"));
     }
     if settings.auth == AuthMode::Mtls {
         ways.push("a client certificate".to_owned());

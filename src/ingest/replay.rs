@@ -34,7 +34,11 @@ impl Door {
         match read {
             Ok(mut parsed) => {
                 apply_severity_map(&mut parsed, &settings);
-                parsed.signals.iter_mut().for_each(|s| s.is_test = true);
+                for signal in &mut parsed.signals {
+                    signal.is_test = true;
+                    // The sample looks like somebody's alert; a test must never touch that one.
+                    signal.dedup_key = format!("{platform}:test:{}", signal.dedup_key);
+                }
                 // A sample has the same id each time, and is no retry.
                 parsed.retry_id = None;
                 delivery.parsed = parsed;

@@ -36,7 +36,7 @@ impl Case {
     /// Takes the alerts and puts them in order of onset.
     #[must_use]
     pub fn with_alerts(mut self, mut alerts: Vec<Alert>) -> Self {
-        alerts.sort_by(|a, b| (a.onset_at, a.id).cmp(&(b.onset_at, b.id)));
+        alerts.sort_by_key(|a| (a.onset_at, a.id));
         self.alerts = alerts;
         self
     }
@@ -63,6 +63,11 @@ impl Case {
     /// When it began: the first onset among its alerts, else the incident's.
     pub fn onset(&self) -> Time {
         self.alerts.first().map_or(self.incident.onset_at, |a| a.onset_at)
+    }
+
+    /// What times are counted from, in words.
+    pub fn beginning(&self) -> &'static str {
+        if self.alerts.is_empty() { "it was opened" } else { "the first alert" }
     }
 
     /// The services it touches: of its alerts, and of the incident itself.

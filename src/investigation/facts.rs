@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     case::{Case, same_known},
     symptoms::{self, Reading},
+    words,
 };
 use crate::model::{Severity, Symptom, Time};
 
@@ -29,11 +30,19 @@ pub struct Place {
     pub blind: usize,
     /// How much its alerts weigh; many of one kind weigh little more than one.
     pub strength: f64,
-    /// How many services (those without one count once) alert on it, for a machine.
-    pub shared_by: usize,
+    /// For a machine: how many services alert on it.
+    pub services: usize,
+    /// For a machine: whether alerts without service speak of it.
+    pub itself: bool,
 }
 
 impl Place {
+    /// Who alerts on it: `2 services and the machine itself`.
+    pub fn sharers(&self) -> String {
+        let services = words::count(self.services, "service");
+        if self.itself { format!("{services} and the machine itself") } else { services }
+    }
+
     /// Its name; none when its alerts name neither service nor machine.
     pub fn name(&self) -> Option<&str> {
         self.service.as_deref().or(self.host.as_deref())
@@ -77,7 +86,8 @@ impl Facts {
                 .collect();
             if services.len() > 1 {
                 let mut host = place(case, &readings, alerts, true);
-                host.shared_by = services.len();
+                host.itself = services.contains(&None);
+                host.services = services.len() - usize::from(host.itself);
                 hosts.push(host);
             }
         }
@@ -98,7 +108,8 @@ impl Facts {
                 open: 0,
                 blind: 0,
                 strength: 0.0,
-                shared_by: 1,
+                services: 0,
+                itself: false,
             });
         }
         let order = |a: &Place, b: &Place| (a.first, &a.alerts).cmp(&(b.first, &b.alerts));
@@ -131,7 +142,7 @@ fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -
         let kind = kinds.entry(reading.symptom).or_insert((0.0, *i));
         kind.0 += weight(alert.severity);
     }
-    let strength = kinds.values().map(|(w, _)| w.ln_1p()).sum();
+    let strength = kinds.iter().map(|(s, (w, _))| telling(*s) * w.ln_1p()).sum();
     // A machine is a cause by what machines can lack; services on it have their own symptoms.
     let fits = |s: Symptom| s != Symptom::Unknown && (!machine || of_machine(s));
     let symptom = kinds
@@ -150,7 +161,8 @@ fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -
         open: members.iter().filter(|(_, a, _)| a.is_open()).count(),
         blind: members.iter().filter(|(_, _, r)| r.blind).count(),
         strength,
-        shared_by: 1,
+        services: 0,
+        itself: false,
         alerts,
     }
 }
@@ -170,6 +182,17 @@ fn weight(severity: Severity) -> f64 {
 pub fn of_machine(s: Symptom) -> bool {
     use Symptom::{Cpu, DiskIo, DiskSpace, Memory, Network, Unavailable};
     matches!(s, Cpu | DiskIo | DiskSpace | Memory | Network | Unavailable)
+}
+
+/// How much an alert of this kind tells of where the fault is: traffic moves everywhere when one place fails.
+fn telling(s: Symptom) -> f64 {
+    match s {
+        Symptom::Latency | Symptom::Unknown | Symptom::Backlog => 0.6,
+        Symptom::Network => 0.4,
+        Symptom::Traffic => 0.25,
+        Symptom::Errors | Symptom::Unavailable => 0.8,
+        _ => 1.0,
+    }
 }
 
 /// How far a symptom explains itself, 0 to 1: a full disk is a cause, slow answers are an effect of something.

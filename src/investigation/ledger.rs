@@ -111,7 +111,7 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
             let h = facts.hosts.get(i)?;
             let name = words::plain(h.host.as_deref()?);
             let title = format!("{} on {name}", words::count(h.alerts.len(), "alert"));
-            let data = json!({"host": h.host, "services": h.shared_by, "alerts": h.alerts.len()});
+            let data = json!({"host": h.host, "services": h.services, "alerts": h.alerts.len()});
             of(EvidenceKind::Statistic, title, h.first, None, data)
         }
     }

@@ -66,11 +66,17 @@ pub(super) fn suggest(case: &Case, facts: &Facts, ranking: &Ranking, ledger: &mu
     let causes = ranking.candidates.iter().filter(|c| !c.ruled_out).take(CAUSES).enumerate();
     for (n, cause) in causes.filter(|(n, c)| *n == 0 || c.confidence >= WORTH) {
         let known = Names::of(case, cause);
-        let refs: Vec<Ref> = cause.for_it().take(2).flat_map(|p| p.refs.iter().copied()).collect();
+        let refs: Vec<Ref> = cause.best(2).into_iter().flat_map(|p| p.refs.iter().copied()).collect();
         let evidence = ledger.marks(case, facts, &refs);
-        let why = cause.for_it().next().map(|p| words::sentence(&p.text)).unwrap_or_default();
+        let why = cause.best(1).first().map(|p| words::sentence(&p.text)).unwrap_or_default();
         let mut mine = runbook(case, cause, &evidence).into_iter().collect::<Vec<_>>();
-        mine.extend(ENTRIES.iter().filter(|e| fits(e, case, cause)).filter_map(|e| fill(e, &known, &why, &evidence)));
+        let symptom = cause.symptom.unwrap_or(Symptom::Unknown);
+        let of = |s: Symptom| ENTRIES.iter().filter(move |e| fits(e, case, cause, s));
+        mine.extend(of(symptom).filter_map(|e| fill(e, &known, &why, &evidence)));
+        if n == 0 && !mine.iter().any(|s| s.kind == SuggestionKind::Diagnostic) {
+            // Too little is known for what fits the symptom: what always helps.
+            mine.extend(of(Symptom::Unknown).filter_map(|e| fill(e, &known, &why, &evidence)));
+        }
         mine.retain(|s| !found.iter().any(|f| f.title == s.title || (f.command.is_some() && f.command == s.command)));
         mine.truncate(if n == 0 { MOST } else { FOR_OTHERS });
         found.extend(mine);
@@ -84,13 +90,12 @@ pub(super) fn suggest(case: &Case, facts: &Facts, ranking: &Ranking, ledger: &mu
     found
 }
 
-fn fits(entry: &Entry, case: &Case, cause: &Candidate) -> bool {
+fn fits(entry: &Entry, case: &Case, cause: &Candidate, symptom: Symptom) -> bool {
     let platform =
         cause.alerts.first().and_then(|i| case.alerts.get(*i)).map_or(&case.incident.source, |a| &a.platform);
     if !entry.platforms.is_empty() && !entry.platforms.contains(platform) {
         return false;
     }
-    let symptom = cause.symptom.unwrap_or(Symptom::Unknown);
     let shows = entry.symptoms.is_empty() || entry.symptoms.contains(&symptom);
     match (entry.origin, cause.origin) {
         (Kind::Blind, Origin::Blind) => true,
@@ -121,12 +126,12 @@ fn runbook(case: &Case, cause: &Candidate, evidence: &[String]) -> Option<Sugges
 fn fill(entry: &Entry, known: &Names, why: &str, evidence: &[String]) -> Option<Suggestion> {
     let text = |t: &str| known.fill(t, words::plain);
     let command = match &entry.command {
-        Some(command) => Some(known.fill(command, |v| shell_quote(v))?),
+        Some(command) => Some(known.fill(command, shell_quote)?),
         None => None,
     };
     let undo = match (&entry.undo, &entry.command) {
         // An undo is a command where the suggestion is one and it begins like one.
-        (Some(undo), Some(_)) => Some(known.fill(undo, |v| shell_quote(v))?),
+        (Some(undo), Some(_)) => Some(known.fill(undo, shell_quote)?),
         (Some(undo), None) => Some(text(undo)?),
         (None, _) => None,
     };
@@ -219,5 +224,138 @@ fn shell_quote(value: &str) -> String {
         value.to_owned()
     } else {
         format!("'{}'", value.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACEHOLDERS: &[&str] = &["service", "host", "version", "commit", "namespace", "pod", "database", "sender"];
+
+    fn all(value: &str) -> Names {
+        Names { values: PLACEHOLDERS.iter().map(|p| (*p, value.to_owned())).collect() }
+    }
+
+    fn templates() -> impl Iterator<Item = &'static String> {
+        ENTRIES.iter().flat_map(|e| e.command.iter().chain(&e.undo))
+    }
+
+    /// Words as a POSIX shell splits them; what stands unquoted and means something to it is a word of its own.
+    fn split(command: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut word: Option<String> = None;
+        let mut chars = command.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\'' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '\'')),
+                '"' => word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '"')),
+                '\\' => word.get_or_insert_default().extend(chars.next()),
+                ' ' | '\t' => words.extend(word.take()),
+                ';' | '&' | '|' | '<' | '>' | '(' | ')' | '$' | '`' | '\n' | '*' | '?' | '[' | '#' | '~' | '!'
+                | '{' => {
+                    words.extend(word.take());
+                    words.push(format!("meaning:{c}"));
+                }
+                other => word.get_or_insert_default().push(other),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    fn stays_one_word(value: &str) {
+        for template in templates() {
+            let tame = all("NAME").fill(template, shell_quote).unwrap();
+            let filled = all(value).fill(template, shell_quote).unwrap();
+            let want: Vec<String> = split(&tame).iter().map(|w| w.replace("NAME", value)).collect();
+            assert_eq!(split(&filled), want, "{template}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_its_word(value in any::<String>()) {
+            stays_one_word(&value);
+        }
+
+        #[test]
+        fn no_name_of_shell_letters_leaves_its_word(value in "[a'\"$`\\\\;&|<>(){}*?~#! -]{0,12}") {
+            stays_one_word(&value);
+        }
+    }
+
+    #[test]
+    fn a_real_shell_reads_names_as_they_are() {
+        let values = [
+            "a",
+            "",
+            "it's",
+            "'",
+            "''",
+            "$(id)",
+            "`id`",
+            "\\",
+            "a b",
+            "\"",
+            "x'; echo y; '",
+            "*",
+            "~",
+            "#a",
+            "ä→",
+            "a\\'b",
+        ];
+        for value in values {
+            let script = format!("printf '%s|' {} end", shell_quote(value));
+            let out = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&out.stdout), format!("{value}|end|"), "{script}");
+        }
+    }
+
+    #[test]
+    fn every_entry_of_the_catalogue_is_sound() {
+        let catalogue: Catalogue = toml::from_str(CATALOGUE).unwrap();
+        for e in &catalogue.suggestion {
+            let title = &e.title;
+            assert!(all("x").fill(title, str::to_owned).is_some(), "unknown placeholder: {title}");
+            assert!(all("x").fill(&e.expect, str::to_owned).is_some(), "unknown placeholder: {title}");
+            assert!(!title.ends_with('.') && e.expect.ends_with('.'), "{title}");
+            assert!(e.kind != SuggestionKind::Diagnostic || e.risk == Risk::Safe, "a diagnostic only reads: {title}");
+            assert!(e.command.is_none() || e.risk < Risk::Medium || e.undo.is_some(), "no way back: {title}");
+            assert!(e.origin != Kind::Place || !e.symptoms.is_empty(), "fits everything: {title}");
+            for command in e.command.iter().chain(&e.undo) {
+                let filled = all("NAME").fill(command, |_| "@".to_owned()).expect(title);
+                let quoted: Vec<&str> = filled.split('\'').skip(1).step_by(2).collect();
+                assert!(!quoted.iter().any(|q| q.contains('@')), "a name inside quotes: {title}");
+                // The second shell, on the other machine, would read a name again.
+                if let Some(rest) = filled.strip_prefix("ssh ") {
+                    assert!(rest.strip_prefix("-- @ '").is_some_and(|r| !r.contains('@')), "{title}");
+                }
+                assert!(!filled.contains("sh -c") && !filled.contains("eval"), "{title}");
+            }
+        }
+        for symptom in Symptom::ALL {
+            let helps = |e: &&Entry| e.kind == SuggestionKind::Diagnostic && e.symptoms.contains(symptom);
+            assert!(catalogue.suggestion.iter().any(|e| helps(&e)), "nothing to look at for {symptom}");
+        }
+    }
+
+    #[test]
+    fn names_that_could_pose_as_something_else_are_not_used() {
+        let check = |value: &str, want: bool| assert_eq!(is_usable(value), want, "{value:?}");
+        check("db-1", true);
+        check("Zürich API", true);
+        check("x'; rm -rf /", true);
+        check("-oProxyCommand=x", false);
+        check("", false);
+        check(" a", false);
+        check("a\nb", false);
+        check("a\u{1b}[201~", false);
+        check("a\u{202e}b", false);
+        check(&"x".repeat(254), false);
+        let known = Names { values: BTreeMap::from([("host", "db-1".to_owned())]) };
+        assert_eq!(known.fill("{host} of {service}", str::to_owned), None, "what is not known is not told");
     }
 }

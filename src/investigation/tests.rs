@@ -162,7 +162,7 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         onset_at: at,
         first_seen: at,
         last_seen: minute(a.at + i64::try_from(a.count).unwrap() - 1),
-        ended_at: None,
+        ended_at: a.resolved.then(|| minute(a.at + 2)),
         closed_at: None,
         count: a.count,
         source_url: None,

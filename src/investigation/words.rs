@@ -11,8 +11,8 @@ const QUOTED: usize = 100;
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
     match s {
-        0..=89 => format!("{s} s"),
-        90..=5_399 => format!("{} min", (s + 30) / 60),
+        0..=59 => format!("{s} s"),
+        60..=5_399 => format!("{} min", (s + 30) / 60),
         5_400..=129_599 => {
             let min = (s + 30) / 60;
             match min % 60 {
@@ -155,7 +155,8 @@ mod tests {
     fn durations_have_the_unit_people_would_say() {
         let check = |s: u64, want: &str| assert_eq!(duration(Duration::from_secs(s)), want);
         check(0, "0 s");
-        check(89, "89 s");
+        check(59, "59 s");
+        check(60, "1 min");
         check(240, "4 min");
         check(5_400, "1 h 30 min");
         check(7_200, "2 h");

@@ -263,3 +263,14 @@ async fn streams_end_with_the_hub_after_what_is_left() {
     assert_eq!(seqs(&late.next().await.unwrap()), [1, 2]);
     assert!(matches!(late.next().await, Err(StoreError::Stopped)));
 }
+
+#[tokio::test]
+async fn a_page_that_was_read_half_written_is_read_again() {
+    let log = Log::new(0, 100);
+    let (hub, ..) = start(&log, 5);
+    settle().await;
+    assert_eq!(read_upto(&mut hub.subscribe(Some(0)), 100).await.len(), 100);
+    log.write(100);
+    assert_eq!(read_upto(&mut hub.subscribe(None), 200).await.last(), Some(&200));
+    assert_eq!(read_upto(&mut hub.subscribe(Some(100)), 200).await, (101..=200).collect::<Vec<u64>>());
+}

@@ -175,9 +175,14 @@ mod tests {
         send(&store, 1, "Certificate of the edge expires in three days").await;
         send(&store, 2, "orders database: connection pools are exhausted").await;
         let search = Search::open(store.clone()).unwrap();
-        assert!(search.similar(IncidentId(3), 5).unwrap().is_empty(), "nothing is indexed yet");
+        let similar = |search: &Search| {
+            let view = store.view().unwrap();
+            let incident = view.incident(IncidentId(3)).unwrap().unwrap();
+            search.similar(&view, &incident, 5).unwrap()
+        };
+        assert!(similar(&search).is_empty(), "nothing is indexed yet");
         search.catch_up().unwrap();
-        let alike = search.similar(IncidentId(3), 5).unwrap();
+        let alike = similar(&search);
         assert_eq!(alike.first().map(|(id, _)| id.0), Some(1), "{alike:?}");
         assert!(alike.iter().all(|(id, s)| id.0 != 3 && (0.0..=1.0).contains(s)), "{alike:?}");
         let seq = search.seq();
@@ -187,7 +192,7 @@ mod tests {
         assert_eq!(again.seq(), seq, "the index was kept");
         store.resolve(IncidentId(1), Some("raised the limit".into()), Actor::System).await.unwrap();
         again.catch_up().unwrap();
-        assert_eq!(again.similar(IncidentId(3), 5).unwrap().iter().filter(|(id, _)| id.0 == 1).count(), 1);
+        assert_eq!(similar(&again).iter().filter(|(id, _)| id.0 == 1).count(), 1);
     }
 
     #[tokio::test]

@@ -10,7 +10,10 @@ use tantivy::{
 };
 
 use super::{Document, Search, SearchError, analyzer, follow};
-use crate::model::IncidentId;
+use crate::{
+    model::{Incident, IncidentId},
+    store::View,
+};
 
 /// Terms asked for: the rarest ones tell most.
 const TERMS: usize = 32;
@@ -25,10 +28,13 @@ type Weights = BTreeMap<String, f64>;
 
 impl Search {
     /// Other incidents that read like this one, most alike first, with the likeness between 0 and 1. Blocking.
-    pub fn similar(&self, id: IncidentId, limit: usize) -> Result<Vec<(IncidentId, f64)>, SearchError> {
-        let view = self.inner.store.view()?;
-        let Some(incident) = view.incident(id)? else { return Ok(Vec::new()) };
-        let (title, body) = follow::text(&view, &incident)?;
+    pub fn similar(
+        &self,
+        view: &View,
+        incident: &Incident,
+        limit: usize,
+    ) -> Result<Vec<(IncidentId, f64)>, SearchError> {
+        let (title, body) = follow::text(view, incident)?;
         let searcher = self.inner.reader.searcher();
         let mut rarity = Rarity { searcher: &searcher, search: self, known: BTreeMap::new() };
         let mine = rarity.weights(&title, &body)?;
@@ -39,7 +45,7 @@ impl Search {
             let text = |field| document.get_first(field).and_then(|v| v.as_str()).unwrap_or_default();
             let fields = self.inner.fields;
             let number = document.get_first(fields.number).and_then(|v| v.as_u64());
-            let Some(other) = number.map(IncidentId).filter(|n| *n != id) else { continue };
+            let Some(other) = number.map(IncidentId).filter(|n| *n != incident.id) else { continue };
             let theirs = rarity.weights(text(fields.title), text(fields.body))?;
             let alike = cosine(&mine, &theirs);
             if alike >= LEAST {

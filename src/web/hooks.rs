@@ -133,11 +133,11 @@ async fn answer(state: &AppState, platform: &str, taken: Accepted, headers: &Hea
         .map(|(fingerprint, status)| TakenAlert::Stored { fingerprint: *fingerprint, status: *status })
         .collect();
     let mut preferred = None;
-    if let Some(wait) = prefer::wait(headers) {
-        if let Some(applied) = super::applied(state, taken.stored.seq, wait).await? {
-            alerts = applied.into_iter().map(TakenAlert::Applied).collect();
-            preferred = HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok();
-        }
+    if let Some(wait) = prefer::wait(headers)
+        && let Some(applied) = super::applied(state, taken.stored.seq, wait).await?
+    {
+        alerts = applied.into_iter().map(TakenAlert::Applied).collect();
+        preferred = HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok();
     }
     let body = Taken { delivery_id: taken.stored.id, alerts, problem: taken.problem };
     let mut response = (status, axum::Json(body)).into_response();

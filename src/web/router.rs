@@ -4,7 +4,7 @@ use axum::{Extension, Router, body::Bytes};
 
 use super::{
     api::{self, system::Description},
-    hooks, layers,
+    hooks, layers, pages,
     state::AppState,
 };
 
@@ -13,10 +13,6 @@ pub fn serve_router(state: AppState) -> Router {
     let (api, description) = api::router();
     // A description that cannot be written would be a mistake in this program; the tests would see it.
     let description = Description(Bytes::from(description.to_json().unwrap_or_default()));
-    let routes = api.layer(Extension(description)).merge(pages());
+    let routes = api.layer(Extension(description)).merge(pages::router());
     layers::around(routes, hooks::router(), &state).with_state(state)
-}
-
-fn pages() -> Router<AppState> {
-    super::pages::router()
 }

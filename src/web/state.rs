@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, ingest::Door, live::Hub, model::Token, runtime::clock::Clock, store::Store};
+use crate::{
+    config::Config, ingest::Door, live::Hub, model::Token, runtime::clock::Clock, search::Search, store::Store,
+};
 
 /// Shared by all handlers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub struct AppState {
     pub store: Store,
     /// Live changes.
     pub live: Hub,
+    /// Text: which incidents read alike.
+    pub search: Search,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

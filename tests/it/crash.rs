@@ -88,7 +88,7 @@ async fn client(url: String, numbers: Arc<AtomicU64>, log: Arc<Mutex<Acknowledge
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_alert_is_there_exactly_once_after_kills() {
-    crate::support::crypto();
+    watchfire::runtime::tls::install_provider();
     let dir = tempfile::tempdir().unwrap();
     let numbers = Arc::new(AtomicU64::new(1));
     let log = Arc::new(Mutex::new(Acknowledged::default()));
@@ -151,7 +151,8 @@ async fn verify(dir: &Path, acknowledged: &Acknowledged) {
     }
     for (key, count) in &acknowledged.alerts {
         let suffix = format!("{key:016x}");
-        let alert = alerts.values().find(|a| a.dedup_key.ends_with(&suffix)).unwrap_or_else(|| panic!("alert {key} is lost"));
+        let alert =
+            alerts.values().find(|a| a.dedup_key.ends_with(&suffix)).unwrap_or_else(|| panic!("alert {key} is lost"));
         assert!(alert.count >= *count, "alert {key} was acknowledged {count} times and counts {}", alert.count);
     }
     store.close();

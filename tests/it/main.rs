@@ -1,7 +1,15 @@
 //! Integration tests, in one binary: every test binary links the whole tree again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod access;
+mod api;
 mod arrows;
 mod binary;
+mod crash;
+mod declared;
+mod hostile;
+mod ingest;
+mod main_job;
+mod netdata;
 mod start;
 mod support;

@@ -127,6 +127,24 @@ impl TestApp {
         answer(request.json(body)).await
     }
 
+    /// The same without waiting, with these headers over the usual ones.
+    pub async fn knock(&self, platform: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = self.request(Method::POST, &format!("/api/webhooks/{platform}")).body(body);
+        request = request.header("x-watchfire-key", self.key(platform).await);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// The incident once its investigation has ended.
+    pub async fn analyzed(&self, id: &str) -> Value {
+        let path = format!("/api/incidents/{id}");
+        // An investigation waits for the rest of a burst, and the clock stands still.
+        self.clock.advance(Duration::from_secs(10));
+        self.until(&path, |i| i["investigation"]["state"] == "complete").await
+    }
+
     /// Waits until the change with that sequence number is durable and published.
     pub async fn wait_for(&self, seq: u64) {
         let mut changes = self.app().store().changes();
@@ -161,6 +179,20 @@ impl Drop for TestApp {
             panic!("end the test with `stop().await`: it checks the store");
         }
     }
+}
+
+/// For tests with a client of their own: `App::start` does it for all others.
+pub fn crypto() {
+    watchfire::runtime::tls::install_provider();
+}
+
+/// The body of a recorded request, and its headers.
+pub fn fixture(name: &str) -> (Value, Vec<(String, String)>) {
+    let path = format!("{}/tests/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path);
+    let headers = file["headers"].as_object().into_iter().flatten();
+    let headers = headers.map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned())).collect();
+    (file["body"].clone(), headers)
 }
 
 /// Sends and reads.

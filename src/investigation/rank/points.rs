@@ -15,6 +15,8 @@ use crate::{
 
 /// Services named so shortly that the name would be found in any text.
 const SHORTEST_NAME: usize = 3;
+/// What the place that alerts most gets for it; the others get their share of it.
+const PRESENCE: f64 = 2.0;
 /// Places by which a place can be named before more tell nothing new.
 const BLAMED_BY: usize = 2;
 
@@ -88,9 +90,10 @@ impl<'a> Context<'a> {
     pub(super) fn of_host(&self, i: usize, host: &Place) -> Vec<Point> {
         let mut points = self.presence(host);
         points.extend(self.self_explaining(host));
-        let text = format!("{} alert on this one machine", words::count(host.shared_by, "service"));
-        let weight = 0.8 * (host.shared_by.saturating_sub(1) as f64 / 2.0).min(1.0).max(0.5);
-        points.push(Point { weight, text, refs: vec![Ref::Host(i)] });
+        let text = format!("{} alert on it", host.sharers());
+        let sharers = host.services + usize::from(host.itself);
+        let weight = 0.4 * sharers.saturating_sub(1).clamp(1, 2) as f64;
+        points.push(Point::new(weight, text, vec![Ref::Host(i)]));
         points.extend(self.onset(host));
         points.extend(self.remembered(host));
         points.extend(self.weaknesses(host));
@@ -101,14 +104,18 @@ impl<'a> Context<'a> {
         let mut points = self.presence(place);
         let refs = self.citing(place, |i| self.facts.blind(i));
         let text = format!("{} say only that no data comes", words::count(place.blind, "alert"));
-        points.push(Point { weight: 0.5, text: one_says(text, place.blind), refs });
+        points.push(Point::new(0.5, one_says(text, place.blind), refs));
         points.extend(self.weaknesses(place));
         points
     }
 
     /// How much it alerts, compared with the place that alerts most.
     fn presence(&self, place: &Place) -> Vec<Point> {
-        if place.alerts.is_empty() || self.strongest <= 0.0 {
+        if place.alerts.is_empty() {
+            let text = format!("{} was opened for it", self.case.incident.id);
+            return vec![Point { presence: true, ..Point::new(0.8 * PRESENCE, text, Vec::new()) }];
+        }
+        if self.strongest <= 0.0 {
             return Vec::new();
         }
         let share = place.strength / self.strongest;
@@ -120,12 +127,13 @@ impl<'a> Context<'a> {
             }
         } else {
             format!(
-                "{} of {all} alerts are about it, {} of their weight",
+                "{} of {all} alerts {} about it, {} of their weight",
                 place.alerts.len(),
+                if place.alerts.len() == 1 { "is" } else { "are" },
                 words::percent(place.strength / self.total.max(place.strength))
             )
         };
-        vec![Point { weight: share, text, refs: self.citing(place, |_| true) }]
+        vec![Point { presence: true, ..Point::new(PRESENCE * share, text, self.citing(place, |_| true)) }]
     }
 
     fn self_explaining(&self, place: &Place) -> Option<Point> {
@@ -133,20 +141,25 @@ impl<'a> Context<'a> {
         let weight = 0.9 * decisive(symptom);
         let refs = if alert == usize::MAX { Vec::new() } else { vec![Ref::Alert(alert)] };
         let name = words::symptom(symptom)?;
-        let text = if decisive(symptom) >= 0.5 {
+        let text = if decisive(symptom) >= 0.7 {
             format!("{name} is a cause more often than an effect")
         } else {
             format!("{name} can be a cause of its own")
         };
-        (weight > 0.0).then_some(Point { weight, text, refs })
+        (weight > 0.0).then_some(Point::new(weight, text, refs))
     }
 
     /// Who began. Alerts are evaluated every minute or so, hence a small gap tells little.
     fn onset(&self, place: &Place) -> Option<Point> {
         let mine = |p: &&Place| {
-            p.name() != place.name() && (place.shared_by < 2 || !same_known(p.host.as_deref(), place.host.as_deref()))
+            p.name() != place.name() && (place.services == 0 || !same_known(p.host.as_deref(), place.host.as_deref()))
         };
-        let other = self.facts.places.iter().filter(mine).min_by_key(|p| p.first)?;
+        // What was over before this began did not bring it about.
+        let over = |p: &&Place| {
+            let ends = p.alerts.iter().filter_map(|i| self.case.alerts.get(*i)).map(|a| a.ended_at.or(a.closed_at));
+            p.open == 0 && ends.flatten().max().is_some_and(|end| end < place.first)
+        };
+        let other = self.facts.places.iter().filter(mine).filter(|p| !over(p)).min_by_key(|p| p.first)?;
         let first = place.alerts.first().map(|i| Ref::Alert(*i));
         let refs: Vec<Ref> = first.into_iter().chain([Ref::Onset]).collect();
         let name = words::plain(other.name().unwrap_or("an unnamed place"));
@@ -154,10 +167,10 @@ impl<'a> Context<'a> {
         let strength = (gap.as_secs_f64() / 300.0).min(1.0);
         if place.first < other.first {
             let text = format!("it alerted first, {} before {name}", words::duration(gap));
-            Some(Point { weight: if gap > Duration::from_secs(60) { 0.3 + 0.5 * strength } else { 0.15 }, text, refs })
+            Some(Point::new(if gap > Duration::from_secs(60) { 0.2 + 0.4 * strength } else { 0.1 }, text, refs))
         } else if gap > Duration::from_secs(60) {
             let text = format!("{name} alerted {} earlier", words::duration(gap));
-            Some(Point { weight: -0.3 * strength, text, refs })
+            Some(Point::new(-0.2 * strength, text, refs))
         } else {
             None
         }
@@ -184,7 +197,7 @@ impl<'a> Context<'a> {
             words::list(&who, 3),
             if who.len() == 1 { "s" } else { "" }
         );
-        (!who.is_empty()).then_some(Point { weight, text, refs })
+        (!who.is_empty()).then_some(Point::new(weight, text, refs))
     }
 
     /// Earlier incidents that ended with the same cause.
@@ -207,7 +220,7 @@ impl<'a> Context<'a> {
         // What happened whatever the alerts were tells less about these alerts.
         let mut others = self.facts.places.iter().filter(|p| p.name() != place.name());
         let others = others.any(|p| self.was_same(latest, p));
-        Some(Point { weight: if others { weight / 2.0 } else { weight }, text, refs })
+        Some(Point::new(if others { weight / 2.0 } else { weight }, text, refs))
     }
 
     fn was_same(&self, earlier: &Earlier, place: &Place) -> bool {
@@ -242,12 +255,12 @@ impl<'a> Context<'a> {
         })?;
         let (symptom, _) = host.symptom?;
         let text = format!(
-            "the machine {} has {}, and {} on it alert",
+            "the machine {} has {}, and {} alert on it",
             words::plain(host.host.as_deref().unwrap_or_default()),
             words::symptom(symptom)?,
-            words::count(host.shared_by, "service")
+            host.sharers()
         );
-        Some(Point { weight: -0.7, text, refs: vec![Ref::Host(i)] })
+        Some(Point::new(-0.7, text, vec![Ref::Host(i)]))
     }
 
     /// A failed build that says what went into it.
@@ -260,7 +273,7 @@ impl<'a> Context<'a> {
                 Some((*i, words::plain(&commit.chars().take(12).collect::<String>())))
             })?;
         let text = format!("the build names commit {commit}");
-        Some(Point { weight: 0.5, text, refs: vec![Ref::Alert(i)] })
+        Some(Point::new(0.5, text, vec![Ref::Alert(i)]))
     }
 
     /// The change of this service that came last before it all began.
@@ -284,31 +297,33 @@ impl<'a> Context<'a> {
         };
         let weight = if change.kind == ChangeKind::Build { near * 0.5 } else { near };
         let text = format!(
-            "{} of {} came {} before the first alert",
+            "{} of {} came {} before {}",
             change_name(change),
             words::plain(service),
-            words::duration(lag)
+            words::duration(lag),
+            self.case.beginning()
         );
-        Some((i, Point { weight, text, refs: vec![Ref::Change(i)] }))
+        Some((i, Point::new(weight, text, vec![Ref::Change(i)])))
     }
 
     fn weaknesses(&self, place: &Place) -> Vec<Point> {
         let mut points = Vec::new();
         let all_open = self.case.alerts.iter().filter(|a| a.is_open()).count();
         if place.open == 0 && all_open > 0 && !place.alerts.is_empty() {
-            let text = format!("its {} resolved while {all_open} of others still fire", one_is(place.alerts.len()));
-            points.push(Point { weight: -0.5, text, refs: self.citing(place, |_| true) });
+            let text = format!(
+                "its {} resolved while {} still fire{}",
+                one_is(place.alerts.len()),
+                words::count(all_open, "other"),
+                if all_open == 1 { "s" } else { "" }
+            );
+            points.push(Point::new(-0.5, text, self.citing(place, |_| true)));
         }
         if place.worst >= Severity::Low && !place.alerts.is_empty() {
             let text = format!("nothing about it is worse than {}", words::severity(place.worst));
-            points.push(Point { weight: -0.4, text, refs: self.citing(place, |_| true) });
+            points.push(Point::new(-0.4, text, self.citing(place, |_| true)));
         }
         if self.case.incident.flapping && self.case.alerts.len() == place.alerts.len() {
-            points.push(Point {
-                weight: -0.3,
-                text: "it goes up and down".to_owned(),
-                refs: self.citing(place, |_| true),
-            });
+            points.push(Point::new(-0.3, "it goes up and down".to_owned(), self.citing(place, |_| true)));
         }
         points
     }

@@ -113,6 +113,9 @@ impl Door<'_> {
         self.refresh(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
+        if alert.incident.is_none() {
+            return self.promote(tx, alert, quiet_before);
+        }
         tx.put_alert(&alert, quiet_before)?;
         if let Some(id) = alert.incident {
             tx.known_incident(id)?;
@@ -129,6 +132,9 @@ impl Door<'_> {
         alert.status = AlertStatus::Firing;
         alert.ended_at = None;
         alert.closed_at = None;
+        if alert.incident.is_none() {
+            return self.promote(tx, alert, quiet_before);
+        }
         tx.put_alert(&alert, quiet_before)?;
         if let Some(id) = alert.incident {
             let incident = tx.known_incident(id)?;
@@ -151,27 +157,40 @@ impl Door<'_> {
             return self.answer(tx, None);
         }
         let mut alert = self.new_alert(tx);
-        let manual = self.delivery.platform == "manual";
-        let eligible = manual
-            || if self.opens.is_empty() {
-                alert.severity != Severity::Info
-            } else {
-                self.opens.contains(&alert.severity)
-            };
-        let mut opened = false;
-        if eligible {
-            let found = if manual || alert.test { None } else { self.candidate(tx, &alert) };
-            match found {
-                Some(found) => lifecycle::join(tx, found.incident, &mut alert, found.reasons)?,
-                None => {
-                    let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-                    lifecycle::open(tx, &mut alert, source)?;
-                    opened = true;
-                }
-            }
-        }
+        let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
         Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
+    }
+
+    /// An alert that was too mild for an incident until now: what it has become decides, from now on.
+    fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, quiet_before: Option<Time>) -> Result<Applied, StoreError> {
+        let began = std::mem::replace(&mut alert.onset_at, self.delivery.at);
+        let opened = self.place(tx, &mut alert)?;
+        if alert.incident.is_none() {
+            alert.onset_at = began;
+        }
+        tx.put_alert(&alert, quiet_before)?;
+        Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
+    }
+
+    /// Puts an alert into its incident, if it is one that belongs into any. Whether that was opened for it.
+    fn place(&self, tx: &mut Tx<'_>, alert: &mut Alert) -> Result<bool, StoreError> {
+        let manual = self.delivery.platform == "manual";
+        let opens = match self.opens {
+            [] => alert.severity != Severity::Info,
+            listed => listed.contains(&alert.severity),
+        };
+        if !manual && !opens {
+            return Ok(false);
+        }
+        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
+        if let Some(found) = found {
+            lifecycle::join(tx, found.incident, alert, found.reasons)?;
+            return Ok(false);
+        }
+        let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
+        lifecycle::open(tx, alert, source)?;
+        Ok(true)
     }
 
     fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {

@@ -122,10 +122,10 @@ pub async fn replay(
         .iter()
         .map(|(fingerprint, status)| TakenAlert::Stored { fingerprint: *fingerprint, status: *status })
         .collect();
-    if let Some(wait) = prefer::wait(&headers) {
-        if let Some(applied) = crate::web::applied(&state, taken.stored.seq, wait).await? {
-            alerts = applied.into_iter().map(TakenAlert::Applied).collect();
-        }
+    if let Some(wait) = prefer::wait(&headers)
+        && let Some(applied) = crate::web::applied(&state, taken.stored.seq, wait).await?
+    {
+        alerts = applied.into_iter().map(TakenAlert::Applied).collect();
     }
     Ok((StatusCode::ACCEPTED, Answer(Taken { delivery_id: taken.stored.id, alerts, problem: taken.problem })))
 }

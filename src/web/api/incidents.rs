@@ -17,6 +17,7 @@ use super::{
 use crate::{
     ingest::declare::NewIncident,
     model::*,
+    search::Search,
     store::{IncidentFilter, IncidentPatch, Listing, StoreError, View},
     web::{
         auth::{Identity, Responder, Viewer, secret},
@@ -107,7 +108,7 @@ fn sorted(
 }
 
 /// Everything about an incident; none when there is none.
-pub(super) fn whole(view: &View, id: IncidentId) -> Result<Option<IncidentObject>, StoreError> {
+pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Option<IncidentObject>, StoreError> {
     let Some(incident) = view.incident(id)? else { return Ok(None) };
     let answer = view.investigation(id)?;
     Ok(Some(IncidentObject {
@@ -118,12 +119,13 @@ pub(super) fn whole(view: &View, id: IncidentId) -> Result<Option<IncidentObject
         evidence: answer.evidence,
         suggestions: answer.suggestions,
         timeline: view.timeline(id, None, 100)?,
-        similar: similar::similar(view, &incident)?,
+        similar: similar::similar(view, search, &incident)?,
     }))
 }
 
 async fn answer(state: &AppState, id: IncidentId) -> Result<axum::Json<IncidentObject>, ApiError> {
-    let found = state.store.read(move |view| whole(view, id)).await?;
+    let search = state.search.clone();
+    let found = state.store.read(move |view| whole(view, &search, id)).await?;
     found.map(axum::Json).ok_or_else(|| ApiError::not_found(id))
 }
 

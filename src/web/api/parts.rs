@@ -180,5 +180,6 @@ pub async fn similar(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Answer<Similars>, ApiError> {
-    Ok(Answer(Similars::all(read(&state, &id, |view, i| like::similar(view, &i)).await?)))
+    let search = state.search.clone();
+    Ok(Answer(Similars::all(read(&state, &id, move |view, i| like::similar(view, &search, &i)).await?)))
 }
