@@ -2,7 +2,10 @@
 
 use std::{io::Write, time::Duration};
 
+use axum::body::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -261,9 +264,9 @@ async fn netdata_is_shown_that_the_address_is_ours() {
 async fn a_body_that_trickles_is_cut_off() {
     let test =
         TestApp::start_with(Clock::manual(start_of_time()), |c| c.body_deadline = Duration::from_millis(200)).await;
-    let (sender, frames) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
-    sender.send(Ok(b"{".to_vec())).await.unwrap();
-    let body = reqwest::Body::wrap(axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(frames)));
+    let (sender, frames) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(1);
+    sender.send(Ok(Frame::data(Bytes::from_static(b"{")))).await.unwrap();
+    let body = reqwest::Body::wrap(StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(frames)));
     let key = test.key("generic").await;
     let got = answer(test.request(Method::POST, &format!("/api/webhooks/generic/{key}")).body(body)).await;
     assert_eq!((got.status.as_u16(), got.json["code"].as_str()), (408, Some("too_slow")), "{}", got.text);

@@ -8,6 +8,7 @@ mod binary;
 mod crash;
 mod declared;
 mod hostile;
+mod hostile_text;
 mod ingest;
 mod main_job;
 mod netdata;
