@@ -1,5 +1,5 @@
 // One incident: panels are drawn again when they change; lines are added at the end of what is read.
-import { $, $$, fragment, getJson, say } from './util.js';
+import { $, $$, fragment, getJson, whisper } from './util.js';
 
 const page = $('#incident');
 const id = page?.dataset.id;
@@ -67,7 +67,7 @@ export function onThought(e) {
   if ($(`[data-n="${e.n}"]`, log)) return;
   log.append(fragment(e.html));
   keep();
-  if (Date.now() - told > 20000) { told = Date.now(); say('New finding'); }
+  if (Date.now() - told > 20000) { told = Date.now(); whisper('New finding'); }
 }
 
 export function onAlert(e) {

@@ -1,5 +1,5 @@
 // The list: known rows change in place, new ones wait behind a button, nothing that is read moves.
-import { $, $$, fragment, say, getJson } from './util.js';
+import { $, $$, fragment, whisper, getJson } from './util.js';
 
 const list = $('#list');
 const pill = $('#newpill');
@@ -23,10 +23,16 @@ export function replaceRow(id, html, fits = true) {
     if (was.textContent !== cell.textContent) warm(cell);
     if (was.outerHTML !== cell.outerHTML) was.replaceWith(cell);
   });
+  if (old.dataset.group !== next.dataset.group) { count(old.dataset.group, -1); count(next.dataset.group, 1); }
   old.dataset.group = next.dataset.group;
   old.classList.toggle('done', next.classList.contains('done'));
   old.classList.toggle('gone', !fits);
   return true;
+}
+// The row stays where it is read; the numbers over the groups say how many there are now.
+function count(group, by) {
+  const n = $(`.grp [data-count="${group}"]`);
+  if (n && /^\d+$/.test(n.textContent)) n.textContent = Math.max(0, Number(n.textContent) + by);
 }
 function warm(cell) { cell.classList.add('warm'); setTimeout(() => cell.classList.remove('warm'), 4000); }
 
@@ -37,7 +43,7 @@ function arrived(id, group, severity, html) {
   const words = `${n} new incident${n === 1 ? '' : 's'}${critical ? `, ${critical} critical` : ''}`;
   $('[data-n]', pill).textContent = words;
   pill.hidden = false;
-  if (Date.now() - announced > 10000) { announced = Date.now(); say(words); }
+  if (Date.now() - announced > 10000) { announced = Date.now(); whisper(words); }
 }
 
 // Pressing the button adds what waits, at the top of its group, and puts the cursor on the first.
@@ -52,7 +58,8 @@ export function showNew() {
     tr.classList.add('new');
     body.prepend(tr);
     const head = body.previousElementSibling;
-    if (head) { head.hidden = false; const n = $('[data-count]', head); if (n && /^\d+$/.test(n.textContent)) n.textContent = Number(n.textContent) + 1; }
+    if (head) head.hidden = false;
+    count(body.dataset.rows, 1);
     first = tr;
   }
   waiting.clear();

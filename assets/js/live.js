@@ -30,7 +30,7 @@ const on = {
   alert: (e) => { onAlert(e); stale(e.id); },
   counts,
   delivery,
-  reset: () => { rereadList(); rereadIncident(); },
+  reset: () => { arrived(); rereadList(); rereadIncident(); },
 };
 
 function counts(c) {
@@ -66,9 +66,11 @@ let held = [];
 function take(type, data, seq) {
   heard = Date.now();
   fresh = now();
+  const asof = $('[data-asof]');
+  if (asof && !paused) asof.textContent = clock(fresh);
   if (seq) last = seq;
   if (paused) return;
-  if (document.hidden && type !== 'counts' && type !== 'tick') {
+  if (document.hidden && type !== 'counts' && type !== 'tick' && !$('#waiting')) {
     held.push([type, data]);
     if (held.length > 500) held = [['reset', {}]];
     return;

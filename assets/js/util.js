@@ -24,6 +24,13 @@ export function say(text, undo) {
   box.append(t);
   setTimeout(() => t.remove(), undo ? 8000 : 5000);
 }
+// For those who listen; the eye has it already.
+export function whisper(text) {
+  if (!box) return;
+  const t = Object.assign(document.createElement('span'), { className: 'vh', textContent: text });
+  box.append(t);
+  setTimeout(() => t.remove(), 3000);
+}
 for (const t of $$('.toast', box || document)) setTimeout(() => t.remove(), 5000);
 
 export async function getJson(url) {

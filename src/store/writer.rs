@@ -29,7 +29,7 @@ const COMMANDS: usize = 1024;
 /// Commands run before the next group is looked at.
 const COMMANDS_BETWEEN: u32 = 64;
 /// Rows of the change log kept for replay.
-const KEEP_CHANGES: u64 = 100_000;
+pub(super) const KEEP_CHANGES: u64 = 100_000;
 /// Alerts that fall quiet in one transaction.
 const QUIET_BATCH: usize = 1_000;
 /// After a failed transaction, before the next attempt.

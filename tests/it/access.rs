@@ -18,9 +18,8 @@ async fn form(test: &TestApp, path: &str, fields: &[(&str, &str)], cookie: Optio
 }
 
 fn cookie(answer: &Answer) -> String {
-    let set = answer.headers.get_all(header::SET_COOKIE).iter().map(|v| v.to_str().unwrap());
-    let session =
-        set.filter(|c| c.starts_with("watchfire=")).next().unwrap_or_else(|| panic!("no session in {answer:?}"));
+    let mut set = answer.headers.get_all(header::SET_COOKIE).iter().map(|v| v.to_str().unwrap());
+    let session = set.find(|c| c.starts_with("watchfire=")).unwrap_or_else(|| panic!("no session in {answer:?}"));
     for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(session.contains(part), "{session}");
     }

@@ -12,5 +12,6 @@ mod hostile_text;
 mod ingest;
 mod main_job;
 mod netdata;
+mod scopes;
 mod start;
 mod support;

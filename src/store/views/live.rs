@@ -3,7 +3,7 @@ use redb::ReadableTable;
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, tables},
+    store::{StoreError, codec, tables, writer::KEEP_CHANGES},
 };
 
 impl View {
@@ -15,9 +15,17 @@ impl View {
     }
 
     /// The first and the last change sequence that can still be replayed; both the last one when the log is empty.
+    ///
+    /// Timelines take numbers of the same sequence, so that the log has gaps: the number of its first row says only
+    /// where it begins once rows were dropped, and that of its last row is the last that anybody can wait for.
     pub fn change_range(&self) -> Result<(u64, u64), StoreError> {
-        let last = self.table(tables::META)?.get(tables::meta::CHANGE)?.map_or(0, |n| n.value());
-        let first = self.table(tables::CHANGE_LOG)?.first()?.map_or(last, |(k, _)| k.value());
+        let given = self.table(tables::META)?.get(tables::meta::CHANGE)?.map_or(0, |n| n.value());
+        let log = self.table(tables::CHANGE_LOG)?;
+        let key = |row: Option<(redb::AccessGuard<'_, u64>, _)>| {
+            row.map(|(k, _): (_, redb::AccessGuard<'_, &[u8]>)| k.value())
+        };
+        let last = key(log.last()?).unwrap_or(given);
+        let first = if given <= KEEP_CHANGES { 1.min(last) } else { key(log.first()?).unwrap_or(last) };
         Ok((first, last))
     }
 }

@@ -179,7 +179,7 @@ impl Detail {
             rule: ui::foreign(&if a.identity.rule.is_empty() {
                 format!("Its key is {}", a.dedup_key)
             } else {
-                format!("Told apart by {}.", a.identity.rule)
+                a.identity.rule.clone()
             }),
             identity: a.identity.fields.iter().map(|(k, v)| (text::visible(k), text::visible(v))).collect(),
             tables: tables

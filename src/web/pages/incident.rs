@@ -268,6 +268,9 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
         ("timeline", timeline(&read.timeline, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();
+    let thoughts =
+        read.thoughts.iter().map(|t| Markup::of(&ThoughtLine::new(t, &read.answer.evidence, now)).to_string());
+    out.insert("thoughts", thoughts.collect());
     out.insert("actionbar", actions.clone());
     out.insert("actions", actions);
     out.insert("n-hyp", number(read.answer.causes.len()));

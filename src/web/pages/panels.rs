@@ -136,13 +136,12 @@ impl Answer {
         };
         let unsure = head.state == InvestigationState::Complete
             && (head.conclusion == Some(Conclusion::Inconclusive) || lead.is_none());
-        let doubt = unsure.then(|| match (out, answer.suggestions.is_empty()) {
-            (0, true) => "Inconclusive: nothing leads.".to_owned(),
-            (0, false) => "Inconclusive: nothing leads. What to check next is under Suggestions.".to_owned(),
-            (n, true) => format!("Inconclusive: nothing leads, {n} ruled out."),
-            (n, false) => {
-                format!("Inconclusive: nothing leads, {n} ruled out. What to check next is under Suggestions.")
-            }
+        let doubt = unsure.then(|| {
+            let what =
+                if lead.is_some() { "Inconclusive: the best guess is weak" } else { "Inconclusive: nothing leads" };
+            let out = if out > 0 { format!(", {out} ruled out") } else { String::new() };
+            let next = if answer.suggestions.is_empty() { "" } else { " What to check next is under Suggestions." };
+            format!("{what}{out}.{next}")
         });
         Self {
             progress: match head.state {
@@ -474,6 +473,8 @@ fn facts_of(data: &serde_json::Value) -> Vec<(String, String)> {
     };
     let Some(map) = data.as_object() else { return Vec::new() };
     map.iter()
+        // Ids are for programs.
+        .filter(|(k, _)| !k.ends_with("_id"))
         .filter_map(|(k, v)| value(v).map(|v| (text::visible(k), text::shorten(&text::visible(&v), 80))))
         .take(6)
         .collect()

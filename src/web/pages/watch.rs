@@ -50,7 +50,8 @@ fn folded(alerts: u64, incidents: u64) -> String {
         return "none received".to_owned();
     }
     let into = format!("folded into {}", ui::count(incidents));
-    if incidents == 0 || incidents >= alerts {
+    // A share of a handful says nothing.
+    if incidents == 0 || incidents >= alerts || alerts < 10 {
         return into;
     }
     #[allow(clippy::cast_precision_loss)]
