@@ -124,7 +124,7 @@ impl Place {
                 biased;
                 () = stop.cancelled() => return None,
                 events = self.subscription.next() => events,
-                () = tokio::time::sleep(PING_EVERY) => return Some((Ok(Bytes::from_static(b": ping\n\n")), self)),
+                () = self.client.0.clock.sleep(PING_EVERY) => return Some((Ok(Bytes::from_static(b": ping\n\n")), self)),
             };
             let Ok(events) = events else { return None };
             let mut piece = Vec::new();

@@ -14,4 +14,5 @@ mod main_job;
 mod netdata;
 mod scopes;
 mod start;
+mod streams;
 mod support;
