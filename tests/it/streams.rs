@@ -228,6 +228,46 @@ async fn a_quiet_stream_says_every_fifteen_seconds_that_it_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_of_others_do_not_keep_a_stream_from_saying_that_it_lives() {
+    let test = TestApp::start().await;
+    send(&test, "A", "api").await;
+    let mut one = Stream::open(request(&test, "/api/incidents/1/stream")).await;
+    assert!(matches!(one.next().await, Some(Came::Comment(_))));
+    for n in 0..4 {
+        test.clock.advance(Duration::from_secs(10));
+        let posted = json!({"title": "v2", "service": format!("s{n}")});
+        test.post("/api/changes", &posted).await;
+        let mut all = Stream::open(request(&test, "/api/incidents/stream?last_event_id=0")).await;
+        all.until(|e| e["type"] == "delivery" && e["platform"] == "changes").await;
+    }
+    // 40 s have passed; what is about this incident itself may come before.
+    while !matches!(one.next().await.expect("it goes on"), Came::Comment(_)) {}
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_token_that_opened_it() {
+    let test = TestApp::start().await;
+    let made = test.post("/api/tokens", &json!({"name": "reader", "scopes": ["read"]})).await.json;
+    let token = made["token"].as_str().unwrap();
+    let mut stream = Stream::open(test.request(Method::GET, "/api/incidents/stream").bearer_auth(token)).await;
+    assert!(matches!(stream.next().await, Some(Came::Comment(_))));
+    assert_eq!(test.delete("/api/tokens/reader").await.status, 204);
+    let ended = async {
+        loop {
+            test.clock.advance(Duration::from_secs(15));
+            match timeout(Duration::from_millis(50), stream.next()).await {
+                Ok(None) => return,
+                Ok(Some(Came::Comment(c))) => panic!("it goes on: {c}"),
+                Ok(Some(Came::Event { .. })) | Err(_) => {}
+            }
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("it ends at its next sign of life");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_streams_get_everything_and_do_not_delay_the_end() {
     let test = TestApp::start().await;
     let (mut streams, mut pages) = (Vec::new(), Vec::new());
