@@ -13,6 +13,7 @@ mod ingest;
 mod main_job;
 mod netdata;
 mod scopes;
+mod slow;
 mod start;
 mod streams;
 mod support;
