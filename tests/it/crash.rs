@@ -71,7 +71,7 @@ async fn client(url: String, numbers: Arc<AtomicU64>, log: Arc<Mutex<Acknowledge
     loop {
         let n = numbers.fetch_add(1, Ordering::SeqCst);
         // Every third alert is one that others send as well.
-        let key = if n % 3 == 0 { n % SHARED } else { 1_000 + n };
+        let key = if n.is_multiple_of(3) { n % SHARED } else { 1_000 + n };
         let request = http.post(format!("{url}/api/webhooks/alertmanager")).bearer_auth(TOKEN).body(body(key, true));
         // The connection breaks when the server is killed: nothing was promised then.
         let Ok(response) = request.send().await else { return };
@@ -108,7 +108,8 @@ async fn every_acknowledged_alert_is_there_exactly_once_after_kills() {
         }
         tracing::info!(round, moment, "killed");
     }
-    verify(dir.path(), &log.lock().unwrap()).await;
+    let acknowledged = std::mem::take(&mut *log.lock().unwrap());
+    verify(dir.path(), &acknowledged).await;
 }
 
 async fn verify(dir: &Path, acknowledged: &Acknowledged) {
