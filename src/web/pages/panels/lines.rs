@@ -1,0 +1,178 @@
+//! Lines of the longer panels: thoughts, alerts, the timeline, evidence.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use crate::{
+    model::*,
+    web::pages::{
+        text,
+        ui::{self, Markup, When},
+        words,
+    },
+};
+
+/// One line of the log.
+#[derive(Debug, Template)]
+#[template(path = "fragments/thought.html")]
+pub struct ThoughtLine {
+    n: u32,
+    class: &'static str,
+    kind: &'static str,
+    at: When,
+    icon: Markup,
+    text: Markup,
+    marks: Markup,
+}
+impl HtmlSafe for ThoughtLine {}
+
+impl ThoughtLine {
+    /// With links to the evidence that is there by now.
+    pub fn new(t: &Thought, evidence: &[Evidence], now: Time) -> Self {
+        let (class, icon, kind) = words::thought(t.kind);
+        let unsaid: Vec<String> =
+            t.evidence.iter().filter(|id| !t.text.contains(&format!("[{id}]"))).cloned().collect();
+        Self {
+            n: t.id,
+            class,
+            kind,
+            at: When::clock(t.at, now),
+            icon: ui::icon(icon),
+            text: ui::with_marks(&t.text, evidence),
+            marks: ui::evidence(&unsaid, evidence),
+        }
+    }
+}
+
+/// One correlated alert.
+#[derive(Debug, Template)]
+#[template(path = "fragments/member_row.html")]
+pub struct MemberRow {
+    id: AlertId,
+    severity: Markup,
+    title: String,
+    times: u64,
+    source: Markup,
+    at: When,
+    place: Option<Markup>,
+    ended: bool,
+    strategy: &'static str,
+    reasons: Vec<Markup>,
+    score: Option<(String, Markup)>,
+}
+impl HtmlSafe for MemberRow {}
+
+impl MemberRow {
+    /// With why it is here.
+    pub fn new(m: &Membership, a: &Alert, now: Time) -> Self {
+        let reasons = m.reasons.iter().take(4).map(|r| {
+            let sentence = if m.reasons.len() > 1 && r.strategy != m.strategy {
+                format!("{}: {}", words::strategy(r.strategy), r.text)
+            } else {
+                r.text.clone()
+            };
+            ui::foreign(&sentence)
+        });
+        let place = a.host.as_ref().or(a.service.as_ref());
+        Self {
+            id: a.id,
+            severity: ui::severity(a.severity),
+            title: text::visible(&text::shorten(&a.title, 200)),
+            times: a.count,
+            source: ui::source(&a.platform),
+            at: When::ago(a.first_seen, now),
+            place: place.map(|p| ui::foreign(&text::shorten(p, 60))),
+            ended: !a.is_open(),
+            strategy: words::strategy(m.strategy),
+            reasons: reasons.collect(),
+            score: (m.strategy != Strategy::Primary).then(|| (format!("{:.2}", m.score), ui::bar(m.score, ""))),
+        }
+    }
+}
+
+/// One line of the timeline.
+#[derive(Debug, Template)]
+#[template(path = "fragments/timeline_line.html")]
+pub struct TimelineLine {
+    seq: u64,
+    dot: &'static str,
+    comment: bool,
+    text: Markup,
+    at: When,
+    actor: Option<Markup>,
+}
+impl HtmlSafe for TimelineLine {}
+
+impl TimelineLine {
+    /// Who did what, when. What the product did by itself needs no name.
+    pub fn new(e: &TimelineEntry, now: Time) -> Self {
+        Self {
+            seq: e.seq,
+            dot: words::timeline_dot(e.kind),
+            comment: e.kind == TimelineKind::Comment,
+            text: ui::foreign(&e.text),
+            at: When::clock(e.at, now),
+            actor: (e.actor != "system").then(|| ui::foreign(&e.actor)),
+        }
+    }
+}
+
+/// One piece of evidence.
+#[derive(Debug)]
+pub struct EvidenceRow {
+    id: String,
+    kind: &'static str,
+    title: Markup,
+    at: When,
+    url: Option<String>,
+    data: Vec<(String, String)>,
+}
+
+/// What the sentences rest on.
+#[derive(Debug, Template)]
+#[template(path = "fragments/evidence.html")]
+pub struct EvidenceList {
+    rows: Vec<EvidenceRow>,
+}
+impl HtmlSafe for EvidenceList {}
+
+impl EvidenceList {
+    /// In order of discovery.
+    pub fn new(all: &[Evidence], now: Time) -> Self {
+        let rows = all
+            .iter()
+            .map(|e| EvidenceRow {
+                id: e.id.clone(),
+                kind: words::evidence(e.kind),
+                title: ui::foreign(&e.title),
+                at: When::clock(e.at, now),
+                // Paths of this product are links as well: earlier incidents and alerts.
+                url: match e.url.as_deref() {
+                    Some(path) if path.starts_with("/incidents/") || path.starts_with("/alerts?") => {
+                        Some(path.to_owned())
+                    }
+                    _ => text::url(&e.url).map(str::to_owned),
+                },
+                data: facts_of(&e.data),
+            })
+            .collect();
+        Self { rows }
+    }
+}
+
+/// Short facts only: names with plain values.
+fn facts_of(data: &serde_json::Value) -> Vec<(String, String)> {
+    let value = |v: &serde_json::Value| match v {
+        serde_json::Value::String(s) => Some(s.clone()),
+        serde_json::Value::Number(n) => Some(n.to_string()),
+        serde_json::Value::Bool(b) => Some(b.to_string()),
+        _ => None,
+    };
+    let Some(map) = data.as_object() else { return Vec::new() };
+    map.iter()
+        // Ids are for programs.
+        .filter(|(k, _)| !k.ends_with("_id"))
+        .filter_map(|(k, v)| value(v).map(|v| (text::visible(k), text::shorten(&text::visible(&v), 80))))
+        .take(6)
+        .collect()
+}
