@@ -5,6 +5,7 @@ pub mod assets;
 pub mod auth;
 pub mod error;
 pub mod extract;
+pub mod first_bytes;
 pub mod hooks;
 pub mod layers;
 pub mod metrics;

@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower::ServiceExt;
 
-use super::state::AppState;
+use super::{first_bytes::FirstBytes, state::AppState};
 
 /// Connections at the same time. Beyond this new ones wait in the system's queue.
 const MOST_CONNECTIONS: usize = 4096;
@@ -58,7 +58,8 @@ pub async fn serve_router(listener: TcpListener, router: Router, stop: impl Futu
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             request.map(axum::body::Body::new)
         });
-        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = server
+            .serve_connection(TokioIo::new(FirstBytes::new(stream, HEAD_WITHIN)), TowerToHyperService::new(service));
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(e) = connection.await {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{incidents::given, listing};
+pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe};
+use super::{connector_object::fixed_names, incidents::given, listing};
 use crate::{
-    config::ConnectorConfig,
     connectors::{self as registry, Connector},
-    ingest::{Refusal, new_key, settings::overridden},
+    ingest::{Refusal, new_key},
     model::*,
     store::{AlertFilter, StoreError, View},
     web::{
@@ -25,163 +25,9 @@ use crate::{
 
 /// How long a rotated key still works.
 pub const OLD_KEY_WORKS: Duration = Duration::from_secs(24 * 3600);
-/// Longer without a webhook is worth a word.
-const QUIET: Duration = Duration::from_secs(3 * 3600);
-
-/// A connector: settings, without secrets, and how it does.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ConnectorObject {
-    /// As in URLs.
-    pub platform: String,
-    /// As people write it.
-    pub name: &'static str,
-    /// Takes deliveries.
-    pub enabled: bool,
-    /// How senders prove who they are.
-    pub auth: AuthMode,
-    /// Where senders post.
-    pub webhook_url: String,
-    /// The key's last characters.
-    pub key_masked: String,
-    /// Until when the key before the last rotation works.
-    pub old_key_until: Option<Time>,
-    /// How the platform's own signature works; none when it has none.
-    pub signature: Option<&'static str>,
-    /// A secret for that signature is set.
-    pub has_signing_secret: bool,
-    /// A secret for Netdata's challenge is set.
-    pub has_challenge_secret: bool,
-    /// Basic user, when not any.
-    pub basic_user: Option<String>,
-    /// A Basic password of its own is set.
-    pub has_basic_password: bool,
-    /// Whether `rca_enabled` means something here.
-    pub builds: bool,
-    /// Failed builds open incidents.
-    pub rca_enabled: bool,
-    /// Severities that open or join incidents; empty means all but `info`.
-    pub opens: Vec<Severity>,
-    /// Sender's word to our severity.
-    pub severity_map: BTreeMap<String, Severity>,
-    /// Deliveries a minute; 0 is unlimited.
-    pub rate_per_minute: u32,
-    /// Settings that the configuration fixes; they cannot be changed here.
-    pub fixed: Vec<&'static str>,
-    /// How it does.
-    #[serde(flatten)]
-    pub health: ConnectorHealth,
-    /// Made at.
-    pub created_at: Time,
-}
-
-/// How a connector does.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ConnectorHealth {
-    /// receiving, quiet, refused, not_understood, limited, paused or waiting.
-    pub state: &'static str,
-    /// A delivery was accepted at some time.
-    pub connected: bool,
-    /// When the last one was accepted.
-    pub last_webhook_received: Option<Time>,
-    /// Accepted in the last 24 h.
-    pub received_24h: u64,
-    /// Refused or not understood in the last 24 h.
-    pub refused_24h: u64,
-    /// Latest problem.
-    pub last_problem: Option<Problem>,
-    /// When that was.
-    pub last_problem_at: Option<Time>,
-    /// When a sender last failed to prove who it is, since the start of the process.
-    pub last_unauthorized: Option<Time>,
-    /// Last sign of life of the sender (`Watchdog`).
-    pub last_heartbeat: Option<Time>,
-}
-
 listing! {
     /// Connectors, by the contract's order.
     Connectors { connectors: ConnectorObject }
-}
-
-/// A connector as it is now; none for platforms that the store does not know.
-pub fn describe(
-    state: &AppState,
-    view: &View,
-    connector: &dyn Connector,
-    base_url: &str,
-) -> Result<Option<ConnectorObject>, StoreError> {
-    let info = connector.info();
-    let Some(s) = view.connector(info.slug)? else { return Ok(None) };
-    let fixed = state.config.connectors.get(info.slug);
-    let s = overridden(s, fixed);
-    let counters = view.counters(info.slug)?;
-    let now = state.clock.now();
-    let turned_away = state.shared.door.turned_away(info.slug).map(|(at, _)| at);
-    let key = state.store.sealer().open(&s.key)?;
-    let tail: String = key.chars().skip(key.chars().count().saturating_sub(4)).collect();
-    Ok(Some(ConnectorObject {
-        platform: s.platform.clone(),
-        name: info.name,
-        enabled: s.enabled,
-        auth: s.auth,
-        webhook_url: format!("{base_url}/api/webhooks/{}", info.slug),
-        key_masked: format!("••••{tail}"),
-        old_key_until: s.old_key.as_ref().map(|(_, until)| *until).filter(|until| *until > now),
-        signature: info.signature,
-        has_signing_secret: s.signing_secret.is_some(),
-        has_challenge_secret: s.challenge_secret.is_some(),
-        has_basic_password: s.basic_password.is_some(),
-        builds: info.builds,
-        rca_enabled: s.rca_enabled,
-        rate_per_minute: s.rate_per_minute,
-        fixed: fixed.map(fixed_names).unwrap_or_default(),
-        health: health(s.enabled, &counters, turned_away, now),
-        created_at: s.created_at,
-        basic_user: s.basic_user,
-        opens: s.opens,
-        severity_map: s.severity_map,
-    }))
-}
-
-fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    let mut put = |is: bool, name| {
-        if is {
-            names.push(name);
-        }
-    };
-    put(fixed.enabled.is_some(), "enabled");
-    put(fixed.auth.is_some(), "auth");
-    put(fixed.rca_enabled.is_some(), "rca_enabled");
-    put(fixed.rate_per_minute.is_some(), "rate_per_minute");
-    put(fixed.opens.is_some(), "opens");
-    names
-}
-
-fn health(enabled: bool, c: &ConnectorCounters, turned_away: Option<Time>, now: Time) -> ConnectorHealth {
-    let (received_24h, refused_24h) = c.last_24h(now);
-    let problem_code = c.last_problem.as_ref().map(|(p, _)| p.code.as_str());
-    let state = match (&c.last, c.last_accepted) {
-        _ if !enabled => "paused",
-        // What happens now says more than what went well before.
-        (_, accepted) if turned_away.is_some_and(|at| accepted.is_none_or(|a| at > a)) => "refused",
-        (Some((_, _, DeliveryOutcome::Unparsed)), _) => "not_understood",
-        (Some((_, _, DeliveryOutcome::Refused)), _) if problem_code == Some("over_rate") => "limited",
-        (Some((_, _, DeliveryOutcome::Refused)), _) => "refused",
-        (_, Some(at)) if now.since(at) > QUIET => "quiet",
-        (_, Some(_)) => "receiving",
-        _ => "waiting",
-    };
-    ConnectorHealth {
-        state,
-        connected: c.last_accepted.is_some(),
-        last_webhook_received: c.last_accepted,
-        received_24h,
-        refused_24h,
-        last_problem: c.last_problem.as_ref().map(|(p, _)| p.clone()),
-        last_problem_at: c.last_problem.as_ref().map(|(_, at)| *at),
-        last_unauthorized: turned_away,
-        last_heartbeat: c.last_heartbeat,
-    }
 }
 
 fn find(platform: &str) -> Result<&'static dyn Connector, ApiError> {
@@ -482,32 +328,6 @@ fn origin(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn states() {
-        let at = |s| Time::from_secs(1_772_500_000 + s);
-        let id = DeliveryId::new(at(0), 1);
-        let counters = |outcome, accepted: Option<i64>, code: Option<&str>| ConnectorCounters {
-            last: Some((id, at(0), outcome)),
-            last_accepted: accepted.map(at),
-            last_problem: code.map(|c| (Problem { code: c.into(), detail: String::new(), path: None }, at(0))),
-            ..ConnectorCounters::default()
-        };
-        use DeliveryOutcome::*;
-        for (enabled, c, away, now, want) in [
-            (true, ConnectorCounters::default(), None, 10, "waiting"),
-            (true, ConnectorCounters::default(), Some(at(5)), 10, "refused"),
-            (true, counters(Accepted, Some(0), None), None, 10, "receiving"),
-            (true, counters(Accepted, Some(0), None), None, 4 * 3600, "quiet"),
-            (true, counters(Accepted, Some(0), None), Some(at(5)), 10, "refused"),
-            (true, counters(Accepted, Some(7), None), Some(at(5)), 10, "receiving"),
-            (true, counters(Unparsed, Some(0), None), None, 10, "not_understood"),
-            (true, counters(Refused, Some(0), Some("over_rate")), None, 10, "limited"),
-            (false, counters(Accepted, Some(0), None), None, 10, "paused"),
-        ] {
-            assert_eq!(health(enabled, &c, away, at(now)).state, want, "{c:?} {away:?}");
-        }
-    }
 
     #[test]
     fn the_audit_log_gets_no_secrets() {

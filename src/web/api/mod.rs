@@ -6,6 +6,7 @@ mod alerts;
 mod audit;
 mod bulk;
 mod changes;
+mod connector_object;
 pub mod connectors;
 mod deliveries;
 mod hooks;
