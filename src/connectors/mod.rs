@@ -142,6 +142,11 @@ pub fn severity(word: &str) -> Option<Severity> {
     text::severity(word)
 }
 
+/// Text as one line of at most `max` characters, without what acts unseen: control characters and marks that reorder it.
+pub fn line(text: &str, max: usize) -> String {
+    text::line(text, max)
+}
+
 /// A point in time in any of the forms that senders use: text with or without zone, or numbers since 1970.
 pub fn moment(value: &serde_json::Value) -> Option<Time> {
     moment::time(value)

@@ -76,7 +76,8 @@ impl NewIncident {
     pub fn signal(&self, unique: &str, actor: &Actor) -> Result<Signal, Vec<Wrong>> {
         let mut wrong: Vec<Wrong> = Vec::new();
         let title = self.alert_title.as_deref().map_or("", str::trim);
-        if title.is_empty() || title.chars().count() > 500 {
+        let shown = connectors::line(title, 500);
+        if shown.is_empty() || title.chars().count() > 500 {
             wrong.push(("/alert_title", "a title of 1 to 500 characters is needed".into()));
         }
         let source_type = self.source_type.as_deref().unwrap_or("manual");
@@ -117,10 +118,10 @@ impl NewIncident {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let given = |v: &Option<String>| v.as_deref().map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned);
-        let own_id = given(&self.source_alert_id);
+        let given = |v: &Option<String>| v.as_deref().map(|v| connectors::line(v, 255)).filter(|v| !v.is_empty());
+        let own_id = self.source_alert_id.as_deref().map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned);
         let key = own_id.as_deref().unwrap_or(unique);
-        let mut signal = Signal::new(format!("manual:{key}"), title);
+        let mut signal = Signal::new(format!("manual:{key}"), shown);
         signal.identity = IdentityRule {
             rule: match own_id {
                 Some(_) => "the id that the declaring program gave".into(),
@@ -155,7 +156,7 @@ impl NewChange {
     /// The change, or everything that is wrong with it.
     pub fn change(self, actor: &Actor) -> Result<Change, Vec<Wrong>> {
         let mut wrong: Vec<Wrong> = Vec::new();
-        let title = self.title.trim();
+        let title = connectors::line(&self.title, 501);
         if title.is_empty() || title.chars().count() > 500 {
             wrong.push(("/title", "a title of 1 to 500 characters is needed".into()));
         }
@@ -173,11 +174,11 @@ impl NewChange {
             return Err(wrong);
         }
         Ok(Change {
-            service: self.service.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()),
+            service: self.service.map(|s| connectors::line(&s, 255)).filter(|s| !s.is_empty()),
             kind: self.kind.unwrap_or(ChangeKind::Other),
-            title: title.to_owned(),
+            title,
             url: self.url,
-            version: self.version,
+            version: self.version.map(|v| connectors::line(&v, 255)).filter(|v| !v.is_empty()),
             at: self.at,
             source: "changes".to_owned(),
             outcome: None,

@@ -328,3 +328,16 @@ async fn lists_page_without_losing_or_doubling_rows() {
     assert_eq!(view.earlier_incidents("S1", IncidentId(7), 5).unwrap().len(), 1);
     assert_eq!(view.closed_since(f.clock.now().minus(minutes(5)), 5).unwrap().1, 1);
 }
+
+#[tokio::test]
+async fn an_incident_with_very_many_alerts_shows_both_ends_once() {
+    let f = Fixture::new();
+    f.send("grafana", (0..2_500).map(|n| firing(&format!("grafana:{n}"), Some("api"))).collect()).await;
+    assert_eq!(f.incident(1).alert_count, 2_500);
+    let members = f.store.view().unwrap().members(IncidentId(1), 5_000).unwrap();
+    let mut numbers: Vec<u64> = members.iter().map(|(m, _)| m.alert.number()).collect();
+    assert_eq!(numbers.first(), Some(&1), "the first alert stands first");
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!((numbers.len(), numbers.first(), numbers.last()), (2_000, Some(&1), Some(&2_500)));
+}

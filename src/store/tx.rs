@@ -302,15 +302,23 @@ impl<'t> Tx<'t> {
         *self.minutes.entry(at.millis().div_euclid(60_000)).or_default() += 1;
     }
 
-    /// Removes the oldest rows of the change log, so that at most `keep` remain; at most `batch` at a time.
-    pub fn trim_change_log(&mut self, keep: u64, batch: usize) -> Result<usize, StoreError> {
-        let Some(first) = self.change_log.first()?.map(|(k, _)| k.value()) else { return Ok(0) };
+    /// Removes the oldest rows of the change log, once `slack` more than `keep` are there; at most `batch` at a time.
+    pub fn trim_change_log(&mut self, keep: u64, slack: u64, batch: usize) -> Result<(), StoreError> {
+        let Some(first) = self.change_log.first()?.map(|(k, _)| k.value()) else { return Ok(()) };
         let horizon = self.world.last(meta::CHANGE).saturating_sub(keep);
-        let old: Vec<u64> = (first..horizon).take(batch).collect();
+        if horizon.saturating_sub(first) < slack {
+            return Ok(());
+        }
+        let old: Vec<u64> = self
+            .change_log
+            .range(..horizon)?
+            .take(batch)
+            .map(|row| Ok(row?.0.value()))
+            .collect::<Result<_, StoreError>>()?;
         for seq in &old {
             self.change_log.remove(seq)?;
         }
-        Ok(old.len())
+        Ok(())
     }
 
     /// Removes sessions that have run out.

@@ -30,6 +30,8 @@ const COMMANDS: usize = 1024;
 const COMMANDS_BETWEEN: u32 = 64;
 /// Rows of the change log kept for replay.
 pub(super) const KEEP_CHANGES: u64 = 100_000;
+/// The change log is trimmed when it is this much too long.
+const TRIM: u64 = 10_000;
 /// Alerts that fall quiet in one transaction.
 const QUIET_BATCH: usize = 1_000;
 /// After a failed transaction, before the next attempt.
@@ -219,6 +221,8 @@ impl Writer {
             for delivery in &deliveries {
                 apply::delivery(tx, delivery)?;
             }
+            // With the group that made it grow, so that no storm outruns the trimming.
+            tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
             Ok(())
         })
         .map_err(as_store)?;
@@ -242,7 +246,6 @@ impl Writer {
                 apply::signals::quiet(tx, number)?;
             }
             tx.forget_closed()?;
-            tx.trim_change_log(KEEP_CHANGES, 10_000)?;
             tx.trim_sessions()?;
             Ok(())
         })

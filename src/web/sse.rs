@@ -22,7 +22,7 @@ use tokio_stream::Stream;
 
 use super::{
     api::objects::IncidentRow,
-    auth::Viewer,
+    auth::{Client, Viewer, identify},
     error::ApiError,
     extract::{Path, Query},
     state::AppState,
@@ -49,10 +49,12 @@ pub struct Resume {
 pub async fn all(
     _: Viewer,
     State(state): State<AppState>,
+    client: Client,
     Query(resume): Query<Resume>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(stream(&state, last_event_id(&headers, &resume), None))
+    let after = last_event_id(&headers, &resume);
+    Ok(stream(&state, Reader { headers, client }, after, None))
 }
 
 /// What changes about one incident.
@@ -64,6 +66,7 @@ pub async fn one(
     _: Viewer,
     State(state): State<AppState>,
     Path(id): Path<String>,
+    client: Client,
     Query(resume): Query<Resume>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -71,7 +74,8 @@ pub async fn one(
     if state.store.read(move |view| view.incident(id)).await?.is_none() {
         return Err(ApiError::not_found(id));
     }
-    Ok(stream(&state, last_event_id(&headers, &resume), Some(id)))
+    let after = last_event_id(&headers, &resume);
+    Ok(stream(&state, Reader { headers, client }, after, Some(id)))
 }
 
 fn last_event_id(headers: &HeaderMap, resume: &Resume) -> Option<u64> {
@@ -82,9 +86,16 @@ fn last_event_id(headers: &HeaderMap, resume: &Resume) -> Option<u64> {
     })
 }
 
-fn stream(state: &AppState, after: Option<u64>, only: Option<IncidentId>) -> Response {
+fn stream(state: &AppState, reader: Reader, after: Option<u64>, only: Option<IncidentId>) -> Response {
     state.shared.metrics.stream(1);
-    let place = Place { subscription: state.live.subscribe(after), client: Open(state.clone()), only, greeted: false };
+    let place = Place {
+        subscription: state.live.subscribe(after),
+        open: Open(state.clone()),
+        reader,
+        only,
+        greeted: false,
+        ping_at: state.clock.now().plus(PING_EVERY),
+    };
     let mut response = Body::from_stream(unfold(place, Place::next)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -92,6 +103,12 @@ fn stream(state: &AppState, after: Option<u64>, only: Option<IncidentId>) -> Res
     // nginx would hold events back otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// Who reads, to be asked again: a stream outlives sessions and tokens.
+struct Reader {
+    headers: HeaderMap,
+    client: Client,
 }
 
 /// Counts the stream for as long as it is open.
@@ -105,9 +122,12 @@ impl Drop for Open {
 
 struct Place {
     subscription: Subscription,
-    client: Open,
+    open: Open,
+    reader: Reader,
     only: Option<IncidentId>,
     greeted: bool,
+    // Events do not put it off: those of other incidents are not sent, and the reader would hear nothing.
+    ping_at: Time,
 }
 
 impl Place {
@@ -118,22 +138,38 @@ impl Place {
             self.greeted = true;
             return Some((Ok(Bytes::from_static(b"retry: 2000\n: connected\n\n")), self));
         }
-        let stop = self.client.0.stop.clone();
+        let state = self.open.0.clone();
         loop {
+            // At most that long also when the machine's clock was set back.
+            let until_ping = self.ping_at.since(state.clock.now()).min(PING_EVERY);
             let events = tokio::select! {
                 biased;
-                () = stop.cancelled() => return None,
+                () = state.stop.cancelled() => return None,
+                () = state.clock.sleep(until_ping) => {
+                    if !self.may_read_on(&state).await {
+                        return None;
+                    }
+                    self.ping_at = state.clock.now().plus(PING_EVERY);
+                    return Some((Ok(Bytes::from_static(b": ping\n\n")), self));
+                }
                 events = self.subscription.next() => events,
-                () = tokio::time::sleep(PING_EVERY) => return Some((Ok(Bytes::from_static(b": ping\n\n")), self)),
             };
             let Ok(events) = events else { return None };
             let mut piece = Vec::new();
             for event in events.iter().filter(|e| self.wants(e)) {
-                piece.extend_from_slice(&self.client.0.shared.rendered.of(event));
+                piece.extend_from_slice(&state.shared.rendered.of(event));
             }
             if !piece.is_empty() {
                 return Some((Ok(Bytes::from(piece)), self));
             }
+        }
+    }
+
+    /// Whether the session or token still allows it. When that cannot be read now, the next time will tell.
+    async fn may_read_on(&self, state: &AppState) -> bool {
+        match identify(state, &self.reader.headers, &self.reader.client).await {
+            Ok(identity) => identity.is_some_and(|i| i.may(Scope::Read)),
+            Err(_) => true,
         }
     }
 

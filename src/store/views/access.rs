@@ -1,3 +1,5 @@
+//! People, sessions, tokens, audit.
+
 use redb::ReadableTable;
 
 use super::{Listing, View};

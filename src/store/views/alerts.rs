@@ -1,3 +1,5 @@
+//! Alerts.
+
 use super::{Listing, View, all_words, among};
 use crate::{
     model::*,

@@ -1,3 +1,5 @@
+//! Connectors.
+
 use redb::ReadableTable;
 
 use super::View;

@@ -1,3 +1,5 @@
+//! Deliveries, as rows and as received.
+
 use super::{Listing, View};
 use crate::{
     model::*,

@@ -1,3 +1,5 @@
+//! Incidents and what hangs on them.
+
 use redb::ReadableTable;
 
 use super::{Listing, View, all_words, among};
@@ -5,6 +7,9 @@ use crate::{
     model::*,
     store::{StoreError, codec, tables, world::key},
 };
+
+/// Members looked at from each end.
+const MEMBERS: usize = 1_000;
 
 /// Which incidents. Empty lists mean any.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,9 +126,19 @@ impl View {
         Ok((found, total))
     }
 
-    /// Members with their alerts, strongest first, at most `limit`.
+    /// Members with their alerts, the first alert first, then strongest first, at most `limit`. Of an incident with very
+    /// many alerts, the earliest and the latest members are looked at: the page of it must not wait for a hundred thousand.
     pub fn members(&self, id: IncidentId, limit: usize) -> Result<Vec<(Membership, Alert)>, StoreError> {
-        let mut memberships: Vec<Membership> = self.children(tables::MEMBERS, id)?;
+        let table = self.table(tables::MEMBERS)?;
+        let mut memberships: Vec<Membership> = Vec::new();
+        let mut rows = table.range((id.0, 0)..=(id.0, u64::MAX))?;
+        for row in rows.by_ref().take(MEMBERS) {
+            memberships.push(codec::decode(row?.1.value())?);
+        }
+        // From the other end, up to where the walk from this end stopped.
+        for row in rows.rev().take(MEMBERS) {
+            memberships.push(codec::decode(row?.1.value())?);
+        }
         memberships.sort_by(|a, b| {
             let first = |m: &Membership| m.strategy != Strategy::Primary;
             first(a).cmp(&first(b)).then(b.score.total_cmp(&a.score)).then(a.alert.number().cmp(&b.alert.number()))

@@ -1,3 +1,5 @@
+//! The change log.
+
 use redb::ReadableTable;
 
 use super::View;

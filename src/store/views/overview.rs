@@ -1,3 +1,5 @@
+//! The figures of the watch panel.
+
 use redb::ReadableTable;
 
 use super::View;

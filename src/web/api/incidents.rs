@@ -15,6 +15,7 @@ use super::{
     similar,
 };
 use crate::{
+    connectors,
     ingest::declare::NewIncident,
     model::*,
     search::Search,
@@ -219,9 +220,10 @@ pub async fn patch(
     let patch = IncidentPatch {
         status: patch.status,
         severity: patch.severity,
-        title: patch.title,
+        // One more than is taken, so that what is too long is still refused as such.
+        title: patch.title.map(|t| connectors::line(&t, 501)),
         owner: patch.owner.map(|o| o.map(|o| if o == "me" { who.identity.name() } else { o })),
-        service: patch.service,
+        service: patch.service.map(|s| s.map(|s| connectors::line(&s, 256)).filter(|s| !s.is_empty())),
     };
     state.store.patch_incident(id, patch, who.actor).await?;
     answer(&state, id).await

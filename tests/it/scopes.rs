@@ -1,0 +1,221 @@
+//! Every operation of the API's own description, by every scope; and every page by everybody.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use watchfire::model::Scope;
+
+use crate::support::{TOKEN, TestApp, answer};
+
+/// What an operation needs; none for what everybody may ask.
+fn needed(method: &Method, path: &str) -> Option<Scope> {
+    let public = ["/healthz", "/readyz", "/api/version", "/api/openapi.json"];
+    let of_admins = ["/api/users", "/api/tokens", "/api/audit", "/api/backup"];
+    let set_up = ["rotate-key", "reveal-key"];
+    if public.contains(&path) {
+        None
+    } else if path.starts_with("/api/webhooks") {
+        Some(Scope::Ingest)
+    } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
+        Some(Scope::Admin)
+    } else if method == Method::GET {
+        Some(Scope::Read)
+    } else if method == Method::PATCH && path.starts_with("/api/connectors") {
+        Some(Scope::Admin)
+    } else {
+        Some(Scope::Write)
+    }
+}
+
+/// Method and path of every operation.
+async fn operations(test: &TestApp) -> Vec<(Method, String)> {
+    let description = answer(test.request(Method::GET, "/api/openapi.json")).await.json;
+    let paths = description["paths"].as_object().unwrap();
+    let of = |(path, item): (&String, &Value)| {
+        let path = path.clone();
+        let methods = item.as_object().unwrap().keys().map(|m| m.to_uppercase().parse::<Method>().unwrap());
+        methods.map(|m| (m, path.clone())).collect::<Vec<_>>()
+    };
+    let all: Vec<(Method, String)> = paths.iter().flat_map(of).collect();
+    assert!(all.len() > 40, "{all:?}");
+    all
+}
+
+/// A server in which every kind of thing exists, and the names of those things.
+async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
+    let test = TestApp::start().await;
+    let change = json!({"title": "v2", "service": "api", "at": "2026-03-03T10:28:00Z"});
+    test.post("/api/changes", &change).await;
+    let body = json!({"id": "a", "title": "A", "service": "api", "severity": "high"});
+    let sent = test.deliver("generic", &body).await.json;
+    let incident = test.analyzed("INC-1").await;
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
+    test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
+    let names = vec![
+        ("/api/incidents/{id}", "INC-1".to_owned()),
+        ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
+        ("/api/deliveries/{id}", text(&sent["delivery_id"])),
+        ("/api/users/{name}", "lee".to_owned()),
+        ("/api/tokens/{name}", "read".to_owned()),
+        ("{sid}", text(&incident["suggestions"][0]["id"])),
+        ("{rank}", "1".to_owned()),
+        ("{platform}", "generic".to_owned()),
+        ("{key}", "wrong".to_owned()),
+    ];
+    (test, names)
+}
+
+fn fill(path: &str, names: &[(&str, String)]) -> String {
+    let mut filled = path.to_owned();
+    for (pattern, name) in names {
+        if let Some((before, _)) = pattern.split_once('{') {
+            filled = filled.replace(pattern, &format!("{before}{name}"));
+        }
+    }
+    assert!(!filled.contains('{'), "no example is known for {path}");
+    filled
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_is_open_to_those_it_is_for_and_to_nobody_else() {
+    let (test, names) = furnished().await;
+    let mut tokens = Vec::new();
+    for scope in Scope::ALL {
+        let made = test.post("/api/tokens", &json!({"name": scope, "scopes": [scope]})).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        tokens.push((*scope, made.json["token"].as_str().unwrap().to_owned()));
+    }
+    // Things are named that are not there, so that nothing is taken away or changed on the way.
+    let missing: Vec<(&str, String)> = names
+        .iter()
+        .map(|(p, n)| (*p, if *p == "{platform}" || *p == "{key}" { n.clone() } else { "77777".to_owned() }))
+        .collect();
+    for (method, path) in operations(&test).await {
+        let wanted = needed(&method, &path);
+        let at = fill(&path, &missing);
+        let what = format!("{method} {path}");
+        // The head of the answer is enough: a stream has no end.
+        let status = async |token: Option<&str>| {
+            let mut request = test.request(method.clone(), &at);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(status(None).await == 401, wanted.is_some(), "{what} without anything");
+        for wrong in ["wf_wrong", "", TOKEN.trim_end_matches('s')] {
+            assert_eq!(status(Some(wrong)).await == 401, wanted.is_some(), "{what} with a wrong token");
+        }
+        for (scope, token) in &tokens {
+            let got = status(Some(token)).await;
+            let refused = if wanted == Some(Scope::Ingest) { 401 } else { 403 };
+            let allowed = wanted.is_none_or(|w| scope.allows(w));
+            assert_eq!(got == refused, !allowed, "{what} with scope {scope}: {got}");
+            assert!(got < 500 && (allowed || got == refused), "{what} with scope {scope}: {got}");
+        }
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_path_is_there() {
+    let (test, names) = furnished().await;
+    let made = test.post("/api/tokens", &json!({"name": "read", "scopes": ["read"]})).await;
+    assert_eq!(made.status, 201);
+    let mut all = operations(&test).await;
+    // What takes something away comes last.
+    all.sort_by_key(|(m, _)| *m == Method::DELETE);
+    for (method, path) in all {
+        let at = fill(&path, &names);
+        let got = test.request(method.clone(), &at).bearer_auth(TOKEN).send().await.unwrap();
+        let status = got.status().as_u16();
+        assert!(
+            status != 404 && status != 405 && status < 500,
+            "{method} {at}: {status} {}",
+            got.text().await.unwrap()
+        );
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_stays_as_it_was_published() {
+    let test = TestApp::start().await;
+    let mut description = answer(test.request(Method::GET, "/api/openapi.json")).await.json;
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    description["info"]["version"] = json!("[version]");
+    insta::assert_json_snapshot!("openapi", description);
+    test.stop().await;
+}
+
+/// Pages that show something of the store, and forms that change it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_for_people_who_signed_in() {
+    let (test, names) = furnished().await;
+    let delivery = names.iter().find(|(p, _)| p.starts_with("/api/deliveries")).unwrap().1.clone();
+    let viewer = test.post("/api/tokens", &json!({"name": "viewer", "scopes": ["read"]})).await.json["token"].clone();
+    let viewer = viewer.as_str().unwrap();
+    for path in [
+        "/incidents",
+        "/incidents/1",
+        "/incidents/rows",
+        "/incidents/1/panels",
+        "/incidents/watch",
+        "/alerts",
+        "/connectors",
+        "/connectors/grafana",
+        "/deliveries",
+        &format!("/deliveries/{delivery}"),
+        "/settings/browser",
+        "/settings/about",
+        "/live",
+    ] {
+        let stranger = test.request(Method::GET, path).send().await.unwrap();
+        let (status, headers) = (stranger.status().as_u16(), stranger.headers().clone());
+        let to = headers.get("location").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+        assert!(status == 401 || (to.starts_with("/login") && status == 303), "{path}: {status} {to}");
+        let shown = stranger.text().await.unwrap();
+        assert!(!shown.contains("INC-1") && !shown.contains("generic"), "{path}: {shown:.300}");
+        assert_eq!(test.request(Method::GET, path).bearer_auth(viewer).send().await.unwrap().status(), 200, "{path}");
+    }
+    let people = answer(test.request(Method::GET, "/settings/people").bearer_auth(viewer)).await.text;
+    assert!(people.contains("For administrators") && !people.contains("kim"), "people are for administrators");
+    assert!(test.get("/settings/people").await.text.contains("kim"));
+    for path in [
+        "/incidents/1/acknowledge",
+        "/incidents/1/resolve",
+        "/incidents/1/reopen",
+        "/incidents/1/comment",
+        "/incidents/1/investigate",
+        "/incidents/bulk",
+        "/connectors/grafana/reveal",
+        "/connectors/grafana/rotate",
+        "/connectors/grafana/test",
+        "/connectors/grafana/opens",
+        "/connectors/grafana/proof",
+        "/connectors/grafana/switch",
+        &format!("/deliveries/{delivery}/replay"),
+        "/settings/people",
+        "/settings/people/role",
+        "/settings/people/remove",
+        "/settings/tokens",
+        "/settings/tokens/revoke",
+    ] {
+        let post = |token: Option<&str>| {
+            let request = test
+                .request(Method::POST, path)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body("text=x&reason=x");
+            match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            }
+        };
+        let stranger = answer(post(None)).await;
+        let to = stranger.headers.get("location").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+        assert!(stranger.status == 401 || to.starts_with("/login"), "{path}: {} {to}", stranger.status);
+        assert_eq!(answer(post(Some(viewer))).await.status, 403, "{path} by a viewer");
+    }
+    assert_eq!(test.get("/api/incidents/1").await.json["status"], "analyzed", "nothing was done");
+    test.stop().await;
+}
