@@ -61,7 +61,7 @@ async fn out_and_in_again() {
     browser.fill("#u", NAME).await;
     browser.fill("#p", "not the password").await;
     browser.click("form .btn.primary").await;
-    browser.sees("#e", "name or password").await;
+    browser.sees("#e", "password is wrong").await;
     assert_eq!(browser.js("document.getElementById('u').value").await, NAME, "the name stays");
     assert_eq!(browser.js("document.activeElement.id").await, "p");
     browser.fill("#p", PASSWORD).await;

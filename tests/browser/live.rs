@@ -12,7 +12,7 @@ use crate::{
 /// Alerts of services of their own, that began far enough from each other to be incidents of their own.
 async fn alerts(test: &TestApp, numbers: std::ops::Range<u64>, severity: &str) {
     for n in numbers {
-        let started = start_of_time().minus(Duration::from_secs(n * 3600));
+        let started = start_of_time().minus(Duration::from_secs(n * 600));
         let body = json!({"title": format!("Queue {n} is late"), "service": format!("queue-{n}"), "severity": severity,
             "key": format!("q-{n}"), "started_at": started});
         let sent = test.deliver("generic", &body).await;
