@@ -244,7 +244,8 @@ impl Browser {
 
     /// What is shown, as PNG; `whole` goes down to the end of the page.
     pub async fn picture(&self, whole: bool) -> Vec<u8> {
-        let taken = self.devtools("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": whole})).await;
+        let taken =
+            self.devtools("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": whole})).await;
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, taken["data"].as_str().unwrap()).unwrap()
     }
 

@@ -31,9 +31,10 @@ impl Driver {
             .spawn()
             .expect("a shell");
         let mut said = BufReader::new(shell.stdout.take().unwrap()).lines();
-        let port = said.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        });
+        let port = said
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // What it says later is read, so that it is never held up.
         std::thread::spawn(move || said.for_each(drop));
         Self { port: port.expect("chromedriver names its port"), _shell: shell }

@@ -9,7 +9,11 @@ fn words() -> Vec<(&'static str, String)> {
     vec![
         ("script", "<script>window.ran = 1; alert(1)</script>".to_owned()),
         ("image", "\"><img src=x onerror=\"window.ran=1\">'><svg onload=window.ran=1>".to_owned()),
-        ("template", "</textarea></title></style></template>{{7*7}}${7*7}<iframe srcdoc='<script>top.ran=1</script>'>".to_owned()),
+        (
+            "template",
+            "</textarea></title></style></template>{{7*7}}${7*7}<iframe srcdoc='<script>top.ran=1</script>'>"
+                .to_owned(),
+        ),
         ("direction", "\u{202E}\u{2067}gnp.exe\u{200F} \u{5D0}\u{5D1}\u{5D2} \u{202D}end".to_owned()),
         ("long", "W".repeat(4096)),
         ("link", "javascript:window.ran=1".to_owned()),
@@ -30,7 +34,8 @@ const WRONG: &str = "[
 async fn it_is_shown_and_does_nothing() {
     let test = TestApp::start().await;
     let browser = Browser::signed_in(&test).await;
-    let mut pages = vec!["/incidents".to_owned(), "/alerts".to_owned(), "/deliveries".to_owned(), "/connectors".to_owned()];
+    let mut pages =
+        vec!["/incidents".to_owned(), "/alerts".to_owned(), "/deliveries".to_owned(), "/connectors".to_owned()];
     for (n, (name, text)) in words().into_iter().enumerate() {
         let body = json!({"title": format!("{name} {text}"), "description": text, "service": format!("{n}{text}"),
             "host": text, "environment": text, "severity": "critical", "url": text, "runbook_url": text, "key": text,
@@ -51,7 +56,8 @@ async fn it_is_shown_and_does_nothing() {
             pages.push(format!("/alerts?q={encoded}"));
         }
     }
-    let refused = test.request(Method::POST, "/api/webhooks/generic").header("x-watchfire-key", test.key("generic").await);
+    let refused =
+        test.request(Method::POST, "/api/webhooks/generic").header("x-watchfire-key", test.key("generic").await);
     refused.body(words()[0].1.clone()).send().await.unwrap();
     pages.push("/deliveries?outcome=unparsed".to_owned());
 
@@ -79,8 +85,12 @@ async fn it_stays_text_when_it_arrives_live() {
     browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
     for (n, (name, text)) in words().into_iter().enumerate() {
         let started = crate::support::start_of_time().minus(std::time::Duration::from_secs((n as u64 + 1) * 3600));
-        test.deliver("generic", &json!({"title": format!("{name} {text}"), "service": format!("{n}{text}"), "host": text,
-            "severity": "critical", "started_at": started})).await;
+        test.deliver(
+            "generic",
+            &json!({"title": format!("{name} {text}"), "service": format!("{n}{text}"), "host": text,
+            "severity": "critical", "started_at": started}),
+        )
+        .await;
     }
     browser.sees("#newpill", "6 new").await;
     browser.press(".").await;

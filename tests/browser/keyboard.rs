@@ -102,8 +102,10 @@ async fn from_the_list_itself() {
     browser.press(TAB).await;
     browser.press(ENTER).await;
     browser.gone("#resolve").await;
-    test.until("/api/incidents", |all| all["incidents"].as_array().unwrap().iter().filter(|i| i["status"] == "resolved").count() >= 2)
-        .await;
+    test.until("/api/incidents", |all| {
+        all["incidents"].as_array().unwrap().iter().filter(|i| i["status"] == "resolved").count() >= 2
+    })
+    .await;
 
     browser.press("/").await;
     browser.until("the search field", "document.activeElement.matches('[data-search]')").await;

@@ -89,7 +89,8 @@ async fn nothing_is_lost_or_doubled_over_a_cut() {
     assert_eq!(browser.js(&PLACE.replace(".top", ".left")).await[2], before[2]);
     browser.click("#newpill button").await;
     browser.until("the new rows", "document.querySelectorAll('tr[data-row]').length === 11").await;
-    let ids = browser.js("[...new Set([...document.querySelectorAll('tr[data-row]')].map((r) => r.dataset.row))].length");
+    let ids =
+        browser.js("[...new Set([...document.querySelectorAll('tr[data-row]')].map((r) => r.dataset.row))].length");
     assert_eq!(ids.await, json!(11), "each once");
     test.stop().await;
 }

@@ -125,7 +125,9 @@ async fn look_at_a_day() {
     let outage = outage["id"].as_str().unwrap();
     look.theme("light").await;
     browser.size(1440, 900).await;
-    for (name, path) in [("readme-incidents", "/incidents".to_owned()), ("readme-incident", format!("/incidents/{outage}"))] {
+    for (name, path) in
+        [("readme-incidents", "/incidents".to_owned()), ("readme-incident", format!("/incidents/{outage}"))]
+    {
         browser.open(&path).await;
         browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
         fs::write(pictures().join(format!("{name}.png")), browser.picture(false).await).unwrap();

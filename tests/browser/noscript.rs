@@ -12,8 +12,11 @@ async fn read_filter_and_act() {
     let test = TestApp::start().await;
     for (title, service, hours) in [("Disk full", "log-store", 0), ("Queue is late", "mailer", 2)] {
         let started = crate::support::start_of_time().minus(std::time::Duration::from_secs(hours * 3600));
-        test.deliver("generic", &json!({"title": title, "service": service, "severity": "high", "started_at": started}))
-            .await;
+        test.deliver(
+            "generic",
+            &json!({"title": title, "service": service, "severity": "high", "started_at": started}),
+        )
+        .await;
     }
     test.analyzed("1").await;
     let browser = Browser::signed_in_with(&test, With { scripts: false, ..With::default() }).await;

@@ -10,7 +10,9 @@ use crate::support::TestApp;
 /// Tells it, and leaves the clock at its end.
 pub async fn tell(test: &TestApp) {
     for name in ["sre-2", "on-call-db"] {
-        let made = test.post("/api/users", &json!({"name": name, "role": "responder", "password": "eight words are better"})).await;
+        let made = test
+            .post("/api/users", &json!({"name": name, "role": "responder", "password": "eight words are better"}))
+            .await;
         assert_eq!(made.status, 201, "{}", made.text);
     }
     let rca = test.patch("/api/connectors/jenkins", &json!({"rca_enabled": true})).await;
@@ -23,11 +25,22 @@ pub async fn tell(test: &TestApp) {
     day.deliver("dynatrace", &dynatrace(test.clock.now(), "RESOLVED", "search-api")).await;
 
     day.pass(48).await;
-    let replica = day.deliver("grafana", &grafana(test.clock.now(), "Replication lag above 30 s", "high", "orders-db", "pg-orders-2")).await;
+    let replica = day
+        .deliver(
+            "grafana",
+            &grafana(test.clock.now(), "Replication lag above 30 s", "high", "orders-db", "pg-orders-2"),
+        )
+        .await;
     day.analyzed(&replica).await;
     day.act(&replica, "acknowledge", &Value::Null, "on-call-db").await;
     day.pass(22).await;
-    day.act(&replica, "resolve", &json!({"reason": "A nightly export held the replica; it now runs on pg-orders-3."}), "on-call-db").await;
+    day.act(
+        &replica,
+        "resolve",
+        &json!({"reason": "A nightly export held the replica; it now runs on pg-orders-3."}),
+        "on-call-db",
+    )
+    .await;
 
     day.pass(70).await;
     let disk = day.deliver("netdata", &netdata(test.clock.now())).await;
@@ -49,21 +62,52 @@ pub async fn tell(test: &TestApp) {
     day.pass(3).await;
     let at = test.clock.now();
     let after = |s: u64| at.plus(Duration::from_secs(s));
-    let outage = day.deliver("alertmanager", &alertmanager(at, "PostgreSQL connections at 97 % of the limit", "payments-db", "pg-payments-1")).await;
-    day.deliver("datadog", &datadog(after(22), "payments-worker: connection pool exhausted", "payments-worker", "worker-4")).await;
-    day.deliver("grafana", &grafana(after(41), "Checkout error rate above 5 %", "critical", "checkout-api", "node-7")).await;
+    let outage = day
+        .deliver(
+            "alertmanager",
+            &alertmanager(at, "PostgreSQL connections at 97 % of the limit", "payments-db", "pg-payments-1"),
+        )
+        .await;
+    day.deliver(
+        "datadog",
+        &datadog(after(22), "payments-worker: connection pool exhausted", "payments-worker", "worker-4"),
+    )
+    .await;
+    day.deliver("grafana", &grafana(after(41), "Checkout error rate above 5 %", "critical", "checkout-api", "node-7"))
+        .await;
     day.deliver("splunk", &splunk(after(58))).await;
-    day.deliver("grafana", &grafana(after(75), "Payment latency p99 above 2 s", "high", "payments-worker", "worker-2")).await;
+    day.deliver("grafana", &grafana(after(75), "Payment latency p99 above 2 s", "high", "payments-worker", "worker-2"))
+        .await;
     day.deliver("pagerduty", &pagerduty(after(96))).await;
     for n in 0..5 {
         let host = format!("node-{}", 3 + n);
-        day.deliver("grafana", &grafana(after(100 + n), "Checkout latency p95 above 1.5 s", "high", "checkout-api", &host)).await;
+        day.deliver(
+            "grafana",
+            &grafana(after(100 + n), "Checkout latency p95 above 1.5 s", "high", "checkout-api", &host),
+        )
+        .await;
     }
     day.analyzed(&outage).await;
     day.pass(7).await;
-    let queue = day.deliver("datadog", &datadog(test.clock.now(), "Mail queue older than 10 min", "mailer", "mail-1")).await;
+    let queue =
+        day.deliver("datadog", &datadog(test.clock.now(), "Mail queue older than 10 min", "mailer", "mail-1")).await;
     assert_ne!(queue, outage);
-    test.clock.advance(Duration::from_secs(38));
+    day.analyzed(&queue).await;
+    day.pass(6).await;
+    let search = day
+        .deliver(
+            "grafana",
+            &grafana(
+                test.clock.now(),
+                "Search results are empty for 3 % of queries",
+                "medium",
+                "search-api",
+                "search-2",
+            ),
+        )
+        .await;
+    assert_ne!(search, queue);
+    test.clock.advance(Duration::from_secs(1));
 }
 
 struct Day<'a> {

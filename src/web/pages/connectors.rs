@@ -191,6 +191,7 @@ pub struct ConnectorsPage {
     banners: Vec<Banner>,
     rows: Vec<ConnectorRow>,
     tiles: Vec<&'static Info>,
+    base: String,
     curl: String,
 }
 
@@ -232,6 +233,7 @@ fn page(frame: Frame, all: Vec<Known>, base: &str) -> ConnectorsPage {
         banners: banners.collect(),
         rows: used.iter().map(|k| row(k, now)).collect(),
         tiles: unused.iter().map(|k| k.info).collect(),
+        base: base.to_owned(),
         curl: by_hand(base),
         frame,
     }
