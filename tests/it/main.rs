@@ -7,6 +7,7 @@ mod arrows;
 mod binary;
 mod crash;
 mod declared;
+mod doors;
 mod hostile;
 mod hostile_text;
 mod ingest;
