@@ -14,6 +14,7 @@ mod ingest;
 mod main_job;
 mod netdata;
 mod scopes;
+mod secrets;
 mod slow;
 mod start;
 mod streams;
