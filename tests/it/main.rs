@@ -8,6 +8,7 @@ mod binary;
 mod crash;
 mod declared;
 mod doors;
+mod edges;
 mod hostile;
 mod hostile_text;
 mod ingest;
