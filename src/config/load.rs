@@ -188,11 +188,12 @@ impl Loader<'_> {
                 Some(key) => self.set(key, text, Origin::Env(name.clone())),
                 None if is_service_link(name) => {}
                 None => {
-                    let what = match super::check::nearest(name, known.keys().map(String::as_str)) {
-                        Some(near) => format!("unknown variable; did you mean `{near}`?"),
-                        None => "unknown variable; `watchfire serve --help` lists all options".to_owned(),
-                    };
-                    self.problems.push(Problem { origin: Origin::Env(name.clone()), key: None, what });
+                    // A near miss is a mistake. Anything else with our prefix belongs to the scripts around us, and must
+                    // not keep the server from starting.
+                    if let Some(near) = super::check::nearest(name, known.keys().map(String::as_str)) {
+                        let what = format!("unknown variable; did you mean `{near}`?");
+                        self.problems.push(Problem { origin: Origin::Env(name.clone()), key: None, what });
+                    }
                 }
             }
         }

@@ -25,7 +25,7 @@ const CLIENTS: u64 = 4;
 const SHARED: u64 = 50;
 
 fn rounds() -> u64 {
-    std::env::var("WATCHFIRE_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
+    std::env::var("CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
 }
 
 fn start(dir: &Path) -> (Child, String) {

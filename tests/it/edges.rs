@@ -73,7 +73,7 @@ async fn odd_times_are_shown_as_sent_and_group_as_received() {
         "/incidents",
         "/incidents/1",
         "/alerts",
-        "/api/incidents?since=2026-03-03T00:00:00Z&until=9999-12-31T23:59:59Z",
+        "/api/incidents?since=2026-03-03T00:00:00Z&until=2100-01-01T00:00:00Z",
     ] {
         assert_eq!(test.get(path).await.status, 200, "{path}");
     }

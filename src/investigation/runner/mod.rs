@@ -142,7 +142,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
     let mut whose: HashMap<Id, IncidentId> = HashMap::new();
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        // A point in time and no length: the clock may move between here and the wait.
+        // Counted from before the look: time that passes while looking must not be slept once more.
         let mut wake = clock.now().plus(TICK);
         while running.len() < workers && !stop.is_cancelled() {
             match take(&*desk, clock).await {
@@ -155,6 +155,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
                     wake = wake.min(due);
                     break;
                 }
+                Ok(Next::None) => break,
                 Err(CommandError::Store(StoreError::Stopped)) => return,
                 Err(e) => {
                     tracing::warn!(error = %e, "the queue of investigations could not be read; trying again");
@@ -167,7 +168,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
             () = stop.cancelled() => {}
             Some(ended) = running.join_next_with_id() => tidy(&*desk, &mut whose, ended).await,
             changed = changes.changed(), if !full => if changed.is_err() { break },
-            () = clock.sleep(wake.since(clock.now())), if !full => {}
+            () = clock.sleep_until(wake), if !full => {}
         }
     }
     while let Some(ended) = running.join_next_with_id().await {
@@ -177,17 +178,18 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
 
 enum Next {
     Job(Job),
-    // Nothing is due until then.
+    // Nothing is due before then.
     At(Time),
+    None,
 }
 
 /// Takes a job if one is due. Looks first, since looking costs no transaction and the store wakes us for every change.
 async fn take<D: Desk>(desk: &D, clock: &Clock) -> Result<Next, CommandError> {
     let now = clock.now();
     match desk.next_due().await? {
-        None => Ok(Next::At(now.plus(TICK))),
+        None => Ok(Next::None),
         Some(due) if due > now => Ok(Next::At(due)),
-        Some(_) => Ok(desk.lease().await?.map_or(Next::At(now.plus(TICK)), Next::Job)),
+        Some(_) => Ok(desk.lease().await?.map_or(Next::None, Next::Job)),
     }
 }
 

@@ -64,10 +64,9 @@ impl Health {
             Some((_, at, outcome)) => (Some((*at, *outcome)), counters.last_problem.as_ref()),
             None => (None, None),
         };
-        if let Some((at, n)) = turned_away.filter(|(at, _)| accepted.is_none_or(|ok| ok < *at)) {
-            if now.since(at) < Duration::from_secs(86_400) {
-                return Self::Refused(n);
-            }
+        let lately = |at: Time| accepted.is_none_or(|ok| ok < at) && now.since(at) < Duration::from_secs(86_400);
+        if let Some((_, n)) = turned_away.filter(|(at, _)| lately(*at)) {
+            return Self::Refused(n);
         }
         if !settings.enabled {
             return Self::Off;
@@ -300,7 +299,6 @@ mod tests {
 
     #[test]
     fn worst_first_with_a_banner() {
-        let now = samples::now();
         let grafana = platforms::info("grafana").unwrap();
         let known = |info, state| Known { info, settings: settings(), counters: ConnectorCounters::default(), state };
         let netdata = platforms::info("netdata").unwrap();

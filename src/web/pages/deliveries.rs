@@ -252,7 +252,7 @@ impl DeliveryPage {
         };
         Self {
             id: row.id,
-            platform: row.platform.clone(),
+            platform: form_urlencoded::byte_serialize(row.platform.as_bytes()).collect(),
             platform_name: platforms::tile_and_name(&row.platform).1,
             heading: row
                 .title

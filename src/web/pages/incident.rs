@@ -238,7 +238,7 @@ impl IncidentPage {
             facts: Facts::new(i, &read.members, read.change.as_ref(), now),
             timeline: timeline(&read.timeline, now),
             before: read.before.iter().map(earlier).collect(),
-            frame: Frame { title: format!("{} {}", i.id, text::shorten(&i.title, 80)), ..frame },
+            frame: Frame { title: text::visible(&format!("{} {}", i.id, text::shorten(&i.title, 80))), ..frame },
         }
     }
 }
@@ -277,4 +277,124 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     out.insert("n-sug", number(read.answer.suggestions.len()));
     out.insert("n-al", ui::count(i.alert_count));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::pages::{frame::Section, samples};
+
+    fn page(change: impl FnOnce(&mut Read, &mut Frame)) -> String {
+        let (mut read, mut frame) = (samples::read(), samples::frame("", Section::Incidents));
+        change(&mut read, &mut frame);
+        IncidentPage::new(frame, &read, None, false).render().unwrap()
+    }
+
+    #[test]
+    fn every_state_says_what_it_is_and_offers_only_what_is_allowed() {
+        let check = |change: fn(&mut Read, &mut Frame), has: &str, lacks: &str| {
+            let html = page(change);
+            assert!(html.contains(has), "should have {has}");
+            assert!(!html.contains(lacks), "should not have {lacks}");
+        };
+        check(|_, _| {}, "/INC-2041/acknowledge", "/INC-2041/reopen");
+        check(|r, f| r.incident.owner = Some(f.user.clone()), "Take back", "/INC-2041/acknowledge\"");
+        check(|_, f| f.role = Role::Viewer, "What we think happened", "method=\"post\" action=\"/incidents/");
+        check(
+            |r, _| {
+                r.incident.status = IncidentStatus::Resolved;
+                r.incident.resolved_at = Some(samples::ago(1));
+            },
+            "/INC-2041/reopen",
+            "/INC-2041/acknowledge",
+        );
+        check(
+            |r, _| {
+                r.incident.status = IncidentStatus::Merged;
+                r.incident.merged_into = Some(IncidentId(7));
+            },
+            "Merged into <a class=\"mono\" href=\"/incidents/INC-7\">",
+            "/INC-2041/reopen",
+        );
+        check(
+            |r, _| {
+                r.incident.investigation.state = InvestigationState::Error;
+                r.incident.investigation.error = Some("out of <time>".into());
+            },
+            "The analysis did not finish.",
+            "out of <time>",
+        );
+        check(
+            |r, _| {
+                r.incident.investigation.state = InvestigationState::Complete;
+                r.incident.investigation.conclusion = Some(Conclusion::Inconclusive);
+                r.incident.investigation.summary = None;
+                r.answer.causes.remove(0);
+            },
+            "Inconclusive: nothing leads, 1 ruled out.",
+            "class=\"conf\"",
+        );
+    }
+
+    #[test]
+    fn what_was_typed_survives_a_refusal() {
+        let refused = Refused {
+            what: "Not resolved.".into(),
+            detail: "it is <merged>".into(),
+            reason: "typed".into(),
+            comment: "a \"b\"".into(),
+        };
+        let frame = samples::frame("", Section::Incidents);
+        let html = IncidentPage::new(frame, &samples::read(), Some(refused), false).render().unwrap();
+        assert!(html.contains("it is &#60;merged&#62;") && html.contains(">typed</textarea>"), "{html}");
+        assert!(html.contains("a &#34;b&#34;</textarea>"));
+    }
+
+    #[test]
+    fn foreign_text_stays_text_in_every_panel() {
+        let evil = "<script>alert(1)</script>\u{202e}\u{0}\"><img src=x onerror=alert(1)>";
+        let html = page(|r, _| {
+            let i = &mut r.incident;
+            i.title = evil.into();
+            i.service = Some(evil.into());
+            i.owner = Some(evil.into());
+            i.source_url = Some("javascript:alert(1)".into());
+            i.labels.insert(evil.into(), evil.into());
+            i.investigation.summary = Some(format!("{evil} [E1]"));
+            i.investigation.engine = Some(evil.into());
+            for c in &mut r.answer.causes {
+                c.title = evil.into();
+                c.host = Some(evil.into());
+            }
+            for e in &mut r.answer.evidence {
+                e.title = evil.into();
+                e.url = Some("javascript:alert(1)".into());
+                e.data = serde_json::json!({ evil: evil });
+            }
+            for s in &mut r.answer.suggestions {
+                (s.title, s.rationale, s.command, s.undo) =
+                    (evil.into(), evil.into(), Some(evil.into()), Some(evil.into()));
+            }
+            for t in &mut r.thoughts {
+                t.text = evil.into();
+            }
+            for t in &mut r.timeline {
+                (t.text, t.actor) = (evil.into(), evil.into());
+            }
+            for (m, a) in &mut r.members {
+                (a.title, a.host, a.platform) = (evil.into(), Some(evil.into()), evil.into());
+                for reason in &mut m.reasons {
+                    reason.text = evil.into();
+                }
+            }
+            r.before.iter_mut().for_each(|b| b.title = evil.into());
+            if let Some(d) = &mut r.raw {
+                d.body = evil.as_bytes().to_vec();
+            }
+        });
+        for bad in ["<script>alert", "<img", "javascript:", "\u{202e}", "\u{0}"] {
+            assert!(!html.contains(bad), "{bad}");
+        }
+        assert!(html.contains("&lt;U+202E&gt;") || html.contains("&#60;U+202E&#62;"), "what reorders text is named");
+    }
 }

@@ -508,6 +508,18 @@ mod tests {
     }
 
     #[test]
+    fn closed_ones_stand_below_with_how_they_ended() {
+        let html =
+            page("", Found::Default { open: (samples::incidents(2), 2), closed: (samples::closed(), 12), after: None });
+        assert_eq!(order(&html).last(), Some(&2026));
+        assert!(
+            html.contains("2 of 12</span> <a href=\"/incidents?q=status%3Aresolved%2Cmerged\">Show all</a>"),
+            "{html}"
+        );
+        assert!(html.contains("Provider outage, failed over by hand") && html.contains("Merged into INC-2027"));
+    }
+
+    #[test]
     fn empty_lists_say_why() {
         let none = || Found::Default { open: (vec![], 0), closed: (vec![], 0), after: None };
         assert!(page("", none()).contains("All quiet"));

@@ -41,7 +41,7 @@ impl Head {
             title: text::visible(&i.title),
             severity: ui::severity_box(i.severity),
             status: ui::status(i.status),
-            service: i.service.as_deref().map(ui::foreign),
+            service: i.service.as_deref().map(|s| ui::foreign(&text::shorten(s, 80))),
             service_href: terms::href("/incidents", &query, &[]),
             tags,
             opened: When::ago(i.detected_at, now),
@@ -215,7 +215,7 @@ impl Hypotheses {
                 Hypothesis {
                     rank: c.rank,
                     title: ui::with_marks(&c.title, &answer.evidence),
-                    place: place.map(|p| ui::foreign(&p)),
+                    place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
                     evidence: ui::evidence(&c.evidence, &answer.evidence),
                     against: ui::evidence(&c.against, &answer.evidence),
