@@ -206,8 +206,13 @@ impl IncidentPage {
                 text: i.resolution.as_deref().map_or_else(Markup::none, ui::foreign),
             }),
             asks_resolve: (asks_resolve || !refused.reason.is_empty()) && may_act && i.is_open(),
+            // Once it is closed there is no form for a reason, but the words may still be worth a comment.
+            typed_comment: if i.is_open() || !refused.comment.is_empty() {
+                refused.comment
+            } else {
+                refused.reason.clone()
+            },
             typed_reason: refused.reason,
-            typed_comment: refused.comment,
             head: Head::new(i, now),
             has_actions: actions.any(),
             actions,
