@@ -94,3 +94,23 @@ impl Clock {
         }
     }
 }
+
+/// A wait that has begun, on the machine's own steady clock whatever a manual one shows: for threads that pace themselves.
+/// No time of it is shown or kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    began: std::time::Instant,
+    whole: Duration,
+}
+
+impl Wait {
+    /// Begins now.
+    pub fn begin(whole: Duration) -> Self {
+        Self { began: std::time::Instant::now(), whole }
+    }
+
+    /// What is left of it; zero when it is over.
+    pub fn left(self) -> Duration {
+        self.whole.saturating_sub(self.began.elapsed())
+    }
+}

@@ -126,7 +126,7 @@ struct Inner {
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     sealer: seal::Sealer,
     nonce: u64,
     threads: Mutex<Option<[JoinHandle<()>; 2]>>,
@@ -178,7 +178,7 @@ impl Store {
                 position,
                 applied,
                 changes,
-                readers: Semaphore::new(READERS),
+                readers: Arc::new(Semaphore::new(READERS)),
                 sealer: files.sealer,
                 nonce: files.nonce,
                 threads: Mutex::new(Some([intake_thread, writer_thread])),
@@ -205,9 +205,14 @@ impl Store {
         &self,
         f: impl FnOnce(&View) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
-        let _place = self.inner.readers.acquire().await.map_err(|_| StoreError::Stopped)?;
+        let place = Arc::clone(&self.inner.readers).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let store = self.clone();
-        tokio::task::spawn_blocking(move || f(&store.view()?)).await.map_err(|_| StoreError::Stopped)?
+        let work = move || {
+            // Held until the snapshot is gone, also when the asker went away before that.
+            let _place = place;
+            f(&store.view()?)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
     }
 
     /// A snapshot for blocking callers.

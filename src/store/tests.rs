@@ -341,3 +341,75 @@ async fn an_incident_with_very_many_alerts_shows_both_ends_once() {
     numbers.dedup();
     assert_eq!((numbers.len(), numbers.first(), numbers.last()), (2_000, Some(&1), Some(&2_500)));
 }
+
+#[tokio::test]
+async fn a_reopened_incident_whose_alerts_are_over_is_no_damage() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.store.resolve(IncidentId(1), None, me()).await.unwrap();
+    f.store.reopen(IncidentId(1), me()).await.unwrap();
+    assert_eq!((f.incident(1).status, f.incident(1).firing_count), (IncidentStatus::Investigating, 0));
+    f.consistent();
+}
+
+#[tokio::test]
+async fn a_repeat_of_what_ended_long_ago_opens_nothing() {
+    let f = Fixture::new();
+    f.send("datadog", vec![firing("datadog:a", Some("api"))]).await;
+    f.send("datadog", vec![resolved("datadog:a")]).await;
+    // Less than the pause between two clean-ups: the identity is still in memory.
+    f.clock.advance(minutes(15) + Duration::from_secs(1));
+    let mut repeat = firing("datadog:a", Some("api"));
+    repeat.repeat_only = true;
+    assert_eq!(f.send("datadog", vec![repeat]).await[0].alert_id, None);
+    assert!(f.send("datadog", vec![firing("datadog:a", Some("api"))]).await[0].new_incident);
+}
+
+#[tokio::test]
+async fn a_change_that_panics_costs_itself_alone() {
+    let f = Fixture::new();
+    let broken = f.store.command::<()>(|tx| {
+        tx.world.next(tables::meta::INCIDENT);
+        panic!("a fault");
+    });
+    assert!(matches!(broken.await, Err(CommandError::Store(StoreError::Damaged(_)))));
+    let after = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    assert_eq!(after[0].incident_id, Some(IncidentId(1)), "what it left in memory is gone");
+    f.store.health().unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
+    let f = Fixture::new();
+    let first = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    // Its alert refers to an incident that is not there.
+    let alert = first[0].alert_id.unwrap();
+    f.store
+        .command(move |tx| {
+            let mut alert = tx.alert(alert.number())?.unwrap();
+            alert.incident = Some(IncidentId(99));
+            Ok(tx.put_alert(&alert, None)?)
+        })
+        .await
+        .unwrap();
+    let delivery = |key: &str| NewDelivery {
+        at: f.clock.now(),
+        platform: "grafana".into(),
+        outcome: DeliveryOutcome::Accepted,
+        problem: None,
+        headers: Vec::new(),
+        body: key.as_bytes().to_vec(),
+        parsed: Parsed { signals: vec![firing(key, Some("db"))], ..Parsed::default() },
+        replay_of: None,
+    };
+    let (broken, sound) =
+        tokio::join!(f.store.submit(delivery("grafana:a")), f.store.submit(delivery("grafana:sound")));
+    let (broken, sound) = (broken.unwrap(), sound.unwrap());
+    assert!(f.store.applied(sound.seq.max(broken.seq), Duration::from_secs(10)).await);
+    f.store.health().unwrap();
+    let view = f.store.view().unwrap();
+    let row = view.delivery_row(broken.seq).unwrap().unwrap();
+    assert_eq!((row.outcome, row.problem.unwrap().code.as_str()), (DeliveryOutcome::Unparsed, "not_applied"));
+    assert_eq!(view.delivery(broken.seq).unwrap().unwrap().parsed.signals.len(), 1);
+    assert!(view.results(sound.seq).unwrap().unwrap()[0].incident_id.is_some());
+}

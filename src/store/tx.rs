@@ -244,8 +244,10 @@ impl<'t> Tx<'t> {
     }
 
     /// A closed alert whose identity starts a new episode: only the new one can be met from now on.
-    pub fn supersede(&mut self, number: u64) -> Result<(), StoreError> {
-        self.live_alerts.remove(number)?;
+    pub fn supersede(&mut self, closed: &Alert) -> Result<(), StoreError> {
+        self.live_alerts.remove(closed.id.number())?;
+        self.world.touched = true;
+        self.world.alerts.remove(&closed.fingerprint);
         Ok(())
     }
 

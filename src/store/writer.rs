@@ -2,6 +2,7 @@
 //! them, keeps the timers, and publishes the last change sequence when it is durable.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -14,7 +15,10 @@ use redb::{Database, ReadableDatabase};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{CommandError, Policy, StoreError, apply, intake, tables, tx::Tx, world::World};
-use crate::{model::Time, runtime::clock::Clock};
+use crate::{
+    model::{Delivery, DeliveryOutcome, Parsed, Problem, Time},
+    runtime::clock::{Clock, Wait},
+};
 
 /// Deliveries and bytes applied in one transaction.
 const GROUP: usize = 4_000;
@@ -26,8 +30,8 @@ const PACE: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(500);
 /// Commands that may wait.
 const COMMANDS: usize = 1024;
-/// Commands run before the next group is looked at.
-const COMMANDS_BETWEEN: u32 = 64;
+/// Commands run before the next group is looked at, although it is due: each is a durable commit.
+const COMMANDS_BETWEEN: u32 = 16;
 /// Rows of the change log kept for replay.
 pub(super) const KEEP_CHANGES: u64 = 100_000;
 /// The change log is trimmed when it is this much too long.
@@ -68,6 +72,8 @@ pub struct Writer {
     changes: watch::Sender<u64>,
     health: Arc<Mutex<Option<StoreError>>>,
     stale: bool,
+    // Deliveries that are still applied one at a time, because a group of them could not be.
+    singly: usize,
     last_trim: Time,
 }
 
@@ -148,6 +154,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         changes: start.changes,
         health,
         stale: false,
+        singly: 0,
         last_trim: Time::from_millis(0),
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
@@ -156,11 +163,12 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
 
 impl Writer {
     fn run(&mut self, inbox: &mpsc::Receiver<Work>, woken: &AtomicBool) {
-        let mut wait = Duration::ZERO;
+        let mut wait = Wait::begin(Duration::ZERO);
+        let mut paced = false;
         let mut commands = 0;
         let mut stopping = false;
         loop {
-            match inbox.recv_timeout(wait) {
+            match inbox.recv_timeout(wait.left()) {
                 Ok(Work::Command(command)) => {
                     command(self);
                     commands += 1;
@@ -169,21 +177,23 @@ impl Writer {
                         continue;
                     }
                 }
-                // Paced: `woken` stays set, so no further wake-up comes, and the wait runs to its end.
-                Ok(Work::Look) if wait == PACE || wait == RETRY => continue,
+                // `woken` stays set, so no further wake-up comes, and the wait runs to its end.
+                Ok(Work::Look) if paced => continue,
                 Ok(Work::Look) | Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Ok(Work::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => stopping = true,
             }
             commands = 0;
             woken.store(false, Ordering::Release);
-            wait = match self.round() {
+            let (pause, hold) = match self.round() {
                 Ok(0) if stopping => return,
-                Ok(0) => TICK,
-                Ok(applied) if applied >= LOADED && !stopping => PACE,
-                Ok(_) => Duration::ZERO,
+                Ok(0) => (TICK, false),
+                Ok(applied) if applied >= LOADED && !stopping => (PACE, true),
+                Ok(_) => (Duration::ZERO, false),
                 Err(_) if stopping => return,
-                Err(_) => RETRY,
+                Err(_) => (RETRY, true),
             };
+            // Begun once: commands in between must not put the next round off.
+            (wait, paced) = (Wait::begin(pause), hold);
         }
     }
 
@@ -209,24 +219,44 @@ impl Writer {
     fn group(&mut self) -> Result<usize, StoreError> {
         self.refresh()?;
         let position = self.world.last(tables::meta::POSITION);
-        let deliveries = {
+        let most = if self.singly > 0 { 1 } else { GROUP };
+        let mut deliveries = {
             let txn = self.intake.begin_read()?;
-            intake::read_after(&txn.open_table(tables::BLOBS)?, position, GROUP, GROUP_BYTES)?
+            intake::read_after(&txn.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)?
         };
-        if deliveries.is_empty() {
-            return Ok(0);
-        }
         let count = deliveries.len();
+        match self.apply(&deliveries) {
+            // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
+            Err(StoreError::Damaged(_)) if count > 1 => {
+                self.singly = count;
+                return self.group();
+            }
+            Err(StoreError::Damaged(why)) => {
+                for delivery in deliveries.drain(..).map(set_aside) {
+                    tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
+                    self.apply(&[delivery])?;
+                }
+            }
+            done => done?,
+        }
+        self.singly = self.singly.saturating_sub(count);
+        Ok(count)
+    }
+
+    /// Applies deliveries in one transaction.
+    fn apply(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
         self.transaction(|tx| {
-            for delivery in &deliveries {
+            for delivery in deliveries {
                 apply::delivery(tx, delivery)?;
             }
             // With the group that made it grow, so that no storm outruns the trimming.
             tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
             Ok(())
         })
-        .map_err(as_store)?;
-        Ok(count)
+        .map_err(as_store)
     }
 
     fn timers(&mut self) -> Result<(), StoreError> {
@@ -267,7 +297,9 @@ impl Writer {
     fn transaction<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
         self.refresh()?;
         self.world.touched = false;
-        let result = self.attempt(f);
+        // A fault in one piece of work must not take the thread along, and with it every write to come.
+        let result = catch_unwind(AssertUnwindSafe(|| self.attempt(f)))
+            .unwrap_or_else(|_| Err(StoreError::Damaged("a change could not be made: it panicked".to_owned()).into()));
         // A command that was refused before it changed anything needs no new memory.
         self.stale = result.is_err() && self.world.touched;
         result
@@ -298,6 +330,13 @@ impl Writer {
         loaded.touched = self.world.touched;
         assert_eq!(loaded, self.world);
     }
+}
+
+/// The delivery without what cannot be applied: as one that was not understood, it is shown and can be replayed.
+fn set_aside(delivery: Delivery) -> Delivery {
+    let detail = "applying this delivery failed in an unforeseen way; it is kept and can be replayed";
+    let problem = Problem { code: "not_applied".to_owned(), detail: detail.to_owned(), path: None };
+    Delivery { outcome: DeliveryOutcome::Unparsed, problem: Some(problem), parsed: Parsed::default(), ..delivery }
 }
 
 fn as_store(e: CommandError) -> StoreError {

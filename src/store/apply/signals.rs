@@ -54,7 +54,7 @@ impl Door<'_> {
             (SignalStatus::Firing, Some(alert)) if self.is_refire(tx, &alert) => self.refire(tx, alert),
             (SignalStatus::Firing, closed) => {
                 if let Some(closed) = closed {
-                    tx.supersede(closed.id.number())?;
+                    tx.supersede(&closed)?;
                 }
                 self.begin(tx)
             }

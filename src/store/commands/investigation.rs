@@ -96,6 +96,8 @@ impl Store {
         self.command(move |tx| {
             if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
                 job.leased_until = None;
+                // Given back in order: only runs that broke off count.
+                job.attempts = job.attempts.saturating_sub(1);
                 put(&mut tx.jobs, id.0, &job)?;
                 tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
                 tx.changed(id, IncidentChange::Investigation);

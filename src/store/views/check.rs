@@ -87,7 +87,7 @@ impl View {
             if incident.status == IncidentStatus::Resolved && firing > 0 {
                 found.add(format!("{id} is resolved and {firing} of its alerts are open"));
             }
-            if incident.is_open() && firing == 0 && !incident.manual {
+            if incident.is_open() && firing == 0 && !incident.manual && !self.was_reopened(id)? {
                 found.add(format!("{id} is open and none of its alerts is"));
             }
         }
@@ -95,6 +95,11 @@ impl View {
             found.add("the lists of open and closed incidents hold incidents that have no row".to_owned());
         }
         Ok(())
+    }
+
+    /// A person may open an incident again whose alerts are all over.
+    fn was_reopened(&self, id: IncidentId) -> Result<bool, StoreError> {
+        Ok(self.timeline(id, None, usize::MAX)?.iter().any(|e| e.kind == TimelineKind::Reopened))
     }
 
     fn check_alerts(&self, found: &mut Findings) -> Result<(), StoreError> {

@@ -52,11 +52,22 @@ impl Client {
 
 // A proxy appends the address it saw; the last one that is no trusted proxy is the client.
 fn forwarded_for(headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
-    let mut chain: Vec<IpAddr> = Vec::new();
-    for value in headers.get_all("x-forwarded-for") {
-        chain.extend(value.to_str().ok()?.split(',').filter_map(|a| a.trim().parse::<IpAddr>().ok()));
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|v| v.to_str().unwrap_or_default()).collect();
+    let mut last = None;
+    for entry in values.iter().rev().flat_map(|v| v.rsplit(',')) {
+        // What stands before an entry that cannot be read is whatever the client wrote.
+        let addr = address(entry.trim())?;
+        last = Some(addr);
+        if !config.trusted_proxies.contains(&addr.to_canonical()) {
+            break;
+        }
     }
-    chain.iter().rev().find(|a| !config.trusted_proxies.contains(&a.to_canonical())).or(chain.first()).copied()
+    last
+}
+
+// Some proxies append the port.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()))
 }
 
 // The host ends up in links, so only what a host can be made of.
@@ -108,6 +119,16 @@ mod tests {
         c.trusted_proxies = vec![peer, "10.0.0.2".parse().unwrap()];
         let got = Client::of(peer, &h, &c);
         assert_eq!((got.addr, got.secure), ("203.0.113.9".parse().unwrap(), true));
+        for (chain, want) in [
+            ("6.6.6.6, 203.0.113.9:5060", "203.0.113.9"),
+            ("6.6.6.6, [2001:db8::1]:5060", "2001:db8::1"),
+            ("6.6.6.6, unknown", "10.0.0.1"),
+            ("6.6.6.6, unknown, 10.0.0.2", "10.0.0.1"),
+            ("10.0.0.2", "10.0.0.2"),
+        ] {
+            let got = Client::of(peer, &headers(&[("x-forwarded-for", chain)]), &c);
+            assert_eq!(got.addr, want.parse::<IpAddr>().unwrap(), "{chain}");
+        }
         let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
         assert_eq!(Client::of(mapped, &h, &c).addr, "203.0.113.9".parse::<IpAddr>().unwrap());
     }

@@ -35,10 +35,12 @@ impl LoginLimits {
     /// Takes one try. `Err` is the seconds until the next one.
     pub fn take(&self, name: &str, addr: IpAddr) -> Result<(), u32> {
         let addr = network(addr);
-        let name = name.to_ascii_lowercase();
+        // Nobody's name is longer, and what strangers make up must not fill the memory.
+        let name = name.chars().take(64).collect::<String>().to_ascii_lowercase();
         self.check(&self.address, &addr)?;
-        self.check(&self.name, &name)?;
-        self.check(&self.pair, &(name, addr))
+        // Before the name's own, so that tries that are refused here do not count against everybody.
+        self.check(&self.pair, &(name.clone(), addr))?;
+        self.check(&self.name, &name)
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limit: &Keyed<K>, key: &K) -> Result<(), u32> {
@@ -67,6 +69,19 @@ fn network(addr: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use crate::{model::Time, runtime::clock::Clock};
+
+    #[test]
+    fn a_few_strangers_cannot_lock_somebody_out() {
+        let clock = Clock::manual(Time::from_secs(1_772_500_000));
+        let limits = LoginLimits::new(SharedTicks::new(clock.clone()));
+        for _ in 0..60 {
+            for stranger in 1..=4u8 {
+                let _ = limits.take("ann", IpAddr::from([192, 0, 2, stranger]));
+            }
+            clock.advance(Duration::from_secs(5));
+        }
+        assert!(limits.take("ann", IpAddr::from([198, 51, 100, 1])).is_ok());
+    }
 
     #[test]
     fn guessing_slows_down_and_others_are_not_hit() {

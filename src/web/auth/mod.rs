@@ -144,7 +144,8 @@ impl From<ApiError> for Denied {
 
 /// Where to go after signing in: a path on this site, or the front page.
 pub fn safe_next(next: Option<&str>) -> &str {
-    next.filter(|n| n.starts_with('/') && !n.starts_with("//") && !n.contains(['\\', '\r', '\n', '\t'])).unwrap_or("/")
+    next.filter(|n| n.starts_with('/') && !n.starts_with("//") && !n.contains('\\') && !n.contains(char::is_control))
+        .unwrap_or("/")
 }
 
 async fn require(parts: &Parts, state: &AppState, wanted: Scope) -> Result<Identity, Denied> {
@@ -229,6 +230,7 @@ mod tests {
             (Some("//evil.example"), "/"),
             (Some("/\\evil.example"), "/"),
             (Some("/\t/evil.example"), "/"),
+            (Some("/a\u{1}"), "/"),
             (Some("https://evil.example"), "/"),
             (None, "/"),
         ] {

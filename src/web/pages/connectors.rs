@@ -265,7 +265,7 @@ mod tests {
             enabled: true,
             auth: AuthMode::Key,
             key: Sealed(vec![]),
-            old_key: None,
+            old_keys: Vec::new(),
             signing_secret: None,
             challenge_secret: None,
             basic_user: None,
