@@ -56,7 +56,12 @@ async function bulk(e, f, url) {
   e.preventDefault();
   const data = new FormData(f, e.submitter);
   if (data.get('do') === 'resolve' && !data.has('reason')) return askReason(data.getAll('id').length + ' incidents', url, data);
-  if (await act(url, new URLSearchParams(data))) for (const c of $$('tbody input:checked', f)) c.click();
+  const done = await act(url, new URLSearchParams(data));
+  const d = f.closest('dialog');
+  d?.close();
+  if (!done) return;
+  if (d) $('textarea', d).value = '';
+  for (const c of $$('#list tbody input:checked')) c.click();
 }
 
 // The dialog for the reason, for one incident or for the selected ones.

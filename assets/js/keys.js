@@ -29,7 +29,7 @@ const keys = {
   j: () => steps(1), k: () => steps(-1), ArrowDown: () => steps(1), ArrowUp: () => steps(-1),
   x: () => pick(false), X: () => pick(true), '.': showNew, a: acknowledge, r: resolve,
   c: () => $('[data-comment]')?.focus(), f: () => $('[data-follow]')?.click(),
-  '/': () => $('[data-search]')?.focus(), '?': () => $('#keys')?.showModal(),
+  '/': () => $('[data-search]')?.select(), '?': () => $('#keys')?.showModal(),
   g: () => { g = Date.now(); },
 };
 

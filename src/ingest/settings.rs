@@ -52,7 +52,7 @@ impl Effective {
         let settings = overridden(settings.clone(), fixed);
         let opened = |s: &Option<Sealed>| s.as_ref().map(|s| sealer.open(s)).transpose();
         let mut keys = vec![(digest(&sealer.open(&settings.key)?), None)];
-        if let Some((old, until)) = &settings.old_key {
+        for (old, until) in &settings.old_keys {
             keys.push((digest(&sealer.open(old)?), Some(*until)));
         }
         Ok(Self {
@@ -98,7 +98,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         enabled: true,
         auth: AuthMode::AnyOf,
         key: sealer.seal(&new_key()?)?,
-        old_key: None,
+        old_keys: Vec::new(),
         signing_secret: None,
         challenge_secret: None,
         basic_user: None,

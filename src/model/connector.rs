@@ -43,9 +43,9 @@ pub struct ConnectorSettings {
     pub auth: AuthMode,
     /// The key.
     pub key: Sealed,
-    /// The key before the last rotation, and until when it still works.
+    /// Keys before the last rotations, latest first, and until when each still works.
     #[serde(default)]
-    pub old_key: Option<(Sealed, Time)>,
+    pub old_keys: Vec<(Sealed, Time)>,
     /// Secret for the platform's own signature.
     #[serde(default)]
     pub signing_secret: Option<Sealed>,
@@ -74,6 +74,24 @@ pub struct ConnectorSettings {
     pub test_token: Option<String>,
     /// Made at.
     pub created_at: Time,
+}
+
+/// Keys that overlap at most: an accidental second rotation must not cut senders off, a thousandth may.
+const OVERLAPPING_KEYS: usize = 8;
+
+impl ConnectorSettings {
+    /// Puts a new key in the place of the one in use, which works until `until`; those that have ended are forgotten.
+    pub fn rotate(&mut self, key: Sealed, now: Time, until: Time) {
+        let old = std::mem::replace(&mut self.key, key);
+        self.old_keys.retain(|(_, until)| *until > now);
+        self.old_keys.insert(0, (old, until));
+        self.old_keys.truncate(OVERLAPPING_KEYS);
+    }
+
+    /// Until when the key before this one works, if it still does.
+    pub fn old_key_until(&self, now: Time) -> Option<Time> {
+        self.old_keys.first().map(|(_, until)| *until).filter(|until| *until > now)
+    }
 }
 
 /// What a connector has received.

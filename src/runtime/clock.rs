@@ -74,10 +74,18 @@ impl Clock {
     pub async fn sleep(&self, d: Duration) {
         match self {
             Self::System => tokio::time::sleep(d).await,
+            Self::Manual(_) => self.sleep_until(self.now().plus(d)).await,
+        }
+    }
+
+    /// Returns when this clock has reached `at`; at once when it has.
+    pub async fn sleep_until(&self, at: Time) {
+        match self {
+            Self::System => tokio::time::sleep(at.since(self.now())).await,
             Self::Manual(m) => {
-                let until = self.now().plus(d);
+                // Subscribed before looking, so that no move in between is missed.
                 let mut moved = m.moved.subscribe();
-                while self.now() < until {
+                while self.now() < at {
                     if moved.changed().await.is_err() {
                         return;
                     }

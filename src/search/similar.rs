@@ -1,6 +1,6 @@
 //! Which incidents read alike: candidates by the index, then the cosine of their weighted terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tantivy::{
     Searcher, Term,
@@ -11,8 +11,8 @@ use tantivy::{
 
 use super::{Document, Search, SearchError, analyzer, follow};
 use crate::{
-    model::{Incident, IncidentId},
-    store::View,
+    model::{Incident, IncidentId, IncidentStatus},
+    store::{StoreError, View},
 };
 
 /// Terms asked for: the rarest ones tell most.
@@ -24,11 +24,44 @@ const LEAST: f64 = 0.25;
 /// A word in the title says as much as this many in the body.
 const TITLE: f64 = 2.0;
 
+/// Less than this is no help to a reader.
+const WORTH_SHOWING: f64 = 0.3;
+/// Text tells more than a service that everything touches.
+const TEXT: f64 = 0.75;
+
 type Weights = BTreeMap<String, f64>;
 
 impl Search {
+    /// Earlier incidents like this one, most alike first: those that read alike, and those that touched its services.
+    /// Tests and merged ones are left out. Blocking.
+    pub fn earlier(&self, view: &View, incident: &Incident, limit: usize) -> Result<Vec<(Incident, f64)>, StoreError> {
+        // An index that cannot be read costs its part of the answer, not the page.
+        let alike = self.similar(view, incident, CANDIDATES).unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the text index was not asked for similar incidents");
+            Vec::new()
+        });
+        let mut texts: BTreeMap<IncidentId, f64> = alike.into_iter().filter(|(id, _)| *id < incident.id).collect();
+        for service in incident.affected_services.iter().take(5) {
+            for found in view.earlier_incidents(service, incident.id, 10)? {
+                texts.entry(found.id).or_insert(0.0);
+            }
+        }
+        let mut ranked = Vec::new();
+        for (id, text) in texts {
+            let wanted = |o: &Incident| o.status != IncidentStatus::Merged && !o.test;
+            let Some(other) = view.incident(id)?.filter(wanted) else { continue };
+            let similarity = TEXT * text + (1.0 - TEXT) * shared(&services(incident), &services(&other));
+            if similarity >= WORTH_SHOWING {
+                ranked.push((other, (similarity * 100.0).round() / 100.0));
+            }
+        }
+        ranked.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(b.id.cmp(&a.id)));
+        ranked.truncate(limit);
+        Ok(ranked)
+    }
+
     /// Other incidents that read like this one, most alike first, with the likeness between 0 and 1. Blocking.
-    pub fn similar(
+    pub(super) fn similar(
         &self,
         view: &View,
         incident: &Incident,
@@ -114,4 +147,30 @@ fn cosine(a: &Weights, b: &Weights) -> f64 {
     let product: f64 = a.iter().filter_map(|(term, x)| b.get(term).map(|y| x * y)).sum();
     let both = length(a) * length(b);
     if both > 0.0 { (product / both).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+fn services(incident: &Incident) -> BTreeSet<String> {
+    incident.affected_services.iter().map(|s| s.to_lowercase()).collect()
+}
+
+/// The share of all names that both have; 0 when neither has any.
+#[allow(clippy::cast_precision_loss, reason = "an incident lists few services")]
+fn shared(a: &BTreeSet<String>, b: &BTreeSet<String>) -> f64 {
+    let all = a.union(b).count();
+    if all == 0 { 0.0 } else { a.intersection(b).count() as f64 / all as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sharing_is_a_share() {
+        let set = |s: &str| s.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        for (a, b, want) in
+            [("api db", "api db", 1.0), ("api db", "api web", 1.0 / 3.0), ("", "", 0.0), ("api", "", 0.0)]
+        {
+            assert_eq!(shared(&set(a), &set(b)), want, "{a} and {b}");
+        }
+    }
 }

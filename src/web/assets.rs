@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 #[derive(Embed)]
 #[folder = "assets/"]
+#[exclude = "readme/*"]
 struct Files;
 
 /// The layers of the stylesheet: later ones win.

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-fn watchfire(dir: &Path, args: &[&str]) -> Command {
+pub fn watchfire(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
     command.args(args).env_clear().env("HOME", dir).env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
@@ -29,9 +29,9 @@ fn stderr(output: &Output) -> String {
 }
 
 /// A server on a free port, ended with the test.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
@@ -39,7 +39,7 @@ impl Server {
         Self::spawn(watchfire(dir, &["--listen", "127.0.0.1:0"]), Stdio::null())
     }
 
-    fn spawn(mut command: Command, log: Stdio) -> Self {
+    pub fn spawn(mut command: Command, log: Stdio) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -48,7 +48,7 @@ impl Server {
         Self { url: url.to_owned(), child }
     }
 
-    fn stop(mut self) {
+    pub fn stop(mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let mut rest = String::new();

@@ -106,8 +106,12 @@ async fn a_rotated_key_works_for_a_day() {
     let shown = test.post("/api/connectors/generic/rotate-key", &Value::Null).await;
     let new = shown.json["key"].as_str().unwrap().to_owned();
     assert_eq!((send(&old).await, send(&new).await), (202, 202));
+    // Once more by mistake: senders with the first key go on all the same.
+    let shown = test.post("/api/connectors/generic/rotate-key", &Value::Null).await;
+    let newest = shown.json["key"].as_str().unwrap().to_owned();
+    assert_eq!((send(&old).await, send(&new).await, send(&newest).await), (202, 202, 202));
     test.clock.advance(Duration::from_secs(24 * 3600 + 1));
-    assert_eq!((send(&old).await, send(&new).await), (401, 202));
+    assert_eq!((send(&old).await, send(&new).await, send(&newest).await), (401, 401, 202));
     test.stop().await;
 }
 

@@ -135,6 +135,21 @@ async fn alerts_can_be_listed_in_netdatas_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_user_id_in_the_old_address_needs_its_proof_elsewhere() {
+    let test = TestApp::start().await;
+    let (body, _) = fixture("netdata/brief.firing");
+    let key = test.key("netdata").await;
+    let post = |proof: &str| {
+        let request = test.request(Method::POST, "/netdata/alerts/webhook/user-7").json(&body);
+        if proof.is_empty() { request } else { request.bearer_auth(proof) }
+    };
+    for (proof, want) in [(key.as_str(), 202), ("wrong", 401), ("", 401)] {
+        assert_eq!(answer(post(proof)).await.status, want, "`{proof}`");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_old_addresses_work_for_every_platform() {
     let test = TestApp::start().await;
     for platform in watchfire::app::platforms() {

@@ -176,6 +176,9 @@ async fn pages_are_for_people_who_signed_in() {
         assert!(status == 401 || (to.starts_with("/login") && status == 303), "{path}: {status} {to}");
         let shown = stranger.text().await.unwrap();
         assert!(!shown.contains("INC-1") && !shown.contains("generic"), "{path}: {shown:.300}");
+        if path != "/live" {
+            harmless(path, &test.get(path).await);
+        }
         assert_eq!(test.request(Method::GET, path).bearer_auth(viewer).send().await.unwrap().status(), 200, "{path}");
     }
     let people = answer(test.request(Method::GET, "/settings/people").bearer_auth(viewer)).await.text;
@@ -218,4 +221,21 @@ async fn pages_are_for_people_who_signed_in() {
     }
     assert_eq!(test.get("/api/incidents/1").await.json["status"], "analyzed", "nothing was done");
     test.stop().await;
+}
+
+/// What keeps a browser from running what a page should not have.
+fn harmless(path: &str, page: &crate::support::Answer) {
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    for part in
+        ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "object-src 'none'"]
+    {
+        assert!(policy.contains(part), "{path}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{path}: {policy}");
+    for (name, want) in
+        [("x-content-type-options", "nosniff"), ("referrer-policy", "same-origin"), ("cache-control", "no-store")]
+    {
+        assert_eq!(page.headers[name], want, "{path}");
+    }
+    assert!(!page.text.contains("<script>") && !page.text.contains(" style=\""), "{path}: the policy would stop it");
 }

@@ -67,6 +67,18 @@ impl TestApp {
         self.app = Some(App::start(self.config.clone(), self.clock.clone()).await.unwrap());
     }
 
+    /// Stops; `bring_back` starts it again at the same address.
+    pub async fn take_away(&mut self) {
+        let app = self.app.take().unwrap();
+        self.config.listen = app.addr().to_string();
+        app.stop().await;
+    }
+
+    /// After `take_away`: the same folder, the same address.
+    pub async fn bring_back(&mut self) {
+        self.app = Some(App::start(self.config.clone(), self.clock.clone()).await.unwrap());
+    }
+
     /// Stops, and has the store checked.
     pub async fn stop(mut self) {
         let app = self.app.take().unwrap();

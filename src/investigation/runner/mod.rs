@@ -142,7 +142,8 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
     let mut whose: HashMap<Id, IncidentId> = HashMap::new();
     while !stop.is_cancelled() {
         changes.mark_unchanged();
-        let mut pause = TICK;
+        // Counted from before the look: time that passes while looking must not be slept once more.
+        let mut wake = clock.now().plus(TICK);
         while running.len() < workers && !stop.is_cancelled() {
             match take(&*desk, clock).await {
                 Ok(Next::Job(job)) => {
@@ -150,10 +151,11 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
                     let task = running.spawn(lead(Arc::clone(&desk), job, stop.clone()));
                     whose.insert(task.id(), id);
                 }
-                Ok(Next::In(wait)) => {
-                    pause = pause.min(wait);
+                Ok(Next::At(due)) => {
+                    wake = wake.min(due);
                     break;
                 }
+                Ok(Next::None) => break,
                 Err(CommandError::Store(StoreError::Stopped)) => return,
                 Err(e) => {
                     tracing::warn!(error = %e, "the queue of investigations could not be read; trying again");
@@ -166,7 +168,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
             () = stop.cancelled() => {}
             Some(ended) = running.join_next_with_id() => tidy(&*desk, &mut whose, ended).await,
             changed = changes.changed(), if !full => if changed.is_err() { break },
-            () = clock.sleep(pause), if !full => {}
+            () = clock.sleep_until(wake), if !full => {}
         }
     }
     while let Some(ended) = running.join_next_with_id().await {
@@ -176,17 +178,18 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
 
 enum Next {
     Job(Job),
-    // Nothing is due for this long.
-    In(Duration),
+    // Nothing is due before then.
+    At(Time),
+    None,
 }
 
 /// Takes a job if one is due. Looks first, since looking costs no transaction and the store wakes us for every change.
 async fn take<D: Desk>(desk: &D, clock: &Clock) -> Result<Next, CommandError> {
     let now = clock.now();
     match desk.next_due().await? {
-        None => Ok(Next::In(TICK)),
-        Some(due) if due > now => Ok(Next::In(due.since(now))),
-        Some(_) => Ok(desk.lease().await?.map_or(Next::In(TICK), Next::Job)),
+        None => Ok(Next::None),
+        Some(due) if due > now => Ok(Next::At(due)),
+        Some(_) => Ok(desk.lease().await?.map_or(Next::None, Next::Job)),
     }
 }
 

@@ -124,7 +124,9 @@ fn at_most(field: &str, text: Option<&str>, max: usize) -> Result<(), CommandErr
 }
 
 fn conflict(incident: &Incident, wanted: &str) -> CommandError {
-    let allowed: Vec<String> = incident.status.next().iter().map(ToString::to_string).collect();
+    // Merging is not a status that can be set: it needs the other incident.
+    let next = incident.status.next().iter().filter(|s| **s != IncidentStatus::Merged);
+    let allowed: Vec<String> = next.map(ToString::to_string).collect();
     let into = incident.merged_into.map(|i| format!(" into {i}")).unwrap_or_default();
     CommandError::Conflict {
         detail: format!("{} is {}{into} and cannot be {wanted}", incident.id, incident.status),

@@ -109,7 +109,7 @@ pub fn describe(
         auth: s.auth,
         webhook_url: format!("{base_url}/api/webhooks/{}", info.slug),
         key_masked: format!("••••{tail}"),
-        old_key_until: s.old_key.as_ref().map(|(_, until)| *until).filter(|until| *until > now),
+        old_key_until: s.old_key_until(now),
         signature: info.signature,
         has_signing_secret: s.signing_secret.is_some(),
         has_challenge_secret: s.challenge_secret.is_some(),

@@ -55,11 +55,8 @@ pub async fn change(
 pub async fn rotate(state: &AppState, platform: &str, actor: Actor) -> Result<String, ApiError> {
     let key = new_key()?;
     let sealed = state.store.sealer().seal(&key)?;
-    let until = state.clock.now().plus(OLD_KEY_WORKS);
-    let swap = move |s: &mut ConnectorSettings| {
-        let old = std::mem::replace(&mut s.key, sealed);
-        s.old_key = Some((old, until));
-    };
+    let now = state.clock.now();
+    let swap = move |s: &mut ConnectorSettings| s.rotate(sealed, now, now.plus(OLD_KEY_WORKS));
     change(state, platform, swap, json!({"key": "rotated"}), actor).await?;
     Ok(key)
 }

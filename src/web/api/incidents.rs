@@ -12,7 +12,6 @@ use super::{
     idempotency_key, incident_id, listing,
     objects::*,
     params::{Params, wrong},
-    similar,
 };
 use crate::{
     connectors,
@@ -120,7 +119,7 @@ pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Opti
         evidence: answer.evidence,
         suggestions: answer.suggestions,
         timeline: view.timeline(id, None, 100)?,
-        similar: similar::similar(view, search, &incident)?,
+        similar: search.earlier(view, &incident, SimilarObject::MOST)?.into_iter().map(SimilarObject::of).collect(),
     }))
 }
 

@@ -14,7 +14,6 @@ mod incidents;
 pub mod netdata;
 mod params;
 mod parts;
-mod similar;
 pub mod system;
 mod tokens;
 mod users;

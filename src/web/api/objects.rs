@@ -182,6 +182,16 @@ pub struct SimilarObject {
     pub resolution: Option<String>,
 }
 
+impl SimilarObject {
+    /// Earlier incidents shown with one.
+    pub const MOST: usize = 5;
+
+    /// An earlier incident and how alike it is.
+    pub fn of((other, similarity): (Incident, f64)) -> Self {
+        Self { id: other.id, title: other.title, similarity, resolution: other.resolution }
+    }
+}
+
 /// An alert of an incident, and why it is there.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MemberObject {

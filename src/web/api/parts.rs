@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{incident_id, listing, objects::*, params::Params, similar as like};
+use super::{incident_id, listing, objects::*, params::Params};
 use crate::{
     model::*,
     store::{Listing, StoreError, View},
@@ -181,5 +181,9 @@ pub async fn similar(
     Path(id): Path<String>,
 ) -> Result<Answer<Similars>, ApiError> {
     let search = state.search.clone();
-    Ok(Answer(Similars::all(read(&state, &id, move |view, i| like::similar(view, &search, &i)).await?)))
+    let earlier = move |view: &View, incident: Incident| {
+        let found = search.earlier(view, &incident, SimilarObject::MOST)?;
+        Ok(found.into_iter().map(SimilarObject::of).collect())
+    };
+    Ok(Answer(Similars::all(read(&state, &id, earlier).await?)))
 }

@@ -66,8 +66,12 @@ async fn answer(
     let Form { ask, fields, .. } = form;
     match result {
         Ok(_) if ask.script => {
-            let read =
-                state.store.read(move |view| Read::of(view, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+            let search = state.search.clone();
+            let read = state
+                .store
+                .read(move |view| Read::of(view, &search, id))
+                .await?
+                .ok_or_else(|| ApiError::not_found(id))?;
             let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
             let row = Markup::of(&Row::new(&read.incident, ask.now)).to_string();
             let undo = act.undo.map(|u| format!("/incidents/{id}/{u}"));

@@ -1,7 +1,5 @@
 //! One connector: how to set it up there, what is set here, and what came.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::{
     extract::{FromRequestParts, Path, State},
@@ -24,10 +22,11 @@ use super::{
 };
 use crate::{
     connectors::Info,
-    ingest::{Refusal, new_key, settings::overridden},
+    ingest::{Refusal, settings::overridden},
     model::*,
     store::DeliveryFilter,
     web::{
+        api,
         auth::{Admin, Client, Denied},
         error::ApiError,
         state::AppState,
@@ -36,8 +35,6 @@ use crate::{
 
 /// Deliveries on the page.
 const LAST: usize = 8;
-/// The key before works this long after a new one was made.
-const OLD_KEY: Duration = Duration::from_secs(24 * 3600);
 
 /// An administrator with what they sent.
 #[derive(Debug)]
@@ -211,7 +208,7 @@ async fn draw(
         tested: result.as_ref().map(tested_words),
         url,
         key,
-        old_until: settings.old_key.as_ref().map(|(_, t)| *t).filter(|t| *t > now).map(When::full),
+        old_until: settings.old_key_until(now).map(When::full),
         test_token: settings.test_token.as_deref().map(ui::plain),
         counts: format!("{} in 24 h, {} not taken", ui::count(taken), ui::count(bad)),
         deliveries: rows.iter().map(|d| Row::new(d, false, now)).collect(),
@@ -322,11 +319,7 @@ pub async fn reveal(
     client: Client,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
-    let wanted = slug.clone();
-    let settings = state.store.read(move |view| view.connector(&wanted)).await?;
-    let settings = settings.ok_or_else(|| ApiError::not_found("connector of that name"))?;
-    let key = state.store.sealer().open(&settings.key)?;
-    state.store.audit(form.actor, "connector.reveal_key", slug.clone(), json!({})).await?;
+    let key = api::connectors::reveal(&state, &slug, form.actor).await?;
     draw(&state, &form.ask, &client, &slug, Some(key), None).await
 }
 
@@ -337,13 +330,7 @@ pub async fn rotate(
     client: Client,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
-    let key = new_key()?;
-    let sealed = state.store.sealer().seal(&key)?;
-    let until = form.ask.now.plus(OLD_KEY);
-    change(&state, &slug, form.actor, json!({"key": "rotated"}), move |s| {
-        s.old_key = Some((std::mem::replace(&mut s.key, sealed), until));
-    })
-    .await?;
+    let key = api::connectors::rotate(&state, &slug, form.actor).await?;
     draw(&state, &form.ask, &client, &slug, Some(key), None).await
 }
 

@@ -191,6 +191,7 @@ pub struct ConnectorsPage {
     banners: Vec<Banner>,
     rows: Vec<ConnectorRow>,
     tiles: Vec<&'static Info>,
+    base: String,
     curl: String,
 }
 
@@ -232,6 +233,7 @@ fn page(frame: Frame, all: Vec<Known>, base: &str) -> ConnectorsPage {
         banners: banners.collect(),
         rows: used.iter().map(|k| row(k, now)).collect(),
         tiles: unused.iter().map(|k| k.info).collect(),
+        base: base.to_owned(),
         curl: by_hand(base),
         frame,
     }
@@ -263,7 +265,7 @@ mod tests {
             enabled: true,
             auth: AuthMode::Key,
             key: Sealed(vec![]),
-            old_key: None,
+            old_keys: Vec::new(),
             signing_secret: None,
             challenge_secret: None,
             basic_user: None,

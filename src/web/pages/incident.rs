@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     model::*,
+    search::Search,
     store::{StoreError, View},
 };
 
@@ -22,6 +23,8 @@ use crate::{
 const MEMBERS: usize = 10;
 /// Timeline entries on the page.
 const TIMELINE: usize = 100;
+/// Earlier incidents on the page.
+const EARLIER: usize = 3;
 /// Bytes of a raw payload on this page.
 const RAW: usize = 64 * 1024;
 /// Changes this long before the first alert may matter.
@@ -40,8 +43,8 @@ pub struct Read {
     pub answer: Investigation,
     /// Oldest first.
     pub timeline: Vec<TimelineEntry>,
-    /// Earlier ones on the same service.
-    pub before: Vec<Incident>,
+    /// Earlier ones like it, and how alike.
+    pub before: Vec<(Incident, f64)>,
     /// The last change before it.
     pub change: Option<Change>,
     /// The request that the first alert came in.
@@ -50,7 +53,7 @@ pub struct Read {
 
 impl Read {
     /// Reads it; none when there is no such incident.
-    pub fn of(view: &View, id: IncidentId) -> Result<Option<Self>, StoreError> {
+    pub fn of(view: &View, search: &Search, id: IncidentId) -> Result<Option<Self>, StoreError> {
         let Some(incident) = view.incident(id)? else { return Ok(None) };
         let members = view.members(id, MEMBERS)?;
         let first = members.iter().find(|(m, _)| m.strategy == Strategy::Primary).or(members.first());
@@ -58,10 +61,7 @@ impl Read {
             Some((_, alert)) => view.delivery(alert.first_delivery)?,
             None => None,
         };
-        let before = match &incident.service {
-            Some(s) => view.earlier_incidents(s, id, 3)?,
-            None => Vec::new(),
-        };
+        let before = search.earlier(view, &incident, EARLIER)?;
         let from = incident.onset_at.minus(CHANGE_BEFORE);
         let service = incident.service.as_deref();
         let change = view.changes(service, from, incident.onset_at, 1)?.into_iter().next();
@@ -206,8 +206,13 @@ impl IncidentPage {
                 text: i.resolution.as_deref().map_or_else(Markup::none, ui::foreign),
             }),
             asks_resolve: (asks_resolve || !refused.reason.is_empty()) && may_act && i.is_open(),
+            // Once it is closed there is no form for a reason, but the words may still be worth a comment.
+            typed_comment: if i.is_open() || !refused.comment.is_empty() {
+                refused.comment
+            } else {
+                refused.reason.clone()
+            },
             typed_reason: refused.reason,
-            typed_comment: refused.comment,
             head: Head::new(i, now),
             has_actions: actions.any(),
             actions,
@@ -243,13 +248,13 @@ impl IncidentPage {
     }
 }
 
-fn earlier(i: &Incident) -> Earlier {
+fn earlier((i, similarity): &(Incident, f64)) -> Earlier {
     let took = i.resolved_at.map(|at| format!(", {}", ui::duration(at.since(i.detected_at)))).unwrap_or_default();
     let how = i.resolution.as_deref().map(|r| format!(". {r}")).unwrap_or_default();
     Earlier {
         id: i.id,
         title: ui::foreign(&text::shorten(&i.title, 120)),
-        line: ui::foreign(&format!("{}{took}{how}", super::time::date(i.detected_at))),
+        line: ui::foreign(&format!("{}{took}, similarity {similarity:.2}{how}", super::time::date(i.detected_at))),
     }
 }
 
@@ -387,7 +392,7 @@ mod tests {
                     reason.text = evil.into();
                 }
             }
-            r.before.iter_mut().for_each(|b| b.title = evil.into());
+            r.before.iter_mut().for_each(|(b, _)| b.title = evil.into());
             if let Some(d) = &mut r.raw {
                 d.body = evil.as_bytes().to_vec();
             }

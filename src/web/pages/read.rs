@@ -182,11 +182,12 @@ pub async fn incident_page(
     asks_resolve: bool,
 ) -> Result<Response, ApiError> {
     let now = ask.now;
+    let search = state.search.clone();
     let (found, overview, seq) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            Ok((Read::of(view, id)?, overview, seq))
+            Ok((Read::of(view, &search, id)?, overview, seq))
         })
         .await?;
     let read = found.ok_or_else(|| ApiError::not_found(id))?;
@@ -202,7 +203,9 @@ pub async fn incident_panels(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = incident_id(&id)?;
-    let read = state.store.read(move |view| Read::of(view, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+    let search = state.search.clone();
+    let read =
+        state.store.read(move |view| Read::of(view, &search, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
     let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
     Ok(json(StatusCode::OK, &json!({ "panels": panels })))
 }

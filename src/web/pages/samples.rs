@@ -400,7 +400,7 @@ pub fn read() -> super::incident::Read {
             let mut b = closed().remove(0);
             b.id = IncidentId(1874);
             b.title = "Connection limit on pg-primary-1".into();
-            b
+            (b, 0.86)
         }],
         change: Some(Change {
             service: Some("payments-worker".into()),

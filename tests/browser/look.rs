@@ -1,0 +1,183 @@
+//! Every page in every width and theme: nothing sticks out, nothing is complained about, every field has a name. The
+//! pictures are left in `target/pictures`; those of the README are among them.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    browser::{Browser, NAME, PASSWORD, make_account},
+    story,
+    support::{TestApp, start_of_time},
+};
+
+const WIDTHS: [(u32, u32); 4] = [(1440, 900), (1024, 768), (390, 844), (360, 740)];
+
+/// What is wrong with a page, in words.
+const WRONG: &str = "[
+    document.documentElement.scrollWidth > innerWidth ? 'sticks out: ' + [...document.querySelectorAll('main *')]
+        .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && e.checkVisibility() && !e.closest('.scroll'))
+        .slice(-3).map((e) => e.tagName + '.' + e.className + ' to ' + Math.round(e.getBoundingClientRect().right)).join(', ')
+        + ' of ' + innerWidth : '',
+    document.querySelectorAll('h1').length !== 1 ? 'h1: ' + document.querySelectorAll('h1').length : '',
+    ...[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
+        .map((e) => 'a table scrolls sideways, ' + e.scrollWidth + ' in ' + e.clientWidth),
+    ...[...document.querySelectorAll('input:not([type=hidden]),select,textarea')]
+        .filter((e) => e.checkVisibility() && !e.labels?.length && !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby'))
+        .map((e) => 'without a label: ' + e.outerHTML.slice(0, 80)),
+    ...[...document.querySelectorAll('button,a[href],summary')]
+        .filter((e) => e.checkVisibility() && !e.innerText.trim() && !e.getAttribute('aria-label') && !e.closest('[aria-hidden]'))
+        .map((e) => 'without a name: ' + e.outerHTML.slice(0, 80)),
+    ...[...document.querySelectorAll('[id]')].map((e) => e.id).filter((id, n, all) => all.indexOf(id) !== n).map((id) => 'twice: #' + id),
+    ...[...document.querySelectorAll('[aria-describedby],[aria-labelledby],label[for]')]
+        .flatMap((e) => [e.getAttribute('aria-describedby'), e.getAttribute('aria-labelledby'), e.getAttribute('for')].filter(Boolean).join(' ').split(' '))
+        .filter((id) => id && !document.getElementById(id)).map((id) => 'names nobody: ' + id),
+].filter(Boolean)";
+
+fn pictures() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(target).join("pictures");
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+struct Look<'a> {
+    browser: &'a Browser,
+    wrong: Vec<String>,
+}
+
+impl Look<'_> {
+    /// In all widths, light and dark.
+    async fn at(&mut self, name: &str, path: &str) {
+        for theme in ["light", "dark"] {
+            self.theme(theme).await;
+            for (width, height) in WIDTHS {
+                self.browser.size(width, height).await;
+                self.browser.open(path).await;
+                self.browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+                let wrong = self.browser.js(WRONG).await;
+                let wrong = wrong.as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned());
+                // An error page is a failed request for the browser.
+                let complaints = self.browser.complaints().await.into_iter().filter(|c| !c.contains("404 (Not Found)"));
+                let here = format!("{name} at {width} {theme}");
+                self.wrong.extend(wrong.chain(complaints).map(|w| format!("{here}: {w}")));
+                let file = format!("{name}-{theme}-{width}.png");
+                fs::write(pictures().join(file), self.browser.picture(true).await).unwrap();
+            }
+        }
+    }
+
+    async fn theme(&self, theme: &str) {
+        self.browser.js(&format!("(document.cookie = 'theme={theme}; path=/; samesite=lax')")).await;
+    }
+
+    fn end(self) {
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_the_start() {
+    let test = TestApp::start().await;
+    let browser = Browser::new(&test).await;
+    browser.open("/setup").await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let link = test.app().setup_link().await.unwrap().unwrap();
+    let link = link.strip_prefix(&test.app().url()).unwrap();
+    look.at("setup-link", "/setup").await;
+    look.at("setup", link).await;
+    make_account(&test).await;
+    look.at("login", "/login").await;
+    browser.sign_in(NAME, PASSWORD).await;
+    browser.at("/incidents").await;
+    look.at("setup-alert", "/setup/first-alert").await;
+    look.at("incidents-empty", "/incidents").await;
+    look.at("alerts-empty", "/alerts").await;
+    look.at("connectors-empty", "/connectors").await;
+    look.at("deliveries-empty", "/deliveries").await;
+    test.deliver("generic", &json!({"title": "My first alert", "severity": "high", "service": "demo"})).await;
+    look.at("setup-done", "/setup/done").await;
+    look.at("incidents-one", "/incidents").await;
+    look.at("incident-waiting", "/incidents/1").await;
+    test.post("/api/incidents/1/resolve", &json!({})).await;
+    test.clock.advance(Duration::from_secs(13 * 3600));
+    let browser = Browser::new(&test).await;
+    browser.sign_in(NAME, PASSWORD).await;
+    browser.at("/incidents").await;
+    look.browser = &browser;
+    look.at("incidents-quiet", "/incidents").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_a_day() {
+    let test = TestApp::start().await;
+    make_account(&test).await;
+    story::tell(&test).await;
+    let browser = Browser::new(&test).await;
+    browser.sign_in(NAME, PASSWORD).await;
+    browser.at("/incidents").await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+
+    let all = test.get("/api/incidents?limit=50").await.json;
+    let outage = all["incidents"].as_array().unwrap().iter().find(|i| i["alert_count"].as_u64() > Some(5)).unwrap();
+    let outage = outage["id"].as_str().unwrap();
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    for (name, path) in
+        [("readme-incidents", "/incidents".to_owned()), ("readme-incident", format!("/incidents/{outage}"))]
+    {
+        browser.open(&path).await;
+        browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
+        fs::write(pictures().join(format!("{name}.png")), browser.picture(false).await).unwrap();
+    }
+
+    look.at("incidents", "/incidents").await;
+    look.at("incidents-filtered", "/incidents?q=severity%3Ahigh%20checkout").await;
+    look.at("incidents-mistaken", "/incidents?q=severity%3Ahgh").await;
+    look.at("incident", &format!("/incidents/{outage}")).await;
+    look.at("incident-resolve", &format!("/incidents/{outage}?do=resolve")).await;
+    look.at("incident-closed", "/incidents/2").await;
+    look.at("incident-owned", "/incidents/3").await;
+    look.at("alerts", "/alerts").await;
+    let alert = test.get(&format!("/api/incidents/{outage}")).await.json["alerts"][0]["alert_id"].clone();
+    look.at("alert", &format!("/alerts?id={}", alert.as_str().unwrap())).await;
+    let broken = test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await;
+    assert_eq!(broken.status, 422, "{}", broken.text);
+    look.at("connectors", "/connectors").await;
+    look.at("connector", "/connectors/grafana").await;
+    look.at("connector-netdata", "/connectors/netdata").await;
+    look.at("connector-new", "/connectors/cloudbees").await;
+    look.at("deliveries", "/deliveries").await;
+    let deliveries = test.get("/api/deliveries?limit=20").await.json;
+    let id = |n: usize| deliveries["deliveries"][n]["id"].as_str().unwrap().to_owned();
+    look.at("delivery-refused", &format!("/deliveries/{}", id(0))).await;
+    look.at("delivery", &format!("/deliveries/{}", id(1))).await;
+    look.at("settings-browser", "/settings/browser").await;
+    let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
+    assert_eq!(token.status, 201, "{}", token.text);
+    look.at("settings-people", "/settings/people").await;
+    look.at("settings-about", "/settings/about").await;
+    look.at("missing", "/incidents/999").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_fifty() {
+    let test = TestApp::start().await;
+    for n in 0..50_u64 {
+        let started = start_of_time().minus(Duration::from_secs(n * 420));
+        let severity = ["critical", "high", "medium", "low"][n as usize % 4];
+        test.deliver("generic", &json!({"title": format!("Queue {n} of a service with quite a long name is later than it should be"),
+            "service": format!("a-service-with-a-long-name-{n}"), "severity": severity, "key": format!("q{n}"), "started_at": started}))
+            .await;
+    }
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incidents-many", "/incidents").await;
+    look.at("alerts-many", "/alerts").await;
+    look.end();
+    test.stop().await;
+}

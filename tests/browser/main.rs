@@ -1,0 +1,15 @@
+//! The pages in a real browser, against a whole server. `tests/run` installs what is needed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod browser;
+mod driver;
+mod first_run;
+mod hostile;
+mod incident;
+mod keyboard;
+mod live;
+mod look;
+mod noscript;
+mod story;
+#[path = "../it/support.rs"]
+mod support;

@@ -1,0 +1,71 @@
+//! With scripts switched off: plain links and forms do it all.
+
+use serde_json::json;
+
+use crate::{
+    browser::{Browser, With},
+    support::TestApp,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_filter_and_act() {
+    let test = TestApp::start().await;
+    for (title, service, hours) in [("Disk full", "log-store", 0), ("Queue is late", "mailer", 2)] {
+        let started = crate::support::start_of_time().minus(std::time::Duration::from_secs(hours * 3600));
+        test.deliver(
+            "generic",
+            &json!({"title": title, "service": service, "severity": "high", "started_at": started}),
+        )
+        .await;
+    }
+    test.analyzed("1").await;
+    let browser = Browser::signed_in_with(&test, With { scripts: false, ..With::default() }).await;
+    browser.sees("tr[data-row='INC-1']", "Disk full").await;
+    assert_eq!(browser.count("html.on").await, 0, "scripts are off");
+    browser.gone(".js").await;
+
+    browser.fill("#q", "service:mailer status:open").await;
+    browser.press("\u{E007}").await;
+    browser.sees("tr[data-row='INC-2']", "Queue is late").await;
+    browser.gone("tr[data-row='INC-1']").await;
+    browser.open("/incidents").await;
+    browser.click("details.menu:has(input[value=low]) summary").await;
+    browser.click("details.menu[open] input[value=low]").await;
+    browser.click("details.menu[open] .btn.primary").await;
+    browser.sees("#empty", "No incident matches").await;
+
+    browser.open("/incidents").await;
+    browser.click("tr[data-row='INC-1'] a.t").await;
+    browser.at("/incidents/INC-1").await;
+    browser.sees("#th", "steps").await;
+    browser.click(".acts [data-key=a]").await;
+    browser.sees(".acts", "Take back").await;
+    browser.sees(".toast", "Acknowledged").await;
+    browser.fill("#cm", "Old logs go first").await;
+    browser.click("form[action$='/comment'] .btn").await;
+    browser.sees("[data-panel=timeline] .said", "Old logs go first").await;
+    browser.click(".acts [data-key=r]").await;
+    browser.fill("#why", "Old logs deleted").await;
+    browser.click("#resolve-form .btn.primary").await;
+    browser.sees("[data-panel=head]", "Resolved").await;
+    browser.sees("[data-panel=timeline]", "Old logs deleted").await;
+    browser.click(".acts form[action$='/reopen'] button").await;
+    browser.sees(".acts", "Resolve").await;
+    assert_eq!(test.get("/api/incidents/1").await.json["resolved_at"], serde_json::Value::Null);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_keeps_what_was_typed() {
+    let test = TestApp::start().await;
+    test.deliver("generic", &json!({"title": "Disk full", "service": "log-store", "severity": "high"})).await;
+    let browser = Browser::signed_in_with(&test, With { scripts: false, ..With::default() }).await;
+    browser.open("/incidents/1?do=resolve").await;
+    browser.fill("#why", "My own reason").await;
+    test.post("/api/incidents/1/resolve", &json!({"reason": "somebody was faster"})).await;
+    browser.click("#resolve-form .btn.primary").await;
+    browser.sees("#refused", "esolved").await;
+    let typed = browser.js("[...document.querySelectorAll('textarea')].map((t) => t.value).join()").await;
+    assert!(typed.as_str().unwrap().contains("My own reason"), "{typed}");
+    test.stop().await;
+}
