@@ -285,7 +285,7 @@ pub fn ways(connector: &dyn Connector, settings: &Effective) -> Vec<String> {
         ways.push(format!("{signature}{set}"));
     }
     if settings.auth == AuthMode::Mtls {
-        ways.push("a client certificate".to_owned());
+        ways.push("a client certificate, which this version cannot check: choose another way".to_owned());
     }
     ways.push("an API token with scope `ingest` as `Authorization: Bearer TOKEN`".to_owned());
     ways

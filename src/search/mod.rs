@@ -18,7 +18,7 @@ use tantivy::{
     schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
 };
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, private_folder};
 
 /// Changes with the schema or the analyzer; an index of another number is made anew.
 const VERSION: u32 = 1;
@@ -124,7 +124,7 @@ fn make(folder: &Path, schema: Schema) -> Result<Index, SearchError> {
         tracing::info!("the text index is of another version or store; making it anew");
         std::fs::remove_dir_all(folder)?;
     }
-    std::fs::create_dir_all(folder)?;
+    private_folder(folder)?;
     Ok(Index::create_in_dir(folder, schema)?)
 }
 

@@ -37,6 +37,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch};
 pub use error::{CommandError, StoreError, SubmitError};
+pub use open::private_folder;
 pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.

@@ -36,30 +36,48 @@ pub struct Files {
 /// Opens or makes everything in the data folder.
 pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     let dir = options.dir.as_path();
-    fs::create_dir_all(dir).map_err(|e| {
+    private_folder(dir).map_err(|e| {
         StoreError::Io(format!("the data folder {} cannot be made: {e}; choose another with --data-dir", dir.display()))
     })?;
     let lock = lock(dir)?;
     let fresh = !dir.join("watchfire.redb").exists();
-    if fresh && dir.join("intake.redb").exists() {
+    let sealer = seal::Sealer::open_file(dir, fresh)?;
+    // The intake first: after a crash in between it is empty, the main file is missing, and the folder counts as fresh.
+    let intake = file(dir.join("intake.redb"), options.cache_bytes / 4)?;
+    make_intake_tables(&intake)?;
+    let stored = intake::last_seq(&intake)?;
+    if fresh && stored > 0 {
         return Err(StoreError::Damaged(format!(
-            "{} has intake.redb but no watchfire.redb; restore both from a backup",
+            "{} has deliveries in intake.redb but no watchfire.redb; restore both from a backup",
             dir.display()
         )));
     }
-    let sealer = seal::Sealer::open_file(dir, fresh)?;
-    // The intake first: with the main file missing at a crash in between, the folder still counts as fresh.
-    let intake = file(dir.join("intake.redb"), options.cache_bytes / 4)?;
-    make_intake_tables(&intake)?;
     let main = file(dir.join("watchfire.redb"), options.cache_bytes)?;
     let (position, last_change, nonce) = prepare_main(&main, dir)?;
-    let stored = intake::last_seq(&intake)?;
     if stored < position {
         return Err(StoreError::Damaged(format!(
             "intake.redb ends at delivery {stored}, before watchfire.redb's position {position}; the files do not belong together, restore both from one backup"
         )));
     }
     Ok(Files { lock, main: Arc::new(main), intake: Arc::new(intake), sealer, position, last_change, nonce })
+}
+
+/// Makes a folder that only its owner can look into, with those above it. One that is there stays as it is.
+pub fn private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Makes an empty file that only its owner can read, unless there is one: redb would make it for everybody.
+fn private_file(path: &Path) -> Result<(), StoreError> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|e| StoreError::Io(format!("{}: {e}", path.display())))
 }
 
 /// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
@@ -77,6 +95,7 @@ fn file(path: PathBuf, cache: usize) -> Result<File, StoreError> {
 }
 
 fn database(path: &Path, cache: usize) -> Result<Database, StoreError> {
+    private_file(path)?;
     let shown = path.display().to_string();
     Database::builder()
         .set_cache_size(cache)

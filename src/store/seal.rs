@@ -76,12 +76,15 @@ fn make(path: &Path) -> Result<Vec<u8>, StoreError> {
     let mut key = vec![0u8; 32];
     random(&mut key)?;
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    // Under another name until it is whole: half a key would look like a damaged one at the next start.
+    let unfinished = path.with_extension("new");
+    let mut file = options.open(&unfinished)?;
     file.write_all(&key)?;
     file.sync_all()?;
+    fs::rename(&unfinished, path)?;
     Ok(key)
 }
 

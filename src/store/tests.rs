@@ -499,3 +499,35 @@ async fn an_incident_is_opened_again_and_assigned_at_once() {
     let opened = f.store.patch_incident(IncidentId(1), patch, me()).await.unwrap();
     assert_eq!((opened.status, opened.owner.as_deref()), (IncidentStatus::Investigating, Some("sre-2")));
 }
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_data_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("made/here");
+    Fixture::open(&data, &Clock::manual(Time::from_secs(START))).close();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for name in ["watchfire.redb", "intake.redb", "secret.key"] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_that_broke_off_is_gone_on_with_and_a_lost_main_file_is_said() {
+    let clock = Clock::manual(Time::from_secs(START));
+    let dir = tempfile::tempdir().unwrap();
+    let store = Fixture::open(dir.path(), &clock);
+    store.close();
+    drop(store);
+    std::fs::remove_file(dir.path().join("watchfire.redb")).unwrap();
+    let store = Fixture::open(dir.path(), &clock);
+    store.submit(plain(&clock, "grafana:a")).await.unwrap();
+    store.close();
+    drop(store);
+    std::fs::remove_file(dir.path().join("watchfire.redb")).unwrap();
+    let options = StoreOptions { dir: dir.path().to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+    let lost = Store::open(options, clock).unwrap_err();
+    assert!(matches!(&lost, StoreError::Damaged(what) if what.contains("watchfire.redb")), "{lost}");
+}

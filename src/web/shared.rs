@@ -65,11 +65,6 @@ impl Shared {
         })
     }
 
-    /// The secret of the one-time link that makes the first account.
-    pub fn setup_token(&self) -> &str {
-        &self.setup_secret
-    }
-
     /// The one-time link that makes the first account, under the address that people reach us by. It works while there
     /// is no account.
     pub fn setup_link(&self, base_url: &str) -> String {
