@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable};
+use redb::{Durability, ReadableTable};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{NewDelivery, StoreError, SubmitError, Submitted, codec, tables};
+use super::{NewDelivery, StoreError, SubmitError, Submitted, codec, file::File, tables};
 use crate::model::{Delivery, DeliveryId};
 
 /// Deliveries that may wait for the intake thread; a sender beyond that waits for a place.
@@ -39,7 +39,9 @@ pub struct Intake {
 
 /// What the thread works with.
 struct Worker {
-    db: Arc<Database>,
+    file: Arc<File>,
+    // The generation of the file that `last` was read from.
+    generation: u64,
     queue: mpsc::Receiver<(NewDelivery, Answer)>,
     last: Arc<AtomicU64>,
     applied: Arc<AtomicU64>,
@@ -50,14 +52,23 @@ struct Worker {
 impl Intake {
     /// Starts the thread. `applied` is the writer's position; `wake` is called after every durable group.
     pub fn start(
-        db: Arc<Database>,
+        file: Arc<File>,
         applied: Arc<AtomicU64>,
         max_behind: u64,
         wake: impl Fn() + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let last = Arc::new(AtomicU64::new(last_seq(&db)?));
+        let generation = file.generation();
+        let last = Arc::new(AtomicU64::new(last_seq(&file)?));
         let (queue, receiver) = mpsc::channel(QUEUE);
-        let worker = Worker { db, queue: receiver, last: Arc::clone(&last), applied, max_behind, wake: Box::new(wake) };
+        let worker = Worker {
+            file,
+            generation,
+            queue: receiver,
+            last: Arc::clone(&last),
+            applied,
+            max_behind,
+            wake: Box::new(wake),
+        };
         let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
         Ok((Self { queue, last }, thread))
     }
@@ -93,7 +104,10 @@ impl Worker {
         }
     }
 
-    fn take(&self, group: Vec<(NewDelivery, Answer)>) {
+    fn take(&mut self, group: Vec<(NewDelivery, Answer)>) {
+        if let Err(e) = self.ready() {
+            return refuse(group.into_iter().map(|(_, answer)| answer), &e);
+        }
         let last = self.last.load(Ordering::Acquire);
         let behind = last.saturating_sub(self.applied.load(Ordering::Acquire));
         if behind.saturating_add(group.len() as u64) > self.max_behind {
@@ -104,7 +118,7 @@ impl Worker {
             return;
         }
         let (deliveries, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        match append(&self.db, last, deliveries) {
+        match append(&self.file, last, deliveries) {
             Ok((new_last, results)) => {
                 self.last.store(new_last, Ordering::Release);
                 for (answer, submitted) in answers.into_iter().zip(results) {
@@ -114,17 +128,36 @@ impl Worker {
             }
             Err(e) => {
                 tracing::error!(error = %e, deliveries = answers.len(), "deliveries could not be stored; their senders were told so");
-                for answer in answers {
-                    let _ = answer.send(Err(SubmitError::Store(e.clone())));
-                }
+                self.file.note(&e);
+                refuse(answers, &e);
             }
         }
+    }
+
+    /// Whether the file can be written. The writer opens it again when not, and then what is on it is what counts: a
+    /// commit that seemed to fail may be there.
+    fn ready(&mut self) -> Result<(), StoreError> {
+        if let Some(e) = self.file.failed() {
+            return Err(e);
+        }
+        let generation = self.file.generation();
+        if generation != self.generation {
+            self.last.store(last_seq(&self.file)?, Ordering::Release);
+            self.generation = generation;
+        }
+        Ok(())
+    }
+}
+
+fn refuse(answers: impl IntoIterator<Item = Answer>, e: &StoreError) {
+    for answer in answers {
+        let _ = answer.send(Err(SubmitError::Store(e.clone())));
     }
 }
 
 /// Appends a group in one durable transaction.
-fn append(db: &Database, mut last: u64, group: Vec<NewDelivery>) -> Result<(u64, Vec<Submitted>), StoreError> {
-    let mut txn = db.begin_write()?;
+fn append(file: &File, mut last: u64, group: Vec<NewDelivery>) -> Result<(u64, Vec<Submitted>), StoreError> {
+    let mut txn = file.write()?;
     txn.set_durability(Durability::Immediate)?;
     // Two phases: a one-phase commit can be attacked by bodies crafted to look like a commit slot at a crash.
     txn.set_two_phase_commit(true);
@@ -228,8 +261,8 @@ fn rows(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The last sequence number on the disk; 0 when empty.
-pub fn last_seq(db: &Database) -> Result<u64, StoreError> {
-    let txn = db.begin_read()?;
+pub fn last_seq(file: &File) -> Result<u64, StoreError> {
+    let txn = file.read()?;
     let blobs = txn.open_table(tables::BLOBS)?;
     match blobs.last()? {
         Some((first, blob)) => Ok(first.value() + (rows(&unpack(blob.value())?).count() as u64).saturating_sub(1)),
@@ -294,10 +327,11 @@ mod tests {
         }
     }
 
-    fn database() -> (tempfile::TempDir, Database) {
+    fn database() -> (tempfile::TempDir, File) {
         let dir = tempfile::tempdir().unwrap();
-        let db = Database::create(dir.path().join("intake.redb")).unwrap();
-        let txn = db.begin_write().unwrap();
+        let path = dir.path().join("intake.redb");
+        let db = File::open(move || Ok(redb::Database::create(&path)?)).unwrap();
+        let txn = db.write().unwrap();
         txn.open_table(tables::BLOBS).unwrap();
         txn.open_table(tables::RETRIES).unwrap();
         txn.commit().unwrap();
@@ -314,7 +348,7 @@ mod tests {
             last = new_last;
             assert_eq!(last_seq(&db).unwrap(), last);
         }
-        let txn = db.begin_read().unwrap();
+        let txn = db.read().unwrap();
         let blobs = txn.open_table(tables::BLOBS).unwrap();
         for seq in 1..=last {
             assert_eq!(read_one(&blobs, seq).unwrap().unwrap().seq, seq);

@@ -7,6 +7,9 @@ mod apply;
 mod codec;
 pub mod commands;
 pub mod error;
+#[cfg(test)]
+mod faults;
+mod file;
 mod intake;
 mod open;
 pub mod seal;
@@ -29,7 +32,6 @@ use std::{
     time::Duration,
 };
 
-use redb::{Database, ReadableDatabase};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{model::*, runtime::clock::Clock};
@@ -118,8 +120,8 @@ pub struct Store {
 
 struct Inner {
     dir: PathBuf,
-    main: Arc<Database>,
-    intake_db: Arc<Database>,
+    main: Arc<file::File>,
+    intake_file: Arc<file::File>,
     intake: Mutex<Option<Arc<intake::Intake>>>,
     last: Arc<AtomicU64>,
     writer: Arc<writer::Handle>,
@@ -144,7 +146,10 @@ impl Store {
     ///
     /// Fails when another process has the folder, when a newer version wrote it, or when the files do not belong together.
     pub fn open(options: StoreOptions, clock: Clock) -> Result<Self, StoreError> {
-        let files = open::files(&options)?;
+        Self::on(open::files(&options)?, options, clock)
+    }
+
+    fn on(files: open::Files, options: StoreOptions, clock: Clock) -> Result<Self, StoreError> {
         let position = Arc::new(watch::Sender::new(files.position));
         let applied = Arc::new(AtomicU64::new(files.position));
         let changes = watch::Sender::new(files.last_change);
@@ -171,7 +176,7 @@ impl Store {
             inner: Arc::new(Inner {
                 dir: options.dir,
                 main: files.main,
-                intake_db: files.intake,
+                intake_file: files.intake,
                 last: intake.last_handle(),
                 intake: Mutex::new(Some(Arc::new(intake))),
                 writer,
@@ -218,8 +223,8 @@ impl Store {
     /// A snapshot for blocking callers.
     pub fn view(&self) -> Result<View, StoreError> {
         // In this order the intake's snapshot holds at least everything that the main one has applied.
-        let main = self.inner.main.begin_read()?;
-        let intake = self.inner.intake_db.begin_read()?;
+        let main = self.inner.main.read()?;
+        let intake = self.inner.intake_file.read()?;
         Ok(View::new(main, intake))
     }
 
@@ -250,7 +255,8 @@ impl Store {
 
     /// Whether deliveries and commands are being written; the reason when not.
     pub fn health(&self) -> Result<(), StoreError> {
-        self.inner.writer.health()
+        self.inner.writer.health()?;
+        self.inner.intake_file.failed().map_or(Ok(()), Err)
     }
 
     /// Deliveries stored but not yet applied.

@@ -1,11 +1,17 @@
 //! Opening: the folder's lock, both files, the schema, and whether the files belong together.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableTable};
 
 use super::{
-    StoreError, StoreOptions, intake, seal,
+    StoreError, StoreOptions,
+    file::File,
+    intake, seal,
     tables::{self, meta},
 };
 
@@ -14,9 +20,9 @@ pub struct Files {
     /// Held as long as the store is open.
     pub lock: fs::File,
     /// watchfire.redb.
-    pub main: Arc<Database>,
+    pub main: Arc<File>,
     /// intake.redb.
-    pub intake: Arc<Database>,
+    pub intake: Arc<File>,
     /// secret.key.
     pub sealer: seal::Sealer,
     /// The last delivery applied.
@@ -43,9 +49,9 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     }
     let sealer = seal::Sealer::open_file(dir, fresh)?;
     // The intake first: with the main file missing at a crash in between, the folder still counts as fresh.
-    let intake = database(dir, "intake.redb", options.cache_bytes / 4)?;
+    let intake = file(dir.join("intake.redb"), options.cache_bytes / 4)?;
     make_intake_tables(&intake)?;
-    let main = database(dir, "watchfire.redb", options.cache_bytes)?;
+    let main = file(dir.join("watchfire.redb"), options.cache_bytes)?;
     let (position, last_change, nonce) = prepare_main(&main, dir)?;
     let stored = intake::last_seq(&intake)?;
     if stored < position {
@@ -66,15 +72,18 @@ fn lock(dir: &Path) -> Result<fs::File, StoreError> {
     }
 }
 
-fn database(dir: &Path, name: &str, cache: usize) -> Result<Database, StoreError> {
-    let path = dir.join(name);
+fn file(path: PathBuf, cache: usize) -> Result<File, StoreError> {
+    File::open(move || database(&path, cache))
+}
+
+fn database(path: &Path, cache: usize) -> Result<Database, StoreError> {
     let shown = path.display().to_string();
     Database::builder()
         .set_cache_size(cache)
         .set_repair_callback(move |r| {
             tracing::warn!(file = %shown, percent = format!("{:.0}", r.progress() * 100.0), "repairing after an unclean end");
         })
-        .create(&path)
+        .create(path)
         .map_err(|e| match StoreError::from(e) {
             StoreError::Damaged(what) => {
                 StoreError::Damaged(format!("{}: {what}; restore the folder from a backup", path.display()))
@@ -84,17 +93,17 @@ fn database(dir: &Path, name: &str, cache: usize) -> Result<Database, StoreError
         })
 }
 
-fn make_intake_tables(db: &Database) -> Result<(), StoreError> {
-    let txn = db.begin_write()?;
+pub(super) fn make_intake_tables(file: &File) -> Result<(), StoreError> {
+    let txn = file.write()?;
     txn.open_table(tables::BLOBS)?;
     txn.open_table(tables::RETRIES)?;
     Ok(txn.commit()?)
 }
 
 /// Makes the tables of a new file, refuses a newer one, and reads where it stands.
-fn prepare_main(db: &Database, dir: &Path) -> Result<(u64, u64, u64), StoreError> {
+pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), StoreError> {
     let found = {
-        let txn = db.begin_read()?;
+        let txn = file.read()?;
         match txn.open_table(tables::META) {
             Ok(table) => table.get(meta::SCHEMA)?.map(|n| n.value()),
             Err(redb::TableError::TableDoesNotExist(_)) => None,
@@ -108,7 +117,7 @@ fn prepare_main(db: &Database, dir: &Path) -> Result<(u64, u64, u64), StoreError
             known: tables::SCHEMA,
         });
     }
-    let mut txn = db.begin_write()?;
+    let mut txn = file.write()?;
     txn.set_quick_repair(true);
     let state = {
         let mut table = txn.open_table(tables::META)?;

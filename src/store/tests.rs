@@ -287,7 +287,7 @@ async fn the_folder_is_locked_and_a_newer_schema_is_refused() {
     let dir = f.dir;
     f.store.close();
     drop(f.store);
-    let db = Database::create(dir.path().join("watchfire.redb")).unwrap();
+    let db = redb::Database::create(dir.path().join("watchfire.redb")).unwrap();
     let txn = db.begin_write().unwrap();
     txn.open_table(tables::META).unwrap().insert(tables::meta::SCHEMA, 99).unwrap();
     txn.commit().unwrap();
@@ -392,18 +392,8 @@ async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
         })
         .await
         .unwrap();
-    let delivery = |key: &str| NewDelivery {
-        at: f.clock.now(),
-        platform: "grafana".into(),
-        outcome: DeliveryOutcome::Accepted,
-        problem: None,
-        headers: Vec::new(),
-        body: key.as_bytes().to_vec(),
-        parsed: Parsed { signals: vec![firing(key, Some("db"))], ..Parsed::default() },
-        replay_of: None,
-    };
     let (broken, sound) =
-        tokio::join!(f.store.submit(delivery("grafana:a")), f.store.submit(delivery("grafana:sound")));
+        tokio::join!(f.store.submit(plain(&f.clock, "grafana:a")), f.store.submit(plain(&f.clock, "grafana:sound")));
     let (broken, sound) = (broken.unwrap(), sound.unwrap());
     assert!(f.store.applied(sound.seq.max(broken.seq), Duration::from_secs(10)).await);
     f.store.health().unwrap();
@@ -412,4 +402,86 @@ async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
     assert_eq!((row.outcome, row.problem.unwrap().code.as_str()), (DeliveryOutcome::Unparsed, "not_applied"));
     assert_eq!(view.delivery(broken.seq).unwrap().unwrap().parsed.signals.len(), 1);
     assert!(view.results(sound.seq).unwrap().unwrap()[0].incident_id.is_some());
+}
+
+/// A store whose files are on disks that can be full.
+fn on_disks(dir: &Path, clock: &Clock, main: Option<&faults::Disk>, intake: Option<&faults::Disk>) -> Store {
+    let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+    let mut files = open::files(&options).unwrap();
+    if let Some(disk) = main {
+        files.main = Arc::new(disk.file());
+        open::prepare_main(&files.main, dir).unwrap();
+    }
+    if let Some(disk) = intake {
+        files.intake = Arc::new(disk.file());
+        open::make_intake_tables(&files.intake).unwrap();
+    }
+    Store::on(files, options, clock.clone()).unwrap()
+}
+
+async fn healthy(store: &Store) {
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while store.health().is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+fn plain(clock: &Clock, key: &str) -> NewDelivery {
+    NewDelivery {
+        at: clock.now(),
+        platform: "grafana".into(),
+        outcome: DeliveryOutcome::Accepted,
+        problem: None,
+        headers: Vec::new(),
+        body: key.as_bytes().to_vec(),
+        parsed: Parsed { signals: vec![firing(key, Some("api"))], ..Parsed::default() },
+        replay_of: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_intake_is_said_and_forgotten_when_there_is_room_again() {
+    let (dir, clock, disk) =
+        (tempfile::tempdir().unwrap(), Clock::manual(Time::from_secs(START)), faults::Disk::default());
+    let store = on_disks(dir.path(), &clock, None, Some(&disk));
+    let first = store.submit(plain(&clock, "grafana:a")).await.unwrap();
+    assert!(store.applied(first.seq, Duration::from_secs(10)).await);
+    disk.set_full(true);
+    let refused = store.submit(plain(&clock, "grafana:b")).await.unwrap_err();
+    assert!(matches!(refused, SubmitError::Store(StoreError::Full)), "{refused}");
+    assert!(matches!(store.health(), Err(StoreError::Full)));
+    disk.set_full(false);
+    healthy(&store).await;
+    let next = store.submit(plain(&clock, "grafana:c")).await.unwrap();
+    assert!(store.applied(next.seq, Duration::from_secs(10)).await);
+    let view = store.view().unwrap();
+    assert_eq!(view.check().unwrap(), Vec::<String>::new());
+    assert_eq!(view.delivery(first.seq).unwrap().unwrap().id, first.id);
+    let rows = view.deliveries(&DeliveryFilter::default(), None, 9).unwrap();
+    assert_eq!(view.incident(IncidentId(1)).unwrap().unwrap().alert_count, rows.total);
+    store.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_main_file_loses_nothing_that_was_acknowledged() {
+    let (dir, clock, disk) =
+        (tempfile::tempdir().unwrap(), Clock::manual(Time::from_secs(START)), faults::Disk::default());
+    let store = on_disks(dir.path(), &clock, Some(&disk), None);
+    let first = store.submit(plain(&clock, "grafana:a")).await.unwrap();
+    assert!(store.applied(first.seq, Duration::from_secs(10)).await);
+    disk.set_full(true);
+    let taken = store.submit(plain(&clock, "grafana:b")).await.unwrap();
+    let refused = store.comment(IncidentId(1), "lost?".into(), me()).await.unwrap_err();
+    assert!(matches!(refused, CommandError::Store(StoreError::Full)), "{refused}");
+    disk.set_full(false);
+    assert!(store.applied(taken.seq, Duration::from_secs(20)).await);
+    healthy(&store).await;
+    let view = store.view().unwrap();
+    assert_eq!(view.check().unwrap(), Vec::<String>::new());
+    assert_eq!(view.incident(IncidentId(1)).unwrap().unwrap().alert_count, 2);
+    store.comment(IncidentId(1), "there".into(), me()).await.unwrap();
+    store.close();
 }

@@ -338,8 +338,8 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes everything held back. Returns the last change sequence. The transaction is ready to commit.
-    pub fn finish(mut self) -> Result<u64, StoreError> {
+    /// Writes everything held back. The transaction is ready to commit.
+    pub fn finish(mut self) -> Result<(), StoreError> {
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
@@ -356,7 +356,7 @@ impl<'t> Tx<'t> {
         for (name, n) in &self.world.numbers {
             self.meta.insert(*name, *n)?;
         }
-        Ok(self.world.last(meta::CHANGE))
+        Ok(())
     }
 
     /// Writes an incident with its indexes and its rows of the change log.

@@ -11,10 +11,9 @@ use std::{
     time::Duration,
 };
 
-use redb::{Database, ReadableDatabase};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{CommandError, Policy, StoreError, apply, intake, tables, tx::Tx, world::World};
+use super::{CommandError, Policy, StoreError, apply, file::File, intake, tables, tx::Tx, world::World};
 use crate::{
     model::{Delivery, DeliveryOutcome, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
@@ -40,6 +39,8 @@ const TRIM: u64 = 10_000;
 const QUIET_BATCH: usize = 1_000;
 /// After a failed transaction, before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two attempts to open a file again: after an error that may mean reading all of it.
+const REOPEN: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
 
 type Command = Box<dyn FnOnce(&mut Writer) + Send>;
 
@@ -62,8 +63,8 @@ pub struct Handle {
 
 /// The thread's own state.
 pub struct Writer {
-    main: Arc<Database>,
-    intake: Arc<Database>,
+    main: Arc<File>,
+    intake: Arc<File>,
     world: World,
     policy: Policy,
     clock: Clock,
@@ -74,6 +75,7 @@ pub struct Writer {
     stale: bool,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
+    mended: Wait,
     last_trim: Time,
 }
 
@@ -116,9 +118,9 @@ impl Handle {
 /// What the thread is started with.
 pub struct Start {
     /// The main file.
-    pub main: Arc<Database>,
+    pub main: Arc<File>,
     /// The intake's file.
-    pub intake: Arc<Database>,
+    pub intake: Arc<File>,
     /// What to decide by.
     pub policy: Policy,
     /// The time.
@@ -133,7 +135,7 @@ pub struct Start {
 
 /// Starts the thread.
 pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
-    let world = World::load(&start.main.begin_read()?)?;
+    let world = World::load(&start.main.read()?)?;
     let (work, inbox) = mpsc::channel();
     let health = Arc::new(Mutex::new(None));
     let woken = Arc::new(AtomicBool::new(false));
@@ -155,6 +157,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         health,
         stale: false,
         singly: 0,
+        mended: Wait::begin(Duration::ZERO),
         last_trim: Time::from_millis(0),
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
@@ -199,7 +202,7 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let result = self.group().and_then(|n| self.timers().map(|()| n));
+        let result = self.mend().and_then(|()| self.group()).and_then(|n| self.timers().map(|()| n));
         self.note_health(result.as_ref().err());
         result
     }
@@ -220,10 +223,7 @@ impl Writer {
         self.refresh()?;
         let position = self.world.last(tables::meta::POSITION);
         let most = if self.singly > 0 { 1 } else { GROUP };
-        let mut deliveries = {
-            let txn = self.intake.begin_read()?;
-            intake::read_after(&txn.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)?
-        };
+        let mut deliveries = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
         let count = deliveries.len();
         match self.apply(&deliveries) {
             // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
@@ -241,6 +241,10 @@ impl Writer {
         }
         self.singly = self.singly.saturating_sub(count);
         Ok(count)
+    }
+
+    fn waiting(&self, position: u64, most: usize) -> Result<Vec<Delivery>, StoreError> {
+        intake::read_after(&self.intake.read()?.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)
     }
 
     /// Applies deliveries in one transaction.
@@ -261,11 +265,7 @@ impl Writer {
 
     fn timers(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let due = {
-            let txn = self.main.begin_read()?;
-            let quiet = txn.open_table(tables::QUIET)?;
-            quiet.range(..=(now.millis(), u64::MAX))?.next().transpose()?.is_some()
-        };
+        let due = self.falls_quiet(now).inspect_err(|e| self.main.note(e))?;
         // A clock that was set back must not stop the trimming until it has caught up again.
         let trim = now.distance(self.last_trim) >= Duration::from_secs(60);
         if !due && !trim {
@@ -284,10 +284,33 @@ impl Writer {
         Ok(())
     }
 
+    fn falls_quiet(&self, now: Time) -> Result<bool, StoreError> {
+        let quiet = self.main.read()?.open_table(tables::QUIET)?;
+        Ok(quiet.range(..=(now.millis(), u64::MAX))?.next().transpose()?.is_some())
+    }
+
+    /// Opens the files again that failed.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        for file in [Arc::clone(&self.main), Arc::clone(&self.intake)] {
+            let Some(error) = file.failed() else { continue };
+            if !self.mended.left().is_zero() {
+                return Err(error);
+            }
+            self.mended = Wait::begin(REOPEN);
+            file.reopen()?;
+            tracing::warn!(error = %error, "a file of the store was opened again after an error");
+            // A commit that seemed to fail may be on the disk.
+            self.stale = true;
+            self.refresh()?;
+            self.publish();
+        }
+        Ok(())
+    }
+
     /// After a failed transaction the memory may be ahead of the disk: read it again.
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.stale {
-            self.world = World::load(&self.main.begin_read()?)?;
+            self.world = World::load(&self.main.read()?)?;
             self.stale = false;
         }
         Ok(())
@@ -295,6 +318,9 @@ impl Writer {
 
     /// Runs `f` in one durable transaction.
     fn transaction<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        if let Some(e) = self.main.failed() {
+            return Err(e.into());
+        }
         self.refresh()?;
         self.world.touched = false;
         // A fault in one piece of work must not take the thread along, and with it every write to come.
@@ -302,31 +328,39 @@ impl Writer {
             .unwrap_or_else(|_| Err(StoreError::Damaged("a change could not be made: it panicked".to_owned()).into()));
         // A command that was refused before it changed anything needs no new memory.
         self.stale = result.is_err() && self.world.touched;
+        if let Err(CommandError::Store(e)) = &result {
+            self.main.note(e);
+        }
         result
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
-        let mut txn = self.main.begin_write()?;
+        let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.
         txn.set_quick_repair(true);
         let mut tx = Tx::open(&txn, &mut self.world, &self.policy, self.clock.now())?;
         let result = f(&mut tx)?;
-        let last = tx.finish()?;
+        tx.finish()?;
         txn.commit()?;
         #[cfg(test)]
         self.memory_says_what_the_disk_says();
+        self.publish();
+        Ok(result)
+    }
+
+    /// Tells everybody how far the disk has come, which the memory now says as well.
+    fn publish(&self) {
         let position = self.world.last(tables::meta::POSITION);
         self.applied.store(position, Ordering::Release);
         self.position.send_replace(position);
-        self.changes.send_replace(last);
-        Ok(result)
+        self.changes.send_replace(self.world.last(tables::meta::CHANGE));
     }
 }
 
 #[cfg(test)]
 impl Writer {
     fn memory_says_what_the_disk_says(&mut self) {
-        let mut loaded = World::load(&self.main.begin_read().unwrap()).unwrap();
+        let mut loaded = World::load(&self.main.read().unwrap()).unwrap();
         loaded.touched = self.world.touched;
         assert_eq!(loaded, self.world);
     }

@@ -17,6 +17,7 @@ use crate::{
     ingest::{Memory, rate::SharedTicks},
     model::{Time, Token},
     runtime::clock::Clock,
+    store::Overview,
 };
 
 /// Limits, the one-time set-up secret, what the door remembers, metrics.
@@ -29,6 +30,8 @@ pub struct Shared {
     pub metrics: super::metrics::Metrics,
     /// Events written once for all streams.
     pub rendered: super::sse::Rendered,
+    /// The figures of the watch panel, and the last change in them: read once for all pages that are told of it.
+    pub(super) figures: tokio::sync::Mutex<Option<(u64, Overview)>>,
     /// Passwords that are hashed at the same time.
     pub(super) hashing: Arc<Semaphore>,
     /// What the password of an unknown name is compared with.
@@ -53,6 +56,7 @@ impl Shared {
             logins: LoginLimits::new(ticks),
             metrics: super::metrics::Metrics::new(),
             rendered: super::sse::Rendered::default(),
+            figures: tokio::sync::Mutex::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nobodys_hash: OnceLock::new(),
             setup_secret: secret::random::<32>()?,

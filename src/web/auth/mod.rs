@@ -22,7 +22,7 @@ use super::{
 };
 use crate::model::*;
 pub use client::{Client, of_parts};
-pub use sessions::{LoginError, SetupError, check_name, hash_password, login, logout, set_up};
+pub use sessions::{LoginError, SetupError, check_name, hash_password, login, logout, set_up, verify_password};
 pub use tokens::{NewToken, create_token};
 
 /// Somebody or something that has proved who it is.

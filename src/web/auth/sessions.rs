@@ -67,8 +67,7 @@ pub async fn login(
         Some(account) => account.password_hash.clone(),
         None => nobodys_hash(state).await.map_err(LoginError::Failed)?,
     };
-    let given = password.to_owned();
-    let right = blocking(state, move || password::verify(&given, &hash)).await.map_err(LoginError::Failed)?;
+    let right = verify_password(state, password.to_owned(), hash).await.map_err(LoginError::Failed)?;
     match account.filter(|_| right) {
         Some(account) => start(state, client, account.name, keep).await.map_err(LoginError::Failed),
         None => {
@@ -133,6 +132,11 @@ pub fn check_name(name: &str) -> Option<String> {
 /// Hashes a password away from the request threads, a few at a time.
 pub async fn hash_password(state: &AppState, password: String) -> Result<Result<String, PasswordError>, ApiError> {
     blocking(state, move || password::hash(&password)).await
+}
+
+/// Checks a password away from the request threads, a few at a time.
+pub async fn verify_password(state: &AppState, password: String, hash: String) -> Result<bool, ApiError> {
+    blocking(state, move || password::verify(&password, &hash)).await
 }
 
 async fn start(state: &AppState, client: &Client, account: String, keep: bool) -> Result<HeaderValue, ApiError> {

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{
     ask::{Ask, Params},
     connectors::connector_row,
-    frame::Counts,
+    frame::{Counts, counts_and_seq},
     panels::{MemberRow, ThoughtLine},
     row::{Need, Row},
     ui::Markup,
@@ -63,6 +63,8 @@ type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 async fn follow(state: AppState, client: Client, headers: HeaderMap, after: Option<u64>, tx: Sender) {
     let mut events = state.live.subscribe(after);
     let mut stale = true;
+    // The figures must know at least this change.
+    let mut need = *state.store.changes().borrow();
     let mut read_at: Option<tokio::time::Instant> = None;
     let mut tick = tokio::time::interval(TICK);
     loop {
@@ -81,15 +83,16 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, after: Opti
             () = tokio::time::sleep_until(due), if stale => {
                 stale = false;
                 read_at = Some(tokio::time::Instant::now());
-                let now = state.clock.now();
-                match state.store.read(move |view| view.overview(now)).await {
+                match figures(&state, need).await {
                     Ok(o) => send(&tx, "counts", None, &counts(&o)).await,
                     Err(_) => return,
                 }
             }
             batch = events.next() => match batch {
                 Ok(batch) => {
-                    stale |= batch.iter().any(|e| matches!(e.what, What::Incident(..)));
+                    if let Some(last) = batch.iter().rev().find(|e| matches!(e.what, What::Incident(..))) {
+                        (stale, need) = (true, last.seq);
+                    }
                     pass_on(&state, &batch, &tx).await
                 }
                 // The page asks again in a moment.
@@ -100,6 +103,18 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, after: Opti
             return;
         }
     }
+}
+
+/// The figures with the change `need` in them. All streams are told of a change at about the same time: one of them reads.
+async fn figures(state: &AppState, need: u64) -> Result<Overview, StoreError> {
+    let mut known = state.shared.figures.lock().await;
+    if let Some((_, overview)) = known.as_ref().filter(|(seq, _)| *seq >= need) {
+        return Ok(overview.clone());
+    }
+    let now = state.clock.now();
+    let (overview, seq) = state.store.read(move |view| counts_and_seq(view, now)).await?;
+    *known = Some((seq, overview.clone()));
+    Ok(overview)
 }
 
 /// Sends a batch; whether anybody still listens.

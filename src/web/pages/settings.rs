@@ -23,7 +23,7 @@ use crate::{
     model::*,
     store::{CommandError, Overview},
     web::{
-        auth::{self, Client, NewToken, check_name, create_token, hash_password, password},
+        auth::{self, Client, NewToken, check_name, create_token, hash_password, verify_password},
         error::ApiError,
         state::AppState,
     },
@@ -166,9 +166,8 @@ pub async fn change_password(
     let wanted = name.clone();
     let stored =
         state.store.read(move |view| view.account(&wanted)).await?.ok_or_else(|| ApiError::not_found("account"))?;
-    let old = fields.get("old").to_owned();
-    let right = tokio::task::spawn_blocking(move || password::verify(&old, &stored.password_hash)).await;
-    let refused = if right.unwrap_or(false) {
+    let right = verify_password(&state, fields.get("old").to_owned(), stored.password_hash).await?;
+    let refused = if right {
         match hash_password(&state, fields.get("new").to_owned()).await? {
             Ok(hash) => {
                 state.store.set_password(name, hash, ask.identity.actor.clone()).await?;

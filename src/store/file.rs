@@ -1,0 +1,83 @@
+//! One database file that can be opened again. After a read or write that failed, redb refuses everything until then: a
+//! disk that was full for a minute would otherwise stop the server until somebody starts it anew.
+
+use std::sync::{
+    Mutex, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+
+use super::StoreError;
+
+type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>;
+
+/// A database file.
+pub struct File {
+    opener: Opener,
+    // None while it is being opened again.
+    database: RwLock<Option<Database>>,
+    failed: Mutex<Option<StoreError>>,
+    generation: AtomicU64,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("failed", &self.failed()).finish_non_exhaustive()
+    }
+}
+
+impl File {
+    /// Opens it by `opener`, which also opens it again.
+    pub fn open(opener: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static) -> Result<Self, StoreError> {
+        let database = RwLock::new(Some(opener()?));
+        let (failed, generation) = (Mutex::default(), AtomicU64::default());
+        Ok(Self { opener: Box::new(opener), database, failed, generation })
+    }
+
+    /// A snapshot.
+    pub fn read(&self) -> Result<ReadTransaction, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(database.as_ref().ok_or_else(closed)?.begin_read()?)
+    }
+
+    /// A transaction.
+    pub fn write(&self) -> Result<WriteTransaction, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(database.as_ref().ok_or_else(closed)?.begin_write()?)
+    }
+
+    /// Notes that reading or writing it failed, if the error is of that kind: it must be opened again.
+    pub fn note(&self, error: &StoreError) {
+        if matches!(error, StoreError::Io(_) | StoreError::Full) {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            // The first says why; those after it only say that there was one.
+            failed.get_or_insert_with(|| error.clone());
+        }
+    }
+
+    /// Why it must be opened again, if so.
+    pub fn failed(&self) -> Option<StoreError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Grows whenever it is opened again: what was remembered of it may no longer be what it says.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Opens it again. Snapshots from before fail from now on.
+    pub fn reopen(&self) -> Result<(), StoreError> {
+        // Closed first: a file is open only once at a time.
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        let database = (self.opener)()?;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("the file is being opened again after an error".to_owned())
+}
