@@ -1,0 +1,127 @@
+//! Facts beside the story.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use crate::{
+    model::*,
+    web::pages::{
+        text,
+        ui::{self, Markup, When},
+    },
+};
+
+/// A fact with its name.
+#[derive(Debug)]
+pub struct Fact {
+    name: &'static str,
+    value: Markup,
+    note: Option<String>,
+}
+
+/// What is known for sure.
+#[derive(Debug, Template)]
+#[template(path = "fragments/facts.html")]
+pub struct Facts {
+    rows: Vec<Fact>,
+    labels: Vec<String>,
+}
+impl HtmlSafe for Facts {}
+
+impl Facts {
+    /// Of the incident, its first alerts and the last change before it.
+    pub fn new(i: &Incident, members: &[(Membership, Alert)], change: Option<&Change>, now: Time) -> Self {
+        let mut rows = Vec::new();
+        let mut fact = |name, value: Markup, note: Option<String>| rows.push(Fact { name, value, note });
+        let list = |names: &[String]| {
+            let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(8);
+            ui::foreign(&if more > 0 { format!("{shown} and {more} more") } else { shown })
+        };
+        let when = |at| Markup::of(&Moment { at: When::full(at) });
+        if !i.affected_services.is_empty() {
+            fact("Services", list(&i.affected_services), None);
+        }
+        if !i.affected_hosts.is_empty() {
+            fact("Hosts", list(&i.affected_hosts), None);
+        }
+        if let Some(e) = &i.environment {
+            fact("Environment", ui::foreign(e), None);
+        }
+        fact(
+            "Alerts",
+            ui::foreign(&ui::plural(i.alert_count, "alert")),
+            Some(format!("{} firing", ui::count(i.firing_count))),
+        );
+        fact(
+            "Began",
+            when(i.started_at),
+            (i.started_at != i.detected_at)
+                .then(|| format!("received {} later", ui::duration(i.detected_at.since(i.started_at)))),
+        );
+        if let Some(owner) = &i.owner {
+            let note =
+                i.acknowledged_at.map(|at| format!("acknowledged after {}", ui::duration(at.since(i.detected_at))));
+            fact("Owner", ui::foreign(owner), note);
+        }
+        if let Some(c) = change {
+            let ago = c.at.map(|at| {
+                let d = ui::duration(i.onset_at.distance(at));
+                if at <= i.onset_at { format!("{} {d} before", c.kind) } else { format!("{} {d} after", c.kind) }
+            });
+            let value = match text::url(&c.url) {
+                Some(href) => Markup::of(&Link { href, text: ui::foreign(&c.title) }),
+                None => ui::foreign(&c.title),
+            };
+            fact("Last change", value, ago);
+        }
+        if let Some(href) = members.iter().find_map(|(_, a)| text::url(&a.runbook_url)) {
+            fact("Runbook", Markup::of(&Link { href, text: ui::foreign(&text::shorten(href, 60)) }), None);
+        }
+        if let (Some(at), Some(start)) = (i.resolved_at, Some(i.detected_at)) {
+            fact("Resolved", when(at), Some(format!("after {}", ui::duration(at.since(start)))));
+        }
+        let _ = now;
+        let labels =
+            i.labels.iter().take(12).map(|(k, v)| text::visible(&text::shorten(&format!("{k}={v}"), 60))).collect();
+        Self { rows, labels }
+    }
+}
+
+#[derive(Template)]
+#[template(source = "{{ at }}", ext = "html")]
+struct Moment {
+    at: When,
+}
+
+#[derive(Template)]
+#[template(source = "<a href=\"{{ href }}\" rel=\"noopener noreferrer\">{{ text }}</a>", ext = "html")]
+struct Link<'a> {
+    href: &'a str,
+    text: Markup,
+}
+
+/// What the analysis is doing, beside the heading of its log.
+pub fn writing(i: &Incident) -> Markup {
+    #[derive(Template)]
+    #[template(source = "<span class=\"st {{ class }}\">{{ mark }}{{ words }}</span>", ext = "html")]
+    struct Writing {
+        class: &'static str,
+        mark: Markup,
+        words: String,
+    }
+    let head = &i.investigation;
+    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
+    let steps = ui::plural(head.steps, "step");
+    let (class, mark, words) = match head.state {
+        InvestigationState::Idle => return Markup::none(),
+        InvestigationState::Queued => ("investigating", ui::pulse(), "waits".to_owned()),
+        InvestigationState::Running => ("investigating", ui::pulse(), "writing".to_owned()),
+        InvestigationState::Complete => {
+            ("", ui::icon("check"), took.map_or(steps.clone(), |t| format!("{steps} in {t}")))
+        }
+        InvestigationState::Error => ("failing", ui::icon("warn"), "did not finish".to_owned()),
+        InvestigationState::Cancelled => ("", ui::icon("x"), "stopped".to_owned()),
+    };
+    Markup::of(&Writing { class, mark, words })
+}

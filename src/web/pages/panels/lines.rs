@@ -1,0 +1,118 @@
+//! The lines of its lists: thoughts, alerts, timeline.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use crate::{
+    model::*,
+    web::pages::{
+        text,
+        ui::{self, Markup, When},
+        words,
+    },
+};
+
+/// One line of the log.
+#[derive(Debug, Template)]
+#[template(path = "fragments/thought.html")]
+pub struct ThoughtLine {
+    n: u32,
+    class: &'static str,
+    kind: &'static str,
+    at: When,
+    icon: Markup,
+    text: Markup,
+    marks: Markup,
+}
+impl HtmlSafe for ThoughtLine {}
+
+impl ThoughtLine {
+    /// With links to the evidence that is there by now.
+    pub fn new(t: &Thought, evidence: &[Evidence], now: Time) -> Self {
+        let (class, icon, kind) = words::thought(t.kind);
+        let unsaid: Vec<String> =
+            t.evidence.iter().filter(|id| !t.text.contains(&format!("[{id}]"))).cloned().collect();
+        Self {
+            n: t.id,
+            class,
+            kind,
+            at: When::clock(t.at, now),
+            icon: ui::icon(icon),
+            text: ui::with_marks(&t.text, evidence),
+            marks: ui::evidence(&unsaid, evidence),
+        }
+    }
+}
+
+/// One correlated alert.
+#[derive(Debug, Template)]
+#[template(path = "fragments/member_row.html")]
+pub struct MemberRow {
+    id: AlertId,
+    severity: Markup,
+    title: String,
+    times: u64,
+    source: Markup,
+    at: When,
+    place: Option<Markup>,
+    ended: bool,
+    strategy: &'static str,
+    reasons: Vec<Markup>,
+    score: Option<(String, Markup)>,
+}
+impl HtmlSafe for MemberRow {}
+
+impl MemberRow {
+    /// With why it is here.
+    pub fn new(m: &Membership, a: &Alert, now: Time) -> Self {
+        let reasons = m.reasons.iter().take(4).map(|r| {
+            let sentence = if m.reasons.len() > 1 && r.strategy != m.strategy {
+                format!("{}: {}", words::strategy(r.strategy), r.text)
+            } else {
+                r.text.clone()
+            };
+            ui::foreign(&sentence)
+        });
+        let place = a.host.as_ref().or(a.service.as_ref());
+        Self {
+            id: a.id,
+            severity: ui::severity(a.severity),
+            title: text::visible(&text::shorten(&a.title, 200)),
+            times: a.count,
+            source: ui::source(&a.platform),
+            at: When::ago(a.first_seen, now),
+            place: place.map(|p| ui::foreign(&text::shorten(p, 60))),
+            ended: !a.is_open(),
+            strategy: words::strategy(m.strategy),
+            reasons: reasons.collect(),
+            score: (m.strategy != Strategy::Primary).then(|| (format!("{:.2}", m.score), ui::bar(m.score, ""))),
+        }
+    }
+}
+
+/// One line of the timeline.
+#[derive(Debug, Template)]
+#[template(path = "fragments/timeline_line.html")]
+pub struct TimelineLine {
+    seq: u64,
+    dot: &'static str,
+    comment: bool,
+    text: Markup,
+    at: When,
+    actor: Option<Markup>,
+}
+impl HtmlSafe for TimelineLine {}
+
+impl TimelineLine {
+    /// Who did what, when. What the product did by itself needs no name.
+    pub fn new(e: &TimelineEntry, now: Time) -> Self {
+        Self {
+            seq: e.seq,
+            dot: words::timeline_dot(e.kind),
+            comment: e.kind == TimelineKind::Comment,
+            text: ui::foreign(&e.text),
+            at: When::clock(e.at, now),
+            actor: (e.actor != "system").then(|| ui::foreign(&e.actor)),
+        }
+    }
+}
