@@ -485,3 +485,17 @@ async fn a_full_disk_under_the_main_file_loses_nothing_that_was_acknowledged() {
     store.comment(IncidentId(1), "there".into(), me()).await.unwrap();
     store.close();
 }
+
+#[tokio::test]
+async fn an_incident_is_opened_again_and_assigned_at_once() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.store.resolve(IncidentId(1), None, me()).await.unwrap();
+    let patch = IncidentPatch {
+        status: Some(IncidentStatus::Investigating),
+        owner: Some(Some("sre-2".into())),
+        ..IncidentPatch::default()
+    };
+    let opened = f.store.patch_incident(IncidentId(1), patch, me()).await.unwrap();
+    assert_eq!((opened.status, opened.owner.as_deref()), (IncidentStatus::Investigating, Some("sre-2")));
+}

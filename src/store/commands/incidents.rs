@@ -202,6 +202,10 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
     if incident.status == IncidentStatus::Merged {
         return Err(conflict(incident, "changed"));
     }
+    if patch.status == Some(IncidentStatus::Investigating) && incident.status == IncidentStatus::Resolved {
+        // First, because an owner is for open ones.
+        reopen(tx, id, actor)?;
+    }
     if let Some(severity) = patch.severity {
         let before = std::mem::replace(&mut tx.known_incident(id)?.severity, severity);
         tx.known_incident(id)?.severity_pinned = true;

@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::incidents::all_wrong;
+use super::{idempotency_key, incidents::all_wrong};
 use crate::{
     ingest::declare::NewChange,
     model::*,
@@ -37,11 +37,7 @@ pub async fn report(
     request: Request,
 ) -> Result<(StatusCode, Answer<Reported>), ApiError> {
     let (parts, body) = request.into_parts();
-    let retry = parts
-        .headers
-        .get("idempotency-key")
-        .and_then(|v| v.to_str().ok())
-        .map(|k| k.chars().take(200).collect::<String>());
+    let retry = idempotency_key(&parts.headers);
     let bytes = read_body(body, state.config.max_body).await?;
     let change = parse_json::<NewChange>(&bytes)?.change(&who.actor).map_err(all_wrong)?;
     let parsed = Parsed { changes: vec![change], ..Parsed::default() };

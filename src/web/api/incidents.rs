@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::{
-    incident_id, listing,
+    idempotency_key, incident_id, listing,
     objects::*,
     params::{Params, wrong},
 };
@@ -146,11 +146,7 @@ pub async fn get(
     responses((status = 201, body = IncidentObject), (status = 200, description = "it was open already", body = IncidentObject)))]
 pub async fn declare(who: Responder, State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let retry = parts
-        .headers
-        .get("idempotency-key")
-        .and_then(|v| v.to_str().ok())
-        .map(|k| k.chars().take(200).collect::<String>());
+    let retry = idempotency_key(&parts.headers);
     let bytes = read_body(body, state.config.max_body).await?;
     let new: NewIncident = parse_json(&bytes)?;
     // A retry must have the key that its first try had, or it would open another one.

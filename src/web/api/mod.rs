@@ -18,7 +18,7 @@ pub mod system;
 mod tokens;
 mod users;
 
-use axum::Router;
+use axum::{Router, http::HeaderMap};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
     path::Operation,
@@ -38,6 +38,11 @@ use crate::model::IncidentId;
 /// An incident named in a path.
 pub(super) fn incident_id(text: &str) -> Result<IncidentId, ApiError> {
     text.parse().map_err(|_| ApiError::not_found(format!("incident `{}`", text.chars().take(60).collect::<String>())))
+}
+
+/// What a caller names its retries by.
+fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get("idempotency-key")?.to_str().ok()?.chars().take(200).collect())
 }
 
 /// All routes of the API with their description.

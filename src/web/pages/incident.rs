@@ -240,7 +240,7 @@ impl IncidentPage {
                 let (text, cut) = text::body(&d.body, RAW);
                 Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
             }),
-            facts: Facts::new(i, &read.members, read.change.as_ref(), now),
+            facts: Facts::new(i, &read.members, read.change.as_ref()),
             timeline: timeline(&read.timeline, now),
             before: read.before.iter().map(earlier).collect(),
             frame: Frame { title: text::visible(&format!("{} {}", i.id, text::shorten(&i.title, 80))), ..frame },
@@ -269,7 +269,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
-        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), now))),
+        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref()))),
         ("timeline", timeline(&read.timeline, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();

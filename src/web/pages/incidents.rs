@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use askama::Template;
 
 use super::{
+    facets::{Facet, Link, Tab, facets, sinces, tabs},
     frame::Frame,
-    platforms,
     row::{Need, Row},
     terms::{self, href},
     ui,
@@ -78,43 +78,6 @@ pub struct Input {
     pub teach: Option<Teach>,
     /// The red banner of an action that was refused.
     pub refused: Option<ui::Markup>,
-}
-
-/// A tab.
-#[derive(Clone, Debug)]
-pub struct Tab {
-    key: &'static str,
-    name: &'static str,
-    href: String,
-    count: Option<String>,
-    current: bool,
-}
-
-/// A facet form.
-#[derive(Clone, Debug)]
-pub struct Facet {
-    name: &'static str,
-    field: &'static str,
-    options: Vec<Choice>,
-    chosen: usize,
-    free: bool,
-    help: &'static str,
-    text: String,
-}
-
-/// One value of a facet.
-#[derive(Clone, Debug)]
-pub struct Choice {
-    value: String,
-    name: String,
-    checked: bool,
-}
-
-/// A link with a name.
-#[derive(Clone, Debug)]
-pub struct Link {
-    name: String,
-    href: String,
 }
 
 /// Rows that need the same.
@@ -368,71 +331,6 @@ fn matched_list(listing: Listing<Incident>, later_page: bool, q: &str, now: Time
             .collect()
     };
     (groups, pager, None)
-}
-
-fn tabs(o: &Overview, mine: Option<usize>, q: &str) -> Vec<Tab> {
-    let tab = |key, name, query: &str, count: Option<u64>| Tab {
-        key,
-        name,
-        href: if query == DEFAULT_QUERY { "/incidents".to_owned() } else { href("/incidents", query, &[]) },
-        count: count.map(|n| if n > 99 { "99+".to_owned() } else { n.to_string() }),
-        current: q == query,
-    };
-    vec![
-        tab("open", "Open", DEFAULT_QUERY, Some(o.open)),
-        tab("unowned", "Nobody yet", "status:open owner:none", Some(o.unowned)),
-        tab("mine", "Mine", "status:open owner:me", mine.map(|n| n as u64)),
-        tab("done", "Closed", "status:resolved", None),
-    ]
-}
-
-fn facets(q: &str) -> Vec<Facet> {
-    let facet = |name, field, options: Vec<(String, String)>| {
-        let set = terms::values(q, field);
-        let options: Vec<Choice> = options
-            .into_iter()
-            .map(|(value, name)| {
-                let open = field == "status"
-                    && set.iter().any(|s| s == "open")
-                    && matches!(value.as_str(), "investigating" | "analyzed");
-                Choice { checked: open || set.contains(&value), value, name }
-            })
-            .collect();
-        // "open" is what the list means anyway: a number beside the button would say nothing.
-        let chosen = if set == ["open"] { 0 } else { options.iter().filter(|o| o.checked).count() };
-        Facet { name, field, options, chosen, free: false, help: "", text: String::new() }
-    };
-    let pair = |s: &str, name: &str| (s.to_owned(), name.to_owned());
-    let mut facets = vec![
-        facet(
-            "Status",
-            "status",
-            IncidentStatus::ALL.iter().map(|s| pair(s.as_str(), super::words::status(*s))).collect(),
-        ),
-        facet("Severity", "severity", Severity::ALL.iter().map(|s| pair(s.as_str(), s.title())).collect()),
-        facet("Source", "source", platforms::all().map(|i| pair(i.slug, i.name)).collect()),
-    ];
-    let services = terms::values(q, "service");
-    facets.push(Facet {
-        name: "Service",
-        field: "service",
-        options: Vec::new(),
-        chosen: services.len(),
-        free: true,
-        help: "Name, or its beginning with * after it",
-        text: services.join(","),
-    });
-    facets
-}
-
-fn sinces(q: &str) -> Vec<Link> {
-    [("1h", "1 hour"), ("12h", "12 hours"), ("24h", "24 hours"), ("7d", "7 days"), ("", "Any time")]
-        .into_iter()
-        .map(|(value, name)| {
-            let values: Vec<String> = Some(value.to_owned()).into_iter().filter(|v| !v.is_empty()).collect();
-            Link { name: name.to_owned(), href: href("/incidents", &terms::exchange(q, "since", &values), &[]) }
-        })
-        .collect()
 }
 
 /// Which terms to loosen.

@@ -7,6 +7,7 @@ mod connector;
 mod connectors;
 mod deliveries;
 mod errors;
+mod facets;
 mod frame;
 mod incident;
 mod incidents;

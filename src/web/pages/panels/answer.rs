@@ -1,4 +1,4 @@
-//! What we think happened, in two or three sentences.
+//! What the analysis says: its answer, the causes it weighed, and what to do.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -7,7 +7,9 @@ use crate::{
     model::*,
     web::pages::{
         row::LEADS_FROM,
+        text,
         ui::{self, Markup},
+        words,
     },
 };
 
@@ -90,6 +92,150 @@ impl Answer {
                     ui::plain(model)
                 ),
             }),
+        }
+    }
+}
+
+/// One possible cause.
+#[derive(Debug)]
+pub struct Hypothesis {
+    rank: u32,
+    title: Markup,
+    place: Option<Markup>,
+    out: bool,
+    evidence: Markup,
+    against: Markup,
+    has_for: bool,
+    has_against: bool,
+    percent: String,
+    bar: Markup,
+}
+
+/// All possible causes.
+#[derive(Debug, Template)]
+#[template(path = "fragments/hypotheses.html")]
+pub struct Hypotheses {
+    sub: String,
+    none: &'static str,
+    rows: Vec<Hypothesis>,
+}
+impl HtmlSafe for Hypotheses {}
+
+impl Hypotheses {
+    /// In order of rank; those ruled out stay.
+    pub fn new(i: &Incident, answer: &Investigation) -> Self {
+        let mut causes: Vec<&Cause> = answer.causes.iter().collect();
+        causes.sort_by_key(|c| (c.ruled_out, c.rank));
+        let out = causes.iter().filter(|c| c.ruled_out).count();
+        let first = causes.first().map(|c| c.rank);
+        let rows = causes
+            .iter()
+            .map(|c| {
+                let class = if !c.ruled_out && Some(c.rank) == first { "ember" } else { "weak" };
+                let place = match (&c.service, &c.host) {
+                    (Some(s), Some(h)) if s != h => Some(format!("{s} on {h}")),
+                    (Some(s), _) => Some(s.clone()),
+                    (None, h) => h.clone(),
+                };
+                Hypothesis {
+                    rank: c.rank,
+                    title: ui::with_marks(&c.title, &answer.evidence),
+                    place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
+                    out: c.ruled_out,
+                    evidence: ui::evidence(&c.evidence, &answer.evidence),
+                    against: ui::evidence(&c.against, &answer.evidence),
+                    has_for: !c.evidence.is_empty(),
+                    has_against: !c.against.is_empty(),
+                    percent: ui::percent(c.confidence),
+                    bar: ui::bar(c.confidence, class),
+                }
+            })
+            .collect();
+        let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
+        Self {
+            sub: match (causes.len() - out, out) {
+                (0, 0) => String::new(),
+                (n, 0) => format!("{n} open"),
+                (n, out) => format!("{n} open, {out} ruled out"),
+            },
+            none: if busy { "None yet." } else { "None was found." },
+            rows,
+        }
+    }
+}
+
+/// One thing to do.
+#[derive(Debug)]
+pub struct Todo {
+    id: String,
+    anchor: String,
+    icon: Markup,
+    title: Markup,
+    risk: &'static str,
+    risk_class: &'static str,
+    risk_icon: Markup,
+    kind: &'static str,
+    evidence: Markup,
+    rationale: Markup,
+    command: Option<String>,
+    undo: Option<Markup>,
+    runbook: Option<String>,
+    state: Option<&'static str>,
+    done: bool,
+    dismissed: bool,
+}
+
+/// What can be done about it.
+#[derive(Debug, Template)]
+#[template(path = "fragments/suggestions.html")]
+pub struct Suggestions {
+    base: String,
+    may_act: bool,
+    none: &'static str,
+    rows: Vec<Todo>,
+}
+impl HtmlSafe for Suggestions {}
+
+impl Suggestions {
+    /// As stored: diagnostics before fixes.
+    pub fn new(i: &Incident, answer: &Investigation, may_act: bool) -> Self {
+        let rows = answer
+            .suggestions
+            .iter()
+            .map(|s| {
+                let (risk_class, risk_icon, risk) = words::risk(s.risk);
+                let (kind, icon) = words::suggestion(s.kind);
+                Todo {
+                    id: form_urlencoded::byte_serialize(s.id.as_bytes()).collect(),
+                    anchor: s.id.chars().filter(char::is_ascii_alphanumeric).collect(),
+                    icon: ui::icon(icon),
+                    title: ui::foreign(&s.title),
+                    risk,
+                    risk_class,
+                    risk_icon: ui::icon(risk_icon),
+                    kind,
+                    evidence: ui::evidence(&s.evidence, &answer.evidence),
+                    rationale: ui::with_marks(&s.rationale, &answer.evidence),
+                    command: s.command.as_deref().map(ui::plain),
+                    undo: s.undo.as_deref().map(ui::foreign),
+                    runbook: text::url(&s.runbook_url).map(str::to_owned),
+                    state: match s.state {
+                        SuggestionState::Open => None,
+                        SuggestionState::Done => Some("was run"),
+                        SuggestionState::Dismissed => Some("dismissed"),
+                    },
+                    done: s.state == SuggestionState::Done,
+                    dismissed: s.state == SuggestionState::Dismissed,
+                }
+            })
+            .collect();
+        let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
+        let none = if busy { "None yet." } else { "Nothing to suggest." };
+        Self {
+            base: format!("/incidents/{}", i.id),
+            may_act: may_act && i.status != IncidentStatus::Merged,
+            none,
+            rows,
         }
     }
 }

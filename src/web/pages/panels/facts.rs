@@ -1,4 +1,4 @@
-//! Facts beside the story.
+//! What is known for sure about an incident.
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -30,7 +30,7 @@ impl HtmlSafe for Facts {}
 
 impl Facts {
     /// Of the incident, its first alerts and the last change before it.
-    pub fn new(i: &Incident, members: &[(Membership, Alert)], change: Option<&Change>, now: Time) -> Self {
+    pub fn new(i: &Incident, members: &[(Membership, Alert)], change: Option<&Change>) -> Self {
         let mut rows = Vec::new();
         let mut fact = |name, value: Markup, note: Option<String>| rows.push(Fact { name, value, note });
         let list = |names: &[String]| {
@@ -78,10 +78,9 @@ impl Facts {
         if let Some(href) = members.iter().find_map(|(_, a)| text::url(&a.runbook_url)) {
             fact("Runbook", Markup::of(&Link { href, text: ui::foreign(&text::shorten(href, 60)) }), None);
         }
-        if let (Some(at), Some(start)) = (i.resolved_at, Some(i.detected_at)) {
-            fact("Resolved", when(at), Some(format!("after {}", ui::duration(at.since(start)))));
+        if let Some(at) = i.resolved_at {
+            fact("Resolved", when(at), Some(format!("after {}", ui::duration(at.since(i.detected_at)))));
         }
-        let _ = now;
         let labels =
             i.labels.iter().take(12).map(|(k, v)| text::visible(&text::shorten(&format!("{k}={v}"), 60))).collect();
         Self { rows, labels }
@@ -99,29 +98,4 @@ struct Moment {
 struct Link<'a> {
     href: &'a str,
     text: Markup,
-}
-
-/// What the analysis is doing, beside the heading of its log.
-pub fn writing(i: &Incident) -> Markup {
-    #[derive(Template)]
-    #[template(source = "<span class=\"st {{ class }}\">{{ mark }}{{ words }}</span>", ext = "html")]
-    struct Writing {
-        class: &'static str,
-        mark: Markup,
-        words: String,
-    }
-    let head = &i.investigation;
-    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
-    let steps = ui::plural(head.steps, "step");
-    let (class, mark, words) = match head.state {
-        InvestigationState::Idle => return Markup::none(),
-        InvestigationState::Queued => ("investigating", ui::pulse(), "waits".to_owned()),
-        InvestigationState::Running => ("investigating", ui::pulse(), "writing".to_owned()),
-        InvestigationState::Complete => {
-            ("", ui::icon("check"), took.map_or(steps.clone(), |t| format!("{steps} in {t}")))
-        }
-        InvestigationState::Error => ("failing", ui::icon("warn"), "did not finish".to_owned()),
-        InvestigationState::Cancelled => ("", ui::icon("x"), "stopped".to_owned()),
-    };
-    Markup::of(&Writing { class, mark, words })
 }

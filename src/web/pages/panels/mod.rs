@@ -1,17 +1,119 @@
 //! The panels of an incident's page, each of which is drawn again on its own when something in it changes.
 
 mod answer;
-mod evidence;
 mod facts;
-mod head;
-mod hypotheses;
 mod lines;
-mod suggestions;
 
-pub use answer::Answer;
-pub use evidence::EvidenceList;
-pub use facts::{Facts, writing};
-pub use head::{Actions, Head};
-pub use hypotheses::Hypotheses;
-pub use lines::{MemberRow, ThoughtLine, TimelineLine};
-pub use suggestions::Suggestions;
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::{
+    terms, text,
+    ui::{self, Markup, When},
+};
+use crate::model::*;
+pub use answer::{Answer, Hypotheses, Suggestions};
+pub use facts::Facts;
+pub use lines::{EvidenceList, MemberRow, ThoughtLine, TimelineLine};
+
+/// Title and signals.
+#[derive(Debug, Template)]
+#[template(path = "fragments/incident_head.html")]
+pub struct Head {
+    title: String,
+    severity: Markup,
+    status: Markup,
+    service: Option<Markup>,
+    service_href: String,
+    tags: Vec<&'static str>,
+    opened: When,
+    opened_clock: String,
+    source: Markup,
+    source_url: Option<String>,
+    owner: Markup,
+}
+impl HtmlSafe for Head {}
+
+impl Head {
+    /// Of an incident at `now`.
+    pub fn new(i: &Incident, now: Time) -> Self {
+        let mut tags = Vec::new();
+        tags.extend(i.test.then_some("test"));
+        tags.extend(i.flapping.then_some("flapping"));
+        tags.extend(i.severity_pinned.then_some("severity set by hand"));
+        let query = i.service.as_deref().map(|s| format!("service:{}", terms::quote(s))).unwrap_or_default();
+        Self {
+            title: text::visible(&i.title),
+            severity: ui::severity_box(i.severity),
+            status: ui::status(i.status),
+            service: i.service.as_deref().map(|s| ui::foreign(&text::shorten(s, 80))),
+            service_href: terms::href("/incidents", &query, &[]),
+            tags,
+            opened: When::ago(i.detected_at, now),
+            opened_clock: super::time::clock_short(i.detected_at),
+            source: ui::source(&i.source),
+            source_url: text::url(&i.source_url).map(str::to_owned),
+            owner: ui::foreign_or(&i.owner, "Nobody yet"),
+        }
+    }
+}
+
+/// What can be done with it now.
+#[derive(Debug, Template)]
+#[template(path = "fragments/incident_actions.html")]
+pub struct Actions {
+    base: String,
+    may_act: bool,
+    open: bool,
+    resolved: bool,
+    owned: bool,
+    mine: bool,
+    running: bool,
+}
+impl HtmlSafe for Actions {}
+
+impl Actions {
+    /// For somebody of that name and role.
+    pub fn new(i: &Incident, me: &str, may_act: bool) -> Self {
+        let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
+        Self {
+            base: format!("/incidents/{}", i.id),
+            may_act,
+            open: i.is_open(),
+            resolved: i.status == IncidentStatus::Resolved,
+            owned: i.owner.is_some(),
+            mine: i.owner.as_deref() == Some(me),
+            running: busy && i.is_open(),
+        }
+    }
+
+    /// Whether there is anything to press.
+    pub fn any(&self) -> bool {
+        self.may_act && (self.open || self.resolved)
+    }
+}
+
+/// What the analysis is doing, beside the heading of its log.
+pub fn writing(i: &Incident) -> Markup {
+    #[derive(Template)]
+    #[template(source = "<span class=\"st {{ class }}\">{{ mark }}{{ words }}</span>", ext = "html")]
+    struct Writing {
+        class: &'static str,
+        mark: Markup,
+        words: String,
+    }
+    let head = &i.investigation;
+    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
+    let steps = ui::plural(head.steps, "step");
+    let (class, mark, words) = match head.state {
+        InvestigationState::Idle => return Markup::none(),
+        InvestigationState::Queued => ("investigating", ui::pulse(), "waits".to_owned()),
+        InvestigationState::Running => ("investigating", ui::pulse(), "writing".to_owned()),
+        InvestigationState::Complete => {
+            ("", ui::icon("check"), took.map_or(steps.clone(), |t| format!("{steps} in {t}")))
+        }
+        InvestigationState::Error => ("failing", ui::icon("warn"), "did not finish".to_owned()),
+        InvestigationState::Cancelled => ("", ui::icon("x"), "stopped".to_owned()),
+    };
+    Markup::of(&Writing { class, mark, words })
+}
