@@ -166,7 +166,7 @@ impl Hypotheses {
 
 /// One thing to do.
 #[derive(Debug)]
-pub struct Todo {
+pub struct Step {
     id: String,
     anchor: String,
     icon: Markup,
@@ -192,7 +192,7 @@ pub struct Suggestions {
     base: String,
     may_act: bool,
     none: &'static str,
-    rows: Vec<Todo>,
+    rows: Vec<Step>,
 }
 impl HtmlSafe for Suggestions {}
 
@@ -205,7 +205,7 @@ impl Suggestions {
             .map(|s| {
                 let (risk_class, risk_icon, risk) = words::risk(s.risk);
                 let (kind, icon) = words::suggestion(s.kind);
-                Todo {
+                Step {
                     id: form_urlencoded::byte_serialize(s.id.as_bytes()).collect(),
                     anchor: s.id.chars().filter(char::is_ascii_alphanumeric).collect(),
                     icon: ui::icon(icon),
