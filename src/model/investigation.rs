@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{IncidentId, Time, words};
+use super::{IncidentId, Severity, Time, words};
 
 words! {
     /// Where an investigation stands.
@@ -246,6 +246,15 @@ pub struct Investigation {
     pub suggestions: Vec<Suggestion>,
 }
 
+/// The right to write one run of an investigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lease {
+    /// Of which incident.
+    pub incident: IncidentId,
+    /// Which run.
+    pub number: u64,
+}
+
 /// A wish that an incident be investigated; in the store until it is done, so that no crash forgets it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -263,7 +272,19 @@ pub struct Job {
     pub attempts: u32,
     /// Why: `opened`, `asked`, `changed`.
     pub reason: String,
+    /// How bad the incident was when it was queued: the most urgent job is found without reading its incident.
+    pub severity: Severity,
+    /// Grows with every lease of any job: a runner whose lease is over can no longer write.
+    #[serde(default)]
+    pub lease: u64,
     /// Asked for again while it ran: run once more at the end.
     #[serde(default)]
     pub again: bool,
+}
+
+impl Job {
+    /// The right to write the run that this job was leased for.
+    pub const fn lease(&self) -> Lease {
+        Lease { incident: self.incident, number: self.lease }
+    }
 }

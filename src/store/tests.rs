@@ -238,13 +238,17 @@ async fn an_investigation_is_leased_written_and_ended() {
     let lease = Duration::from_secs(60);
     assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "waits for the rest of the burst");
     f.clock.advance(Duration::from_secs(3));
-    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap().unwrap().incident, id);
+    let first = f.store.lease_job(lease, "built-in").await.unwrap().unwrap().lease();
+    assert_eq!(first.incident, id);
     assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "leased");
-    f.store.add_thought(id, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    f.store.add_thought(first, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
     f.clock.advance(Duration::from_secs(61));
-    assert!(f.store.lease_job(lease, "built-in").await.unwrap().is_some(), "a lease that ran out is taken again");
+    let run = f.store.lease_job(lease, "built-in").await.unwrap().expect("a lease that ran out is taken again").lease();
     assert_eq!(f.store.view().unwrap().thoughts(id).unwrap(), vec![], "a new run begins anew");
-    let n = f.store.add_thought(id, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    let late = f.store.add_thought(first, ThoughtKind::Observation, "late".into(), vec![]).await;
+    assert!(matches!(late, Err(CommandError::Conflict { .. })), "the runner before can no longer write: {late:?}");
+    f.store.release_job(first).await.unwrap();
+    let n = f.store.add_thought(run, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
     assert_eq!(n, 1);
     let finish = Finish {
         state: InvestigationState::Complete,
@@ -253,9 +257,9 @@ async fn an_investigation_is_leased_written_and_ended() {
         error: None,
         answer: Investigation::default(),
     };
-    let done = f.store.finish_investigation(id, finish.clone()).await.unwrap();
+    let done = f.store.finish_investigation(run, finish.clone()).await.unwrap();
     assert_eq!((done.status, done.investigation.steps), (IncidentStatus::Analyzed, 1));
-    assert!(matches!(f.store.finish_investigation(id, finish).await, Err(CommandError::Conflict { .. })));
+    assert!(matches!(f.store.finish_investigation(run, finish).await, Err(CommandError::Conflict { .. })));
     f.store.investigate(id, me()).await.unwrap();
     f.store.cancel_investigation(id, me()).await.unwrap();
     assert_eq!(f.incident(1).investigation.state, InvestigationState::Cancelled);

@@ -54,12 +54,12 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// When the next job is due; none without jobs.
     fn next_due(&self) -> impl Future<Output = Result<Option<Time>, StoreError>> + Send;
     fn lease(&self) -> impl Future<Output = Result<Option<Job>, CommandError>> + Send;
-    fn release(&self, id: IncidentId) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn release(&self, run: Lease) -> impl Future<Output = Result<(), CommandError>> + Send;
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
-    fn write(&self, id: IncidentId, line: Line) -> impl Future<Output = Result<(), CommandError>> + Send;
-    fn finish(&self, id: IncidentId, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn write(&self, run: Lease, line: Line) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
 struct StoreDesk {
@@ -81,8 +81,8 @@ impl Desk for StoreDesk {
         self.store.lease_job(LEASE, ENGINE).await
     }
 
-    async fn release(&self, id: IncidentId) -> Result<(), CommandError> {
-        self.store.release_job(id).await
+    async fn release(&self, run: Lease) -> Result<(), CommandError> {
+        self.store.release_job(run).await
     }
 
     async fn alerts(&self, id: IncidentId) -> Result<Option<Case>, StoreError> {
@@ -98,12 +98,12 @@ impl Desk for StoreDesk {
         self.store.read(move |view| gather::changes(view, case)).await
     }
 
-    async fn write(&self, id: IncidentId, line: Line) -> Result<(), CommandError> {
-        self.store.add_thought(id, line.kind, line.text, line.evidence).await.map(drop)
+    async fn write(&self, run: Lease, line: Line) -> Result<(), CommandError> {
+        self.store.add_thought(run, line.kind, line.text, line.evidence).await.map(drop)
     }
 
-    async fn finish(&self, id: IncidentId, finish: Finish) -> Result<(), CommandError> {
-        self.store.finish_investigation(id, finish).await.map(drop)
+    async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
+        self.store.finish_investigation(run, finish).await.map(drop)
     }
 }
 
@@ -139,7 +139,7 @@ impl From<StoreError> for Ended {
 async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &CancellationToken) {
     let mut changes = desk.changes();
     let mut running: JoinSet<()> = JoinSet::new();
-    let mut whose: HashMap<Id, IncidentId> = HashMap::new();
+    let mut whose: HashMap<Id, Lease> = HashMap::new();
     while !stop.is_cancelled() {
         changes.mark_unchanged();
         // Counted from before the look: time that passes while looking must not be slept once more.
@@ -147,9 +147,9 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
         while running.len() < workers && !stop.is_cancelled() {
             match take(&*desk, clock).await {
                 Ok(Next::Job(job)) => {
-                    let id = job.incident;
+                    let run = job.lease();
                     let task = running.spawn(lead(Arc::clone(&desk), job, stop.clone()));
-                    whose.insert(task.id(), id);
+                    whose.insert(task.id(), run);
                 }
                 Ok(Next::At(due)) => {
                     wake = wake.min(due);
@@ -194,15 +194,15 @@ async fn take<D: Desk>(desk: &D, clock: &Clock) -> Result<Next, CommandError> {
 }
 
 /// After the end of a task; a panic ends that investigation and nothing else.
-async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, IncidentId>, ended: Result<(Id, ()), JoinError>) {
+async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, Lease>, ended: Result<(Id, ()), JoinError>) {
     match ended {
         Ok((task, ())) => {
             whose.remove(&task);
         }
         Err(e) => {
-            if let Some(id) = whose.remove(&e.id()) {
-                tracing::error!(incident = %id, error = %e, "an investigation broke off");
-                fail(desk, id, "It broke off by a fault of the program; the log has the details.".into()).await;
+            if let Some(run) = whose.remove(&e.id()) {
+                tracing::error!(incident = %run.incident, error = %e, "an investigation broke off");
+                fail(desk, run, "It broke off by a fault of the program; the log has the details.".into()).await;
             }
         }
     }
@@ -210,53 +210,53 @@ async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, IncidentId>, ended: Res
 
 /// One job from lease to end.
 async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
-    let id = job.incident;
+    let run = job.lease();
     if job.attempts > ATTEMPTS {
         let error =
             format!("It was begun {} times and the process ended each time before it was done.", job.attempts - 1);
-        fail(&*desk, id, error).await;
+        fail(&*desk, run, error).await;
         return;
     }
-    match investigate(&*desk, id, &stop).await {
+    match investigate(&*desk, run, &stop).await {
         Ok(()) | Err(Ended::Cancelled) => {}
         Err(Ended::Stopping) => {
-            if let Err(e) = desk.release(id).await {
-                tracing::debug!(incident = %id, error = %e, "a job could not be given back; its lease runs out by itself");
+            if let Err(e) = desk.release(run).await {
+                tracing::debug!(incident = %run.incident, error = %e, "a job could not be given back; its lease runs out by itself");
             }
         }
         Err(Ended::Failed(e)) => {
-            tracing::warn!(incident = %id, error = %e, "an investigation failed");
-            fail(&*desk, id, format!("It could not be finished: {e}.")).await;
+            tracing::warn!(incident = %run.incident, error = %e, "an investigation failed");
+            fail(&*desk, run, format!("It could not be finished: {e}.")).await;
         }
     }
 }
 
-async fn investigate<D: Desk>(desk: &D, id: IncidentId, stop: &CancellationToken) -> Result<(), Ended> {
+async fn investigate<D: Desk>(desk: &D, run: Lease, stop: &CancellationToken) -> Result<(), Ended> {
     let mut inquiry = Inquiry::default();
-    let Some(mut case) = desk.alerts(id).await? else { return Err(Ended::Cancelled) };
+    let Some(mut case) = desk.alerts(run.incident).await? else { return Err(Ended::Cancelled) };
     if !case.incident.test {
-        write(desk, id, inquiry.alerts(&case), stop).await?;
+        write(desk, run, inquiry.alerts(&case), stop).await?;
         case = desk.earlier(case).await?;
-        write(desk, id, inquiry.earlier(&case), stop).await?;
+        write(desk, run, inquiry.earlier(&case), stop).await?;
         case = desk.changed(case).await?;
-        write(desk, id, inquiry.changes(&case), stop).await?;
+        write(desk, run, inquiry.changes(&case), stop).await?;
     }
     let (lines, finish) = inquiry.conclude(&case);
-    write(desk, id, lines, stop).await?;
-    Ok(desk.finish(id, finish).await?)
+    write(desk, run, lines, stop).await?;
+    Ok(desk.finish(run, finish).await?)
 }
 
-async fn write<D: Desk>(desk: &D, id: IncidentId, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
+async fn write<D: Desk>(desk: &D, run: Lease, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
     for line in lines {
         if stop.is_cancelled() {
             return Err(Ended::Stopping);
         }
-        desk.write(id, line).await?;
+        desk.write(run, line).await?;
     }
     Ok(())
 }
 
-async fn fail<D: Desk>(desk: &D, id: IncidentId, error: String) {
+async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {
     let finish = Finish {
         state: InvestigationState::Error,
         conclusion: None,
@@ -264,11 +264,11 @@ async fn fail<D: Desk>(desk: &D, id: IncidentId, error: String) {
         error: Some(error),
         answer: Investigation::default(),
     };
-    match desk.finish(id, finish).await {
+    match desk.finish(run, finish).await {
         // Cancelled or gone meanwhile.
         Ok(()) | Err(CommandError::Conflict { .. } | CommandError::NotFound(_)) => {}
         Err(e) => {
-            tracing::warn!(incident = %id, error = %e, "the end of an investigation could not be written; it will be taken again")
+            tracing::warn!(incident = %run.incident, error = %e, "the end of an investigation could not be written; it will be taken again")
         }
     }
 }

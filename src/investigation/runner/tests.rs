@@ -65,6 +65,8 @@ fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn job(n: u64, at: Time) -> Job {
     Job {
         incident: IncidentId(n),
+        severity: Severity::High,
+        lease: 1,
         queued_at: at,
         not_before: at,
         leased_until: None,
@@ -97,7 +99,7 @@ impl Desk for Table {
         }))
     }
 
-    async fn release(&self, id: IncidentId) -> Result<(), CommandError> {
+    async fn release(&self, Lease { incident: id, .. }: Lease) -> Result<(), CommandError> {
         lock(&self.released).push(id);
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Desk for Table {
         Ok(case)
     }
 
-    async fn write(&self, id: IncidentId, line: Line) -> Result<(), CommandError> {
+    async fn write(&self, Lease { incident: id, .. }: Lease, line: Line) -> Result<(), CommandError> {
         tokio::task::yield_now().await;
         if self.written(id.0) == 2 {
             match self.trouble {
@@ -133,7 +135,7 @@ impl Desk for Table {
         Ok(())
     }
 
-    async fn finish(&self, id: IncidentId, finish: Finish) -> Result<(), CommandError> {
+    async fn finish(&self, Lease { incident: id, .. }: Lease, finish: Finish) -> Result<(), CommandError> {
         lock(&self.ends).insert(id, finish);
         lock(&self.jobs).retain(|j| j.incident != id);
         self.changes.send_modify(|n| *n += 1);

@@ -194,8 +194,11 @@ pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreE
         }
         return Ok(());
     }
+    let severity = tx.known_incident(id)?.severity;
     let job = Job {
         incident: id,
+        severity,
+        lease: 0,
         queued_at: tx.now,
         not_before: tx.now.plus(tx.policy.investigation_delay),
         leased_until: None,

@@ -11,6 +11,7 @@ use crate::{
         CommandError, Store, StoreError,
         apply::lifecycle,
         codec,
+        tables::meta,
         tx::{Tx, get, put},
     },
 };
@@ -91,10 +92,13 @@ impl Store {
         self.command(move |tx| lease_next(tx, lease, &engine)).await
     }
 
-    /// Gives a leased job back to the queue.
-    pub async fn release_job(&self, id: IncidentId) -> Result<(), CommandError> {
+    /// Gives a leased job back to the queue; nothing when the lease is over.
+    pub async fn release_job(&self, lease: Lease) -> Result<(), CommandError> {
         self.command(move |tx| {
-            if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+            if running(tx, lease).is_ok()
+                && let Some(mut job) = get::<_, Job>(&tx.jobs, lease.incident.0)?
+            {
+                let id = lease.incident;
                 job.leased_until = None;
                 // Given back in order: only runs that broke off count.
                 job.attempts = job.attempts.saturating_sub(1);
@@ -107,16 +111,17 @@ impl Store {
         .await
     }
 
-    /// Writes a thought; its number. `Conflict` when the run was cancelled meanwhile: stop.
+    /// Writes a thought; its number. `Conflict` when the run was cancelled or taken over meanwhile: stop.
     pub async fn add_thought(
         &self,
-        id: IncidentId,
+        lease: Lease,
         kind: ThoughtKind,
         text: String,
         evidence: Vec<String>,
     ) -> Result<u32, CommandError> {
         self.command(move |tx| {
-            running(tx, id)?;
+            let id = lease.incident;
+            running(tx, lease)?;
             let now = tx.now;
             let head = &mut tx.asked_incident(id)?.investigation;
             head.steps += 1;
@@ -129,10 +134,10 @@ impl Store {
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
-    pub async fn finish_investigation(&self, id: IncidentId, finish: Finish) -> Result<Incident, CommandError> {
+    pub async fn finish_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
+        let id = lease.incident;
         self.on_incident(id, move |tx| {
-            running(tx, id)?;
-            let again = get::<_, Job>(&tx.jobs, id.0)?.is_some_and(|j| j.again);
+            let again = running(tx, lease)?.again;
             tx.jobs.remove(id.0)?;
             write_answer(tx, id, finish)?;
             analyzed(tx, id)?;
@@ -176,25 +181,20 @@ impl Store {
 }
 
 fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
-    let mut due: Vec<Job> = Vec::new();
+    let mut best: Option<Job> = None;
     for row in tx.jobs.iter().map_err(StoreError::from)? {
         let job: Job = codec::decode(row.map_err(StoreError::from)?.1.value())?;
-        if job.not_before <= tx.now && job.leased_until.is_none_or(|t| t <= tx.now) {
-            due.push(job);
+        let due = job.not_before <= tx.now && job.leased_until.is_none_or(|t| t <= tx.now);
+        let urgency = |j: &Job| (j.severity, j.queued_at, j.incident);
+        if due && best.as_ref().is_none_or(|b| urgency(&job) < urgency(b)) {
+            best = Some(job);
         }
     }
-    let mut best: Option<((Severity, Time, IncidentId), Job)> = None;
-    for job in due {
-        let Some(incident) = tx.incident(job.incident)? else { continue };
-        let urgency = (incident.severity, job.queued_at, job.incident);
-        if best.as_ref().is_none_or(|(b, _)| urgency < *b) {
-            best = Some((urgency, job));
-        }
-    }
-    let Some((_, mut job)) = best else { return Ok(None) };
+    let Some(mut job) = best else { return Ok(None) };
     let id = job.incident;
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
+    job.lease = tx.world.next(meta::CHANGE);
     put(&mut tx.jobs, id.0, &job)?;
     let old: Vec<u64> = tx
         .thoughts
@@ -223,12 +223,12 @@ fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<J
     Ok(Some(job))
 }
 
-/// A run may write only while its job is leased.
-fn running(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), CommandError> {
-    match get::<_, Job>(&tx.jobs, id.0)? {
-        Some(job) if job.leased_until.is_some() => Ok(()),
+/// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
+fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
+    match get::<_, Job>(&tx.jobs, lease.incident.0)? {
+        Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
-            detail: format!("the investigation of {id} was stopped"),
+            detail: format!("this investigation of {} was stopped", lease.incident),
             allowed: vec!["investigate".to_owned()],
         }),
     }
