@@ -30,10 +30,14 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
     done.map_err(|e| TelemetryError(e.to_string()))
 }
 
-/// A bare level is meant for our own lines: at `trace` the HTTP crates write whole headers, and so credentials.
+/// Crates that write whole headers, and so credentials, below `info`. The last directive for a target is the one in force.
+const TALKATIVE: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info";
+
+/// A bare level is meant for our own lines; and whatever is asked for, the HTTP crates do not get to write credentials.
 fn filter(level: &str) -> String {
     match level {
         "debug" | "trace" => format!("info,watchfire={level}"),
+        other if other.contains("trace") || other.contains("debug") => format!("{other},{TALKATIVE}"),
         other => other.to_owned(),
     }
 }
@@ -44,11 +48,14 @@ mod tests {
 
     #[test]
     fn bare_levels_are_for_our_own_lines() {
-        for (level, want) in
-            [("warn", "warn"), ("trace", "info,watchfire=trace"), ("info,hyper=trace", "info,hyper=trace")]
-        {
+        for (level, want) in [
+            ("warn", "warn"),
+            ("trace", "info,watchfire=trace"),
+            ("info,hyper=trace", &format!("info,hyper=trace,{TALKATIVE}")),
+        ] {
             assert_eq!(filter(level), want);
-            assert!(EnvFilter::try_new(filter(level)).is_ok());
+            let read = EnvFilter::try_new(filter(level)).unwrap().to_string();
+            assert!(!read.contains("hyper=trace"), "{read}");
         }
     }
 }

@@ -105,7 +105,7 @@ pub async fn list_page(
     let base = client.base_url(&state.config);
     let teach = (!ever).then(|| Teach {
         curl: super::setup::curl(&base, "generic", "$WATCHFIRE_KEY"),
-        key_place: "The key is on the page of the connector “Generic”, under Connectors.".to_owned(),
+        key_place: "The key is on the page of the connector “Generic JSON”, under Connectors.".to_owned(),
         connectors: platforms::all().collect(),
     });
     let frame = ask.frame("", Section::Incidents, &overview, seq);
