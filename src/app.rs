@@ -253,6 +253,15 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
+/// Makes the text index of a stopped server anew; how many incidents it holds then.
+pub async fn reindex(config: &Config, clock: Clock) -> Result<u64, AppError> {
+    let store = open_store(config, clock).await?;
+    let of = store.clone();
+    let made = tokio::task::spawn_blocking(move || Search::anew(of).map(|search| search.len())).await;
+    close(store).await;
+    Ok(made.map_err(|e| AppError::Interrupted(e.to_string()))??)
+}
+
 /// Closes a store; bounded, because a disk that hangs must not keep the process.
 pub async fn close(store: Store) {
     let closing = tokio::task::spawn_blocking(move || store.close());

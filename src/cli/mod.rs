@@ -11,6 +11,7 @@ mod man;
 mod options;
 pub mod out;
 mod password;
+mod reindex;
 mod replay;
 mod send;
 mod serve;
@@ -70,6 +71,8 @@ enum Command {
     Serve(AllOptions),
     /// Check the configuration and the store of a stopped server
     Check(AllOptions),
+    /// Make the text index of a stopped server anew
+    Reindex(AllOptions),
     /// People who can sign in
     #[command(subcommand)]
     User(user::UserCommand),
@@ -128,6 +131,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve::run(&options).await,
         Command::Check(options) => check::run(&options).await,
+        Command::Reindex(options) => reindex::run(&options).await,
         Command::User(command) => user::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Connectors(args) => connectors::run(args).await,

@@ -84,6 +84,27 @@ impl Search {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Makes the index anew from the store, whatever it holds now. Blocking; minutes with a million incidents.
+    pub fn anew(store: Store) -> Result<Self, SearchError> {
+        let folder = store.dir().join("index");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        let search = Self::open(store)?;
+        search.catch_up()?;
+        Ok(search)
+    }
+
+    /// Incidents in the index.
+    pub fn len(&self) -> u64 {
+        self.inner.reader.searcher().num_docs()
+    }
+
+    /// Whether nothing is in the index.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The last change that is in the index.
     pub fn seq(&self) -> u64 {
         self.inner.seq.load(Ordering::Acquire)
@@ -193,6 +214,18 @@ mod tests {
         store.resolve(IncidentId(1), Some("raised the limit".into()), Actor::System).await.unwrap();
         again.catch_up().unwrap();
         assert_eq!(similar(&again).iter().filter(|(id, _)| id.0 == 1).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn made_anew_it_holds_every_incident_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        for n in 0..3 {
+            send(&store, n, &format!("Disk full on log-store-{n}")).await;
+        }
+        Search::open(store.clone()).unwrap().catch_up().unwrap();
+        let search = Search::anew(store.clone()).unwrap();
+        assert_eq!((search.len(), search.seq()), (3, *store.changes().borrow()));
     }
 
     #[tokio::test]

@@ -1,0 +1,13 @@
+//! `reindex`: the text index anew, from the store of a stopped server.
+
+use super::{CliError, options::AllOptions, out::Out};
+use crate::{app, runtime::clock::Clock};
+
+/// Says how many incidents the index holds at the end.
+pub async fn run(options: &AllOptions) -> Result<(), CliError> {
+    let config = options.load()?;
+    let count = app::reindex(&config, Clock::System).await?;
+    let mut out = Out::new();
+    out.line(format_args!("index: made anew, {count} incidents ({})", config.data_dir.join("index").display()))?;
+    out.flush()
+}
