@@ -14,10 +14,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     connectors,
-    ingest::{default_settings, settings::overridden},
+    ingest::default_settings,
     investigation::Runner,
     live::Hub,
-    model::{Actor, ConnectorSettings},
     runtime::{
         clock::Clock,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
@@ -102,7 +101,7 @@ impl App {
     async fn start_on(store: Store, mut config: Config, clock: Clock) -> Result<App, AppError> {
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
-        ensure_connectors(&store, &config, &clock).await?;
+        ensure_connectors(&store, &clock).await?;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);
 
@@ -250,6 +249,7 @@ fn policy(config: &Config) -> Policy {
         test_closes_after: config.test_closes_after,
         investigation_delay: config.investigation_delay,
         max_behind: config.max_behind,
+        opens: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.opens.clone()?))).collect(),
     }
 }
 
@@ -270,8 +270,8 @@ pub async fn close(store: Store) {
     }
 }
 
-/// Makes settings and keys for platforms that have none, and puts what the configuration fixes over them.
-pub async fn ensure_connectors(store: &Store, config: &Config, clock: &Clock) -> Result<(), AppError> {
+/// Makes settings and keys for platforms that have none. What the configuration fixes is laid over them when they are read.
+pub async fn ensure_connectors(store: &Store, clock: &Clock) -> Result<(), AppError> {
     let have = store.read(|v| v.connectors()).await?;
     let mut missing = Vec::new();
     for platform in platforms().into_iter().filter(|p| have.iter().all(|c| c.platform != *p)) {
@@ -279,19 +279,6 @@ pub async fn ensure_connectors(store: &Store, config: &Config, clock: &Clock) ->
     }
     if !missing.is_empty() {
         store.ensure_connectors(missing).await?;
-    }
-    // Stored as well, because the writer and the lists read what is stored.
-    for (platform, fixed) in &config.connectors {
-        let wanted = platform.clone();
-        let Some(stored) = store.read(move |v| v.connector(&wanted)).await? else { continue };
-        let effective = overridden(stored.clone(), Some(fixed));
-        if effective != stored {
-            let (fixed, what) = (fixed.clone(), serde_json::json!({"by": "configuration"}));
-            let change = move |settings: &mut ConnectorSettings| {
-                *settings = overridden(settings.clone(), Some(&fixed));
-            };
-            store.update_connector(platform.clone(), change, what, Actor::System).await?;
-        }
     }
     Ok(())
 }

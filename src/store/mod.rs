@@ -22,6 +22,7 @@ mod world;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::{
@@ -67,6 +68,9 @@ pub struct Policy {
     pub investigation_delay: Duration,
     /// Deliveries that may wait between intake and writer before senders are told to wait.
     pub max_behind: u64,
+    /// Severities that open or join incidents, where the configuration fixes them for a platform; they win over what is
+    /// stored and are not written there, so that they end with their line in the file.
+    pub opens: BTreeMap<Platform, Vec<Severity>>,
 }
 
 impl Default for Policy {
@@ -77,6 +81,7 @@ impl Default for Policy {
             test_closes_after: Duration::from_secs(10 * 60),
             investigation_delay: Duration::from_secs(2),
             max_behind: 200_000,
+            opens: BTreeMap::new(),
         }
     }
 }

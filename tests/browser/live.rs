@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, NAME, PASSWORD},
     support::{TestApp, start_of_time},
 };
 
@@ -101,9 +101,15 @@ async fn paused_by_the_reader_it_catches_up_afterwards() {
     alerts(&test, 0..2, "high").await;
     let browser = Browser::signed_in(&test).await;
     is_live(&browser).await;
+    let other = Browser::new(&test).await;
+    other.sign_in(NAME, PASSWORD).await;
+    other.at("/incidents").await;
+    is_live(&other).await;
     browser.click("#live").await;
     browser.sees("#live", "Paused by you").await;
     alerts(&test, 2..5, "high").await;
+    // Whoever is not paused has them by now.
+    other.sees("#newpill", "3 new incidents").await;
     assert_eq!(browser.js("document.getElementById('newpill').hidden").await, true);
     browser.click("#live").await;
     browser.sees("#newpill", "3 new incidents").await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use watchfire::{
     app::{self, App, AppError},
+    model::{AuthMode, Severity},
     runtime::{clock::Clock, supervise::TaskState},
     store::StoreError,
 };
@@ -41,13 +42,30 @@ async fn every_platform_has_a_key_that_outlives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_configuration_fixes_is_in_force() {
-    let test = TestApp::start_with(Clock::manual(start_of_time()), |c| {
-        c.connectors.entry("grafana".to_owned()).or_default().rate_per_minute = Some(7);
+async fn what_the_configuration_fixes_is_in_force_as_long_as_it_says_so() {
+    let mut test = TestApp::start_with(Clock::manual(start_of_time()), |c| {
+        let generic = c.connectors.entry("generic".to_owned()).or_default();
+        generic.rate_per_minute = Some(7);
+        generic.auth = Some(AuthMode::Open);
+        generic.opens = Some(vec![Severity::Critical]);
     })
     .await;
-    let grafana = test.app().store().read(|v| v.connector("grafana")).await.unwrap().unwrap();
-    assert_eq!(grafana.rate_per_minute, 7);
+    let knock = async |test: &TestApp, severity: &str| {
+        let body = serde_json::json!({"title": severity, "severity": severity, "service": severity});
+        let request = test.request(Method::POST, "/api/webhooks/generic").header("Prefer", "wait=5").json(&body);
+        let answer = answer(request).await;
+        (answer.status.as_u16(), answer.json["alerts"][0]["incident_id"].is_string())
+    };
+    assert_eq!(test.get("/api/connectors/generic").await.json["rate_per_minute"], 7);
+    assert_eq!((knock(&test, "high").await, knock(&test, "critical").await), ((202, false), (202, true)));
+
+    test.config.connectors.clear();
+    test.restart().await;
+    assert_eq!(test.get("/api/connectors/generic").await.json["rate_per_minute"], 6000);
+    assert_eq!(knock(&test, "critical").await.0, 401, "no longer open");
+    let medium = serde_json::json!({"title": "b", "severity": "medium", "service": "b"});
+    let opened = test.deliver("generic", &medium).await.json;
+    assert!(opened["alerts"][0]["incident_id"].is_string(), "{opened}");
     test.stop().await;
 }
 
