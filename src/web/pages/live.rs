@@ -244,7 +244,7 @@ mod tests {
     fn only_the_last_state_of_an_incident_is_drawn() {
         let event = |seq, change, n| {
             let what = What::Incident(change, Box::new(samples::incident(n)));
-            Arc::new(Event { seq, at: samples::now(), what })
+            Arc::new(Event::new(seq, samples::now(), what))
         };
         let batch = [
             event(1, IncidentChange::Created, 7),
