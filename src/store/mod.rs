@@ -10,6 +10,8 @@ pub mod error;
 #[cfg(test)]
 mod faults;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod intake;
 mod open;
 pub mod seal;

@@ -22,6 +22,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runtime", &["runtime"]),
     ("cli", &["app", "store", "runtime"]),
     ("app", &["*"]),
+    // For tests and fuzzing only; nothing of it is in the product.
+    ("fuzzing", &["*"]),
     ("lib", &["*"]),
     ("main", &["*"]),
 ];
