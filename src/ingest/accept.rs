@@ -83,6 +83,8 @@ const KEPT_HEADERS: &[&str] = &[
 ];
 /// The query without keys, kept like a header.
 pub(super) const QUERY_HEADER: &str = "x-watchfire-query";
+/// The most that the signals of one delivery may take, in bytes.
+const HEAVIEST: usize = 24 << 20;
 // Reading a larger body would hold up other requests on the same thread.
 const INLINE: usize = 256 * 1024;
 
@@ -376,10 +378,19 @@ pub(super) fn request<'a>(arrival: &'a Arrival, delivery: &'a NewDelivery, setti
 
 /// Reads a request. A connector that fails must not cost the delivery: it is kept, and can be replayed when it is mended.
 pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<Parsed, Problem> {
-    std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
         tracing::error!(platform = connector.info().slug, "reading a delivery panicked");
         let detail = "reading this body failed in an unforeseen way; the delivery is kept and can be replayed";
         Err(Problem { code: "connector_failed".to_owned(), detail: detail.to_owned(), path: None })
+    });
+    read.and_then(|parsed| {
+        // What a group says of all its alerts is stored with each.
+        if parsed.weight() <= HEAVIEST {
+            return Ok(parsed);
+        }
+        let detail = "what is said of all alerts together is too long to be stored with each of them; send fewer alerts \
+                      in one request, or shorter texts";
+        Err(Problem { code: "too_much".to_owned(), detail: detail.to_owned(), path: Some(String::new()) })
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{codec, intake};
+use super::{codec, pack};
 use crate::model::*;
 
 /// What is read is written as the same bytes again and again; what is not a row is an error.
@@ -29,14 +29,14 @@ pub fn read(bytes: &[u8]) {
     row::<Account>(bytes);
     row::<Session>(bytes);
     row::<Token>(bytes);
-    if let Ok(rows) = intake::unpack(bytes) {
-        for bytes in intake::rows(&rows) {
+    if let Ok(rows) = pack::unpack(bytes) {
+        for bytes in pack::rows(&rows) {
             row::<Delivery>(bytes);
         }
     }
     // Packed by us, any bytes come back.
     let packed = lz4_flex::compress_prepend_size(bytes);
-    assert!(intake::unpack(&packed).is_ok_and(|unpacked| unpacked == bytes), "what was packed comes back");
+    assert!(pack::unpack(&packed).is_ok_and(|unpacked| unpacked == bytes), "what was packed comes back");
 }
 
 /// A row of each kind, to begin with.

@@ -360,3 +360,59 @@ async fn odd_requests_are_answered_or_cut() {
     nothing_is_broken(&test).await;
     test.stop().await;
 }
+
+/// A megabyte that asks for gigabytes: what stands around a list of alerts belongs to each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_all_alerts_cannot_be_multiplied_without_end() {
+    let test = TestApp::start().await;
+    let long = "v".repeat(4000);
+    let labels: serde_json::Map<String, Value> = (0..90).map(|n| (format!("l{n}"), json!(long))).collect();
+    let list = |alert: Value| Value::Array(vec![alert; 9000]);
+    for (platform, body) in [
+        (
+            "generic",
+            json!({"labels": labels, "url": format!("https://a/{long}"), "alerts": list(json!({"title": "a"}))}),
+        ),
+        (
+            "generic",
+            json!({"url": format!("https://a/{long}"), "image": format!("https://a/{long}"), "runbook_url": format!("https://a/{long}"),
+                "alerts": list(json!({"title": "a"}))}),
+        ),
+        (
+            "grafana",
+            json!({"groupKey": long, "commonLabels": labels, "alerts": list(json!({"labels": {"a": "b"}}))}),
+        ),
+        (
+            "alertmanager",
+            json!({"groupKey": long, "commonLabels": labels, "alerts": list(json!({"labels": {"a": "b"}}))}),
+        ),
+        (
+            "netdata",
+            json!({"status": {"reachable": false}, "space": long, "rooms": [long], "url": format!("https://app.netdata.cloud/{long}"),
+                "nodes": list(json!({"hostname": "h"}))}),
+        ),
+    ] {
+        let began = Instant::now();
+        let sent = test.deliver(platform, &body).await;
+        sound(platform, &sent);
+        assert!(began.elapsed() < Duration::from_secs(15), "{platform}: {:?}", began.elapsed());
+        let id = sent.json["delivery_id"].as_str().unwrap().to_owned();
+        let kept = test.get(&format!("/api/deliveries/{id}")).await;
+        assert_eq!(kept.status, 200, "{platform}: it is kept and shown");
+        if sent.status == 422 {
+            assert_eq!(sent.json["reason"], "too_much", "{platform}: {:.300}", sent.text);
+        }
+        let number = id;
+        let parsed = test
+            .app()
+            .store()
+            .read(move |v| v.delivery(number.parse::<watchfire::model::DeliveryId>().unwrap().number()))
+            .await
+            .unwrap()
+            .unwrap()
+            .parsed;
+        assert!(parsed.weight() <= 24 << 20, "{platform}: {} bytes of signals", parsed.weight());
+    }
+    nothing_is_broken(&test).await;
+    test.stop().await;
+}
