@@ -8,6 +8,7 @@ mod binary;
 mod crash;
 mod crowd;
 mod declared;
+mod dependencies;
 mod doors;
 mod edges;
 mod hostile;
