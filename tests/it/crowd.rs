@@ -20,7 +20,7 @@ use crate::{
 /// What an idle connection may cost, in bytes. Measured in an unoptimised build: see ARCHITECTURE.md, "Crowds".
 const EACH_IDLE: u64 = 30 << 10;
 /// What a stream may cost, read or not.
-const EACH_STREAM: u64 = 160 << 10;
+const EACH_STREAM: u64 = 100 << 10;
 
 fn start(dir: &Path) -> Server {
     // The test itself needs a handle for each connection.

@@ -49,7 +49,8 @@ pub async fn live(
 ) -> Response {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).unwrap_or_else(|| params.get("after"));
     let after = last.parse().ok();
-    let (tx, rx) = mpsc::channel(16);
+    // A reader that takes nothing holds these few, and its place.
+    let (tx, rx) = mpsc::channel(4);
     tokio::spawn(follow(state, client, headers, after, tx));
     let mut response = Stream::new(ReceiverStream::new(rx)).into_response();
     // Proxies would hold it back otherwise.
