@@ -6,6 +6,7 @@
 mod apply;
 mod codec;
 pub mod commands;
+mod compact;
 mod counted;
 pub mod error;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch};
+pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
 pub use retention::Retention;

@@ -84,7 +84,7 @@ fn private_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
-fn lock(dir: &Path) -> Result<fs::File, StoreError> {
+pub(super) fn lock(dir: &Path) -> Result<fs::File, StoreError> {
     let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(dir.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -133,11 +133,20 @@ pub(super) fn schema(txn: &redb::ReadTransaction) -> Result<Option<u32>, StoreEr
     Ok(found.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
 }
 
+/// Refuses a file of another schema; a new one has none yet.
+pub(super) fn known_schema(txn: &redb::ReadTransaction, dir: &Path) -> Result<(), StoreError> {
+    match schema(txn)? {
+        Some(found) if found > tables::SCHEMA => {
+            Err(StoreError::Newer { dir: dir.display().to_string(), found, known: tables::SCHEMA })
+        }
+        Some(found) if found < tables::SCHEMA => Err(StoreError::Older { dir: dir.display().to_string(), found }),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the tables of a new file, refuses a newer one, and reads where it stands.
 pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), StoreError> {
-    if let Some(found) = schema(&file.read()?)?.filter(|n| *n != tables::SCHEMA) {
-        return Err(StoreError::Newer { dir: dir.display().to_string(), found, known: tables::SCHEMA });
-    }
+    known_schema(&file.read()?, dir)?;
     let mut txn = file.write()?;
     txn.set_quick_repair(true);
     let state = {

@@ -25,7 +25,7 @@ impl Fixture {
         Self { dir, clock, store }
     }
 
-    fn open(dir: &Path, clock: &Clock) -> Store {
+    pub fn open(dir: &Path, clock: &Clock) -> Store {
         let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
         Store::open(options, clock.clone()).unwrap()
     }
