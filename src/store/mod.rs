@@ -4,8 +4,10 @@
 //! delivery through the intake. Nothing is answered, published or followed before it is durable.
 
 mod apply;
+pub mod backup;
 mod codec;
 pub mod commands;
+pub mod disk;
 pub mod error;
 #[cfg(test)]
 mod faults;
@@ -232,6 +234,12 @@ impl Store {
         let main = self.inner.main.read()?;
         let intake = self.inner.intake_file.read()?;
         Ok(View::new(main, intake))
+    }
+
+    /// A snapshot in which both files say the same: it is taken between two transactions of the writer, so that the
+    /// intake holds everything that the main file has not applied.
+    pub async fn exclusive_view(&self) -> Result<View, StoreError> {
+        self.inner.writer.snapshot().await
     }
 
     /// Tells the last change sequence whenever it grows, after it is durable.

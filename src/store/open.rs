@@ -81,7 +81,7 @@ fn private_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
-fn lock(dir: &Path) -> Result<fs::File, StoreError> {
+pub(super) fn lock(dir: &Path) -> Result<fs::File, StoreError> {
     let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(dir.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

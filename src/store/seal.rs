@@ -68,7 +68,8 @@ impl Sealer {
     }
 }
 
-fn random(buffer: &mut [u8]) -> Result<(), StoreError> {
+/// Fills with random bytes.
+pub fn random(buffer: &mut [u8]) -> Result<(), StoreError> {
     getrandom::fill(buffer).map_err(|e| StoreError::Io(format!("no random numbers from the system: {e}")))
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{CommandError, Policy, StoreError, apply, file::File, intake, tables, tx::Tx, world::World};
+use super::{CommandError, Policy, StoreError, View, apply, file::File, intake, tables, tx::Tx, world::World};
 use crate::{
     model::{Delivery, DeliveryOutcome, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
@@ -94,6 +94,20 @@ impl Handle {
         });
         self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
         answered.await.unwrap_or(Err(CommandError::Store(StoreError::Stopped)))
+    }
+
+    /// A snapshot of both files, taken by the thread, so that nothing is applied between the two.
+    pub async fn snapshot(&self) -> Result<View, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |writer| {
+            let _place = place;
+            let view = writer.main.read().and_then(|main| Ok(View::new(main, writer.intake.read()?)));
+            // The asker may have gone away.
+            let _ = answer.send(view);
+        });
+        self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
+        answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 
     /// Has the thread look at the intake and the timers.

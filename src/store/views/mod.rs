@@ -36,6 +36,11 @@ impl View {
         Self { main, intake }
     }
 
+    /// The snapshots of watchfire.redb and intake.redb.
+    pub(super) fn transactions(&self) -> (&ReadTransaction, &ReadTransaction) {
+        (&self.main, &self.intake)
+    }
+
     fn table<K: Key + 'static, V: Value + 'static>(
         &self,
         definition: TableDefinition<'static, K, V>,
