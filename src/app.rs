@@ -1,5 +1,6 @@
 //! The wiring: what starts in which order, and what stops in which order. A process is one `App`, and so is a test.
 
+mod keys;
 mod local;
 
 use std::{
@@ -23,10 +24,14 @@ use crate::{
         systemd, tls,
     },
     search::{Search, SearchError},
-    store::{CommandError, Policy, Store, StoreError, StoreOptions},
+    store::{
+        CommandError, Policy, Store, StoreError, StoreOptions,
+        backup::schedule::{Backups, Schedule},
+    },
     web::{self, shared::Shared, state::AppState},
 };
 
+pub use keys::{Renewed, rekey};
 pub use local::{LocalAccess, local_access};
 pub use web::auth::{
     check_name,
@@ -58,6 +63,11 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The key file belongs to another database.
+    #[error(
+        "the key file {0} does not open the connector keys in this database; put the right one back, or, when it is lost, run `watchfire rekey`, which makes a new one and new connector keys"
+    )]
+    Key(String),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -102,6 +112,7 @@ impl App {
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &clock).await?;
+        keys::check(&store).await?;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);
 
@@ -109,6 +120,11 @@ impl App {
         let door = Supervisor::new(clock.clone(), door_stop.clone(), Backoff::default());
         let rooms = Supervisor::new(clock.clone(), rooms_stop.clone(), Backoff::default());
 
+        let backups = Backups::new(store.clone(), clock.clone(), schedule(&config), door_stop.clone());
+        door.spawn("backup", OnEnd::Restart, {
+            let backups = backups.clone();
+            move || backups.clone().run()
+        });
         let hub = Hub::new(store.clone());
         rooms.spawn("live", OnEnd::Restart, {
             let (hub, stop) = (hub.clone(), rooms_stop.clone());
@@ -147,6 +163,7 @@ impl App {
             store: store.clone(),
             live: hub,
             search,
+            backups,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -240,6 +257,11 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
     }
+}
+
+fn schedule(config: &Config) -> Option<Schedule> {
+    let dir = config.backup_dir.clone()?;
+    Some(Schedule { dir, every: config.backup_every, keep: config.backup_keep })
 }
 
 fn policy(config: &Config) -> Policy {

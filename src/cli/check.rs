@@ -30,11 +30,12 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         }
         Err(e) => return Err(e.into()),
     };
-    let found = store.read(|v| v.check()).await;
+    let found = store.read(|v| Ok((v.check()?, v.digest()?))).await;
     app::close(store).await;
-    let violated = found?;
+    let (violated, digest) = found?;
     if violated.is_empty() {
         out.line(format_args!("store: good ({})", config.data_dir.display()))?;
+        out.line(format_args!("digest: {digest}"))?;
         return out.flush();
     }
     for what in &violated {

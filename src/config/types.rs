@@ -47,6 +47,12 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// Cache of each database file, in bytes.
     pub cache_bytes: usize,
+    /// Folder of scheduled backups; none makes none.
+    pub backup_dir: Option<PathBuf>,
+    /// Time between two of them.
+    pub backup_every: Duration,
+    /// How many of them are kept.
+    pub backup_keep: usize,
     /// How alerts are grouped.
     pub correlation_mode: CorrelationMode,
     /// An alert within this distance of an incident's start joins it.

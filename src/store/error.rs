@@ -20,6 +20,11 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// The key file of a database that is there is gone.
+    #[error(
+        "the key file {0} is missing, and connector keys and secrets cannot be read without it; put its copy back, or, when there is none, run `watchfire rekey`, which makes a new one and new connector keys"
+    )]
+    NoKey(String),
     /// Not what it should be.
     #[error("the store is damaged: {0}")]
     Damaged(String),

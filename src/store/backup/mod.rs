@@ -198,7 +198,7 @@ pub fn write(store: &Store, view: &View, order: &Order<'_>) -> Result<Made, Back
 }
 
 /// Makes a file of that name that only its owner can read; there must be none.
-pub(super) fn private_new(path: &Path) -> io::Result<File> {
+pub fn private_new(path: &Path) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
