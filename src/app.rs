@@ -85,6 +85,7 @@ pub struct App {
     config: Arc<Config>,
     store: Store,
     shared: Arc<Shared>,
+    backups: Backups,
     addr: SocketAddr,
     // Two supervisors, because the door closes before the rooms behind it.
     door: Supervisor,
@@ -163,7 +164,7 @@ impl App {
             store: store.clone(),
             live: hub,
             search,
-            backups,
+            backups: backups.clone(),
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -178,7 +179,7 @@ impl App {
                 }
             }
         });
-        Ok(App { config, store, shared, addr, door, door_stop, rooms, rooms_stop })
+        Ok(App { config, store, shared, backups, addr, door, door_stop, rooms, rooms_stop })
     }
 
     /// The address it listens on, with the port that was taken.
@@ -199,6 +200,11 @@ impl App {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What makes its backups.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// The settings it runs with.

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod backup;
 pub mod error;
 pub mod extract;
 pub mod first_bytes;
@@ -17,6 +18,7 @@ pub mod server;
 pub mod shared;
 pub mod sse;
 pub mod state;
+pub mod storage;
 
 use std::time::Duration;
 

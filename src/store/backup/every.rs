@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use redb::{Key, ReadTransaction, TableDefinition, TableHandle, Value};
+use redb::{Key, ReadTransaction, ReadableTableMetadata, TableDefinition, TableHandle, Value};
 
-use crate::store::{StoreError, tables};
+use crate::store::{StoreError, View, tables};
 
 /// What is done with each table.
 pub trait EachTable {
@@ -89,6 +89,30 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::SESSIONS)?;
     visit.table(tables::TOKENS)?;
     visit.table(tables::AUDIT)
+}
+
+struct Counts<'a> {
+    txn: &'a ReadTransaction,
+    found: Vec<(String, u64)>,
+}
+
+impl EachTable for Counts<'_> {
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        definition: TableDefinition<'static, K, V>,
+    ) -> Result<(), StoreError> {
+        self.found.push((definition.name().to_owned(), self.txn.open_table(definition)?.len()?));
+        Ok(())
+    }
+}
+
+impl View {
+    /// Rows of every table of the main file, which it knows without counting.
+    pub fn row_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut counts = Counts { txn: self.transactions().0, found: Vec::new() };
+        Part::Main.each(&mut counts)?;
+        Ok(counts.found)
+    }
 }
 
 struct Names(BTreeSet<String>);

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     model::IncidentStatus,
-    web::{auth::Viewer, error::ApiError, state::AppState},
+    web::{auth::Viewer, error::ApiError, metrics::Now, state::AppState, storage::Sizes},
 };
 
 /// The API's description, made once.
@@ -90,7 +90,8 @@ pub async fn metrics(_: Viewer, State(state): State<AppState>, headers: HeaderMa
     let analyzed = u64::try_from(count(IncidentStatus::Analyzed)).unwrap_or(0);
     let by_status =
         [(IncidentStatus::Analyzed, analyzed), (IncidentStatus::Investigating, total.saturating_sub(analyzed))];
-    let text = state.shared.metrics.render(state.store.behind(), &by_status).map_err(|_| ApiError::internal())?;
+    let now = Now { behind: state.store.behind(), sizes: Sizes::of(&state).await, backups: state.backups.status() };
+    let text = state.shared.metrics.render(&now, &by_status).map_err(|_| ApiError::internal())?;
     // The older form reads the newer one: what it does not know is a comment to it.
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = if accept.contains("application/openmetrics-text") {
