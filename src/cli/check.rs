@@ -6,7 +6,7 @@ use super::{
 use crate::{
     app::{self, AppError},
     runtime::clock::Clock,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// The configuration, then the store.
@@ -30,7 +30,7 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         }
         Err(e) => return Err(e.into()),
     };
-    let found = store.read(|v| Ok((v.check()?, v.digest()?))).await;
+    let found = checked(&store).await;
     app::close(store).await;
     let (violated, digest) = found?;
     if violated.is_empty() {
@@ -43,4 +43,10 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
     }
     out.flush()?;
     Err(CliError::Failed(format!("the store in {} has {} problems", config.data_dir.display(), violated.len())))
+}
+
+/// What is wrong, and one number for everything that is stored.
+async fn checked(store: &Store) -> Result<(Vec<String>, String), CliError> {
+    let violated = store.check().await?;
+    Ok((violated, store.read(|v| v.digest()).await?))
 }

@@ -4,6 +4,7 @@ mod access;
 mod backup;
 mod check;
 mod client;
+mod compact;
 mod completions;
 mod connectors;
 mod export;
@@ -82,6 +83,8 @@ enum Command {
     Rekey(rekey::RekeyArgs),
     /// Make the text index of a stopped server anew
     Reindex(AllOptions),
+    /// Give the space of what was removed back to the disk; of a stopped server
+    Compact(AllOptions),
     /// People who can sign in
     #[command(subcommand)]
     User(user::UserCommand),
@@ -144,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Restore(args) => restore::run(args).await,
         Command::Rekey(args) => rekey::run(args).await,
         Command::Reindex(options) => reindex::run(&options).await,
+        Command::Compact(options) => compact::run(&options).await,
         Command::User(command) => user::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Connectors(args) => connectors::run(args).await,

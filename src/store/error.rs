@@ -25,6 +25,16 @@ pub enum StoreError {
         "the key file {0} is missing, and connector keys and secrets cannot be read without it; put its copy back, or, when there is none, run `watchfire rekey`, which makes a new one and new connector keys"
     )]
     NoKey(String),
+    /// Written by an older version, where nothing migrates it.
+    #[error(
+        "the data in {dir} has the older schema {found}; start the server on it once, which brings it up to this version"
+    )]
+    Older {
+        /// The data folder.
+        dir: String,
+        /// Its schema.
+        found: u32,
+    },
     /// Not what it should be.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -102,6 +112,7 @@ from_redb!(
     redb::StorageError,
     redb::CommitError,
     redb::SetDurabilityError,
+    redb::CompactionError,
 );
 
 fn from_redb(e: redb::Error) -> StoreError {

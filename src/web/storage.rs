@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::state::AppState;
-use crate::store::disk;
 
 /// Files and folders of the data folder that are shown one by one.
 const OURS: [&str; 3] = ["watchfire.redb", "intake.redb", "index"];
@@ -20,10 +19,11 @@ pub struct Sizes {
 impl Sizes {
     /// Looks at the data folder, on the blocking pool.
     pub async fn of(state: &AppState) -> Self {
-        let dir = state.store.dir().to_owned();
+        let store = state.store.clone();
+        let dir = store.dir().to_owned();
         let look = move || Self {
             files: OURS.iter().map(|name| (*name, size(&dir.join(name), 3))).collect(),
-            free: disk::free(&dir).ok(),
+            free: store.free_space(),
         };
         tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }

@@ -60,7 +60,8 @@ impl Part {
 
 fn intake(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::BLOBS)?;
-    visit.table(tables::RETRIES)
+    visit.table(tables::RETRIES)?;
+    visit.table(tables::RETRY_ORDER)
 }
 
 fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
@@ -79,6 +80,7 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::ANSWERS)?;
     visit.table(tables::JOBS)?;
     visit.table(tables::CHANGES)?;
+    visit.table(tables::RAW)?;
     visit.table(tables::DELIVERIES)?;
     visit.table(tables::RESULTS)?;
     visit.table(tables::MINUTES)?;

@@ -23,7 +23,7 @@ use std::{
 use redb::{Database, Durability, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, View, disk, tables};
+use super::{CommandError, Store, StoreError, View, space, tables};
 use crate::model::Time;
 use archive::BLOCK;
 use digest::{RowDigest, TableDigest};
@@ -38,7 +38,8 @@ pub const FORMAT: u32 = 1;
 const BATCH: u64 = 16 << 20;
 /// The cache of a copy while it is written or verified.
 const CACHE: usize = 16 << 20;
-/// A backup leaves at least this much of a disk free: others write there as well.
+/// A backup leaves at least this much of a disk free, and what the store keeps for itself if that is more: senders come
+/// first.
 pub const RESERVE: u64 = 64 << 20;
 
 /// A backup could not be made, read or restored.
@@ -97,6 +98,15 @@ pub enum BackupError {
     Stopped,
 }
 
+impl From<CommandError> for BackupError {
+    fn from(e: CommandError) -> Self {
+        match e {
+            CommandError::Store(e) => Self::Store(e),
+            other => Self::Store(StoreError::Damaged(other.to_string())),
+        }
+    }
+}
+
 impl BackupError {
     /// About a file.
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
@@ -151,13 +161,13 @@ pub struct Order<'a> {
     /// Called with the bytes of rows copied and verified so far; `false` breaks it off.
     pub going: &'a dyn Fn(u64) -> bool,
     /// Tells what a disk has left.
-    pub free: fn(&Path) -> io::Result<u64>,
+    pub free: fn(&Path) -> Option<u64>,
 }
 
 impl<'a> Order<'a> {
     /// Without the key.
     pub fn new(path: &'a Path, made_at: Time, going: &'a dyn Fn(u64) -> bool) -> Self {
-        Self { path, made_at, passphrase: None, going, free: disk::free }
+        Self { path, made_at, passphrase: None, going, free: space::free }
     }
 }
 
@@ -189,7 +199,7 @@ fn prepared(store: &Store, order: &Order<'_>) -> Result<Option<Vec<u8>>, BackupE
 pub fn write(store: &Store, view: &View, order: &Order<'_>) -> Result<Made, BackupError> {
     let key = prepared(store, order)?;
     let file = private_new(order.path).map_err(BackupError::file(order.path))?;
-    let done = fill(file, view, key, order);
+    let done = fill(file, view, key, order, store.reserve().max(RESERVE));
     if done.is_err() {
         // The reason is told; a file that cannot be removed now is not taken for a backup either.
         let _ = fs::remove_file(order.path);
@@ -206,11 +216,17 @@ pub fn private_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn fill(mut file: File, view: &View, key: Option<Vec<u8>>, order: &Order<'_>) -> Result<Made, BackupError> {
+fn fill(
+    mut file: File,
+    view: &View,
+    key: Option<Vec<u8>>,
+    order: &Order<'_>,
+    reserve: u64,
+) -> Result<Made, BackupError> {
     let failed = || BackupError::file(order.path);
     let mut tables = Vec::new();
     let mut places = Vec::new();
-    let mut watch = Watch { order, done: 0 };
+    let mut watch = Watch { order, reserve, done: 0 };
     for part in Part::ALL {
         let head = file.seek(SeekFrom::End(0)).map_err(failed())?;
         let start = head + BLOCK;
@@ -259,6 +275,7 @@ fn fill(mut file: File, view: &View, key: Option<Vec<u8>>, order: &Order<'_>) ->
 /// What is asked again and again while it is being made.
 struct Watch<'a> {
     order: &'a Order<'a>,
+    reserve: u64,
     done: u64,
 }
 
@@ -276,8 +293,9 @@ impl Watch<'_> {
         let dir = self.order.path.parent().unwrap_or(Path::new("."));
         // Where it cannot be known, the write itself will say it.
         let free = (self.order.free)(dir).unwrap_or(u64::MAX);
-        if free < RESERVE + BATCH {
-            let (free_mib, left_mib) = (free >> 20, (RESERVE + BATCH) >> 20);
+        let left = self.reserve + BATCH;
+        if free < left {
+            let (free_mib, left_mib) = (free >> 20, left >> 20);
             return Err(BackupError::NoSpace { dir: dir.display().to_string(), free_mib, left_mib });
         }
         Ok(())

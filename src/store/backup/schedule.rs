@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{BackupError, Manifest, Order, disk, forget, partial, put, write};
+use super::{BackupError, Manifest, Order, forget, partial, put, space, write};
 use crate::{model::Time, runtime::clock::Clock, store::Store};
 
 /// After a failure the next attempt comes after this, or earlier when backups are made more often.
@@ -91,7 +91,7 @@ struct Inner {
     attempts: watch::Sender<u64>,
     one: tokio::sync::Mutex<()>,
     downloads: Arc<Semaphore>,
-    free: fn(&Path) -> io::Result<u64>,
+    free: fn(&Path) -> Option<u64>,
 }
 
 /// The name of a backup made at that time.
@@ -126,7 +126,7 @@ fn kept(dir: &Path) -> io::Result<Vec<Kept>> {
 impl Backups {
     /// Of that store; `stop` breaks off what is being made.
     pub fn new(store: Store, clock: Clock, schedule: Option<Schedule>, stop: CancellationToken) -> Self {
-        Self::with(store, clock, schedule, stop, disk::free)
+        Self::with(store, clock, schedule, stop, space::free)
     }
 
     pub(super) fn with(
@@ -134,7 +134,7 @@ impl Backups {
         clock: Clock,
         schedule: Option<Schedule>,
         stop: CancellationToken,
-        free: fn(&Path) -> io::Result<u64>,
+        free: fn(&Path) -> Option<u64>,
     ) -> Self {
         let backups = Self {
             inner: Arc::new(Inner {

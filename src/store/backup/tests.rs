@@ -249,7 +249,7 @@ async fn a_disk_that_is_nearly_full_and_a_stop_leave_nothing_behind() {
     let store = furnished(&home.path().join("data"), 10).await;
     let to = home.path().join("b.tar");
     let view = store.exclusive_view().await.unwrap();
-    let full = to_file(&store, &view, &Order { free: |_| Ok(1 << 20), ..Order::new(&to, start(), &|_| true) }, false)
+    let full = to_file(&store, &view, &Order { free: |_| Some(1 << 20), ..Order::new(&to, start(), &|_| true) }, false)
         .unwrap_err();
     assert!(full.to_string().contains("1 MiB are free"), "{full}");
     let calls = AtomicU64::new(0);
@@ -286,7 +286,7 @@ async fn the_newest_are_kept_and_a_failure_is_tried_again_within_the_hour() {
     let schedule = Schedule { dir: dir.clone(), every: day, keep: 2 };
     let begin = || {
         let stop = CancellationToken::new();
-        let free: fn(&Path) -> io::Result<u64> = |_| Ok(FREE.load(Ordering::SeqCst));
+        let free: fn(&Path) -> Option<u64> = |_| Some(FREE.load(Ordering::SeqCst));
         let backups = Backups::with(store.clone(), clock.clone(), Some(schedule.clone()), stop.clone(), free);
         (backups.clone(), stop, tokio::spawn(backups.run()))
     };
