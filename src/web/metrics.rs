@@ -58,11 +58,19 @@ struct FileLabels {
     file: String,
 }
 
+/// Labels of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
+}
+
 /// What is read at the time of asking.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
     /// Deliveries stored but not yet applied.
     pub behind: u64,
+    /// Bytes of rows by kind.
+    pub rows: Vec<(&'static str, u64)>,
     /// On the disk.
     pub sizes: Sizes,
     /// Scheduled backups.
@@ -104,6 +112,7 @@ pub struct Metrics {
     behind: Gauge<i64, AtomicI64>,
     streams: Gauge<i64, AtomicI64>,
     files: Family<FileLabels, Gauge<i64, AtomicI64>>,
+    rows: Family<KindLabels, Gauge<i64, AtomicI64>>,
     free: Known,
     last_backup: Known,
     backup_failures: Counter<u64, AtomicU64>,
@@ -132,6 +141,7 @@ impl Metrics {
         let behind = Gauge::default();
         let streams = Gauge::default();
         let files = Family::default();
+        let rows = Family::default();
         let free = Known::new("disk_free", "Left on the disk of the data folder", Unit::Bytes);
         let what = "When the last scheduled backup was made; absent when there is none";
         let last_backup = Known::new("backup_last_success_timestamp", what, Unit::Seconds);
@@ -154,6 +164,8 @@ impl Metrics {
             Unit::Bytes,
             files.clone(),
         );
+        let what = "Bytes of rows by kind, without the database's overhead";
+        registry.register_with_unit("store_rows", what, Unit::Bytes, rows.clone());
         registry.register_collector(Box::new(free.clone()));
         registry.register_collector(Box::new(last_backup.clone()));
         registry.register("backup_failures", "Scheduled backups that failed", backup_failures.clone());
@@ -166,6 +178,7 @@ impl Metrics {
             behind,
             streams,
             files,
+            rows,
             free,
             last_backup,
             backup_failures,
@@ -196,6 +209,9 @@ impl Metrics {
         self.behind.set(gauge(now.behind));
         for (file, bytes) in &now.sizes.files {
             self.files.get_or_create(&FileLabels { file: (*file).to_owned() }).set(gauge(*bytes));
+        }
+        for (kind, bytes) in &now.rows {
+            self.rows.get_or_create(&KindLabels { kind: (*kind).to_owned() }).set(gauge(*bytes));
         }
         self.free.set(now.sizes.free.map(gauge));
         self.last_backup.set(now.backups.last.as_ref().map(|last| last.at.millis().div_euclid(1000)));
@@ -230,6 +246,7 @@ mod tests {
         let last = Kept { name: String::new(), at: crate::model::Time::from_secs(1_772_500_000), bytes: 1 };
         let now = Now {
             behind: 7,
+            rows: vec![("alerts", 99)],
             sizes: Sizes { files: vec![("intake.redb", 4096)], free: Some(77) },
             backups: Status { last: Some(last), failures: 3, ..Status::default() },
         };
@@ -247,6 +264,7 @@ mod tests {
             "watchfire_store_behind 7",
             "watchfire_sse_clients 0",
             "watchfire_store_file_bytes{file=\"intake.redb\"} 4096",
+            "watchfire_store_rows_bytes{kind=\"alerts\"} 99",
             "watchfire_disk_free_bytes 77",
             "watchfire_backup_last_success_timestamp_seconds 1772500000",
             "watchfire_backup_failures_total 3",

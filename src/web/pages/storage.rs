@@ -13,10 +13,10 @@ use super::{
     ui::{self, Markup, When},
 };
 use crate::{
-    config::show_duration,
+    config::{Config, show_duration},
     model::Time,
     store::{
-        Overview,
+        StoreError, View,
         backup::{
             WITHOUT_KEY, key,
             schedule::{Schedule, Status},
@@ -27,17 +27,21 @@ use crate::{
 
 const HERE: &str = "/settings/storage";
 
-/// Kinds of rows in the words of people, with the tables that they are in.
-const KINDS: &[(&str, &[&str])] = &[
-    ("Deliveries", &["deliveries"]),
-    ("Alerts", &["alerts"]),
-    ("Incidents", &["incidents"]),
-    ("Timeline entries", &["timeline"]),
-    ("Thoughts of investigations", &["thoughts"]),
-    ("Changes such as deployments", &["changes"]),
-    ("Steps that live pages can catch up on", &["change_log"]),
-    ("Entries of the audit log", &["audit"]),
+/// Kinds of rows as the store counts their bytes: in the words of people, and the table whose rows are counted.
+const KINDS: [(&str, &str, &str, &str); 4] = [
+    ("deliveries", "Deliveries", "as received, and what became of them", "deliveries"),
+    ("alerts", "Alerts", "with their places in incidents", "alerts"),
+    ("incidents", "Incidents", "with timelines and investigations", "incidents"),
+    ("other", "Other", "changes, steps that live pages catch up on, people, tokens, settings, the audit log", ""),
 ];
+
+/// A line of what is stored.
+struct Kind {
+    name: &'static str,
+    what: &'static str,
+    rows: String,
+    bytes: String,
+}
 
 /// A name and what is said of it.
 type Fact = (&'static str, Markup);
@@ -51,7 +55,8 @@ struct StoragePage {
     dir: String,
     files: Vec<(&'static str, &'static str, String)>,
     disk: Vec<Fact>,
-    kinds: Vec<(&'static str, String)>,
+    kinds: Vec<Kind>,
+    kept: Vec<Fact>,
     schedule: Vec<Fact>,
     trouble: Option<(When, String)>,
     without_key: &'static str,
@@ -90,21 +95,51 @@ fn schedule_facts(schedule: Option<&Schedule>, status: &Status, paths: bool, now
     facts
 }
 
+fn kinds(view: &View) -> Result<Vec<Kind>, StoreError> {
+    let (sizes, counts) = (view.sizes()?, view.row_counts()?);
+    let of = |(key, name, what, table): &(&str, &'static str, &'static str, &str)| Kind {
+        name,
+        what,
+        rows: counts.iter().find(|(t, _)| t == table).map_or(String::new(), |(_, n)| ui::count(*n)),
+        bytes: sizes.iter().find(|(k, _)| k == key).map_or(String::new(), |(_, n)| ui::bytes(*n)),
+    };
+    Ok(KINDS.iter().map(of).collect())
+}
+
+/// What the options say about how long things are kept, in words.
+fn kept(config: &Config) -> Vec<Fact> {
+    let most = match config.keep_bytes {
+        0 => "no limit".to_owned(),
+        n => format!("{} of rows; beyond that the oldest deliveries go first, then resolved incidents", ui::bytes(n)),
+    };
+    let reserve = match config.reserve {
+        0 => "nothing; senders are refused when the disk is full".to_owned(),
+        n => format!("{}; with less, senders are told to come again", ui::bytes(n)),
+    };
+    vec![
+        ("Deliveries", ui::foreign(&format!("{} as received", show_duration(config.keep_deliveries)))),
+        (
+            "Incidents",
+            ui::foreign(&format!("{} after their end; open ones always", show_duration(config.keep_incidents))),
+        ),
+        ("In all at most", ui::foreign(&most)),
+        ("Left free on the disk", ui::foreign(&reserve)),
+    ]
+}
+
 async fn draw(state: &AppState, ask: &Ask, error: Option<String>) -> Result<Response, ApiError> {
     let now = ask.now;
-    let (overview, seq, counts): (Overview, u64, Vec<(String, u64)>) = state
+    let (overview, seq, kinds) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            Ok((overview, seq, view.row_counts()?))
+            Ok((overview, seq, kinds(view)?))
         })
         .await?;
     let sizes = Sizes::of(state).await;
     let status = state.backups.status();
     // Paths of the machine are for those who run it.
     let paths = ask.identity.may_set_up();
-    let rows =
-        |tables: &[&str]| counts.iter().filter(|(t, _)| tables.contains(&t.as_str())).map(|(_, n)| n).sum::<u64>();
     let mut disk =
         vec![("Waiting", ui::foreign(&format!("{} not applied yet", ui::plural(state.store.behind(), "webhook"))))];
     disk.push(("Left on this disk", ui::foreign(&sizes.free.map_or("not known here".to_owned(), ui::bytes))));
@@ -121,7 +156,8 @@ async fn draw(state: &AppState, ask: &Ask, error: Option<String>) -> Result<Resp
         dir: if paths { text::visible(&state.store.dir().display().to_string()) } else { String::new() },
         files: sizes.files.iter().map(|(name, n)| (*name, of_file(name), ui::bytes(*n))).collect(),
         disk,
-        kinds: KINDS.iter().map(|(name, tables)| (*name, ui::count(rows(tables)))).collect(),
+        kinds,
+        kept: kept(&state.config),
         schedule: schedule_facts(state.backups.schedule(), &status, paths, now),
         trouble: status.failed.map(|(at, why)| {
             let why = if paths { why } else { "an administrator sees here why".to_owned() };
