@@ -1,5 +1,7 @@
 //! Storage and backup: what is on the disk, what is stored, and how it is kept safe.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -18,7 +20,7 @@ use crate::{
     store::{
         StoreError, View,
         backup::{
-            WITHOUT_KEY, key,
+            key,
             schedule::{Schedule, Status},
         },
     },
@@ -59,14 +61,13 @@ struct StoragePage {
     kept: Vec<Fact>,
     schedule: Vec<Fact>,
     trouble: Option<(When, String)>,
-    without_key: &'static str,
     shortest: usize,
 }
 
 fn of_file(name: &str) -> &'static str {
     match name {
-        "watchfire.redb" => "everything made of deliveries; people, tokens, settings",
-        "intake.redb" => "deliveries as they came",
+        "watchfire.redb" => "deliveries, alerts, incidents, people, tokens, settings",
+        "intake.redb" => "deliveries on their way in",
         _ => "the text index; made anew when it is lost",
     }
 }
@@ -100,10 +101,18 @@ fn kinds(view: &View) -> Result<Vec<Kind>, StoreError> {
     let of = |(key, name, what, table): &(&str, &'static str, &'static str, &str)| Kind {
         name,
         what,
-        rows: counts.iter().find(|(t, _)| t == table).map_or(String::new(), |(_, n)| ui::count(*n)),
+        rows: counts.iter().find(|(t, _)| t == table).map_or(String::new(), |(_, n)| ui::plural(*n, "row")),
         bytes: sizes.iter().find(|(k, _)| k == key).map_or(String::new(), |(_, n)| ui::bytes(*n)),
     };
     Ok(KINDS.iter().map(of).collect())
+}
+
+/// `30 days`; as the options write it when it is no whole number of days.
+fn days(d: Duration) -> String {
+    match d.as_secs() {
+        s if s > 0 && s.is_multiple_of(86_400) => ui::plural(s / 86_400, "day"),
+        _ => show_duration(d),
+    }
 }
 
 /// What the options say about how long things are kept, in words.
@@ -117,11 +126,8 @@ fn kept(config: &Config) -> Vec<Fact> {
         n => format!("{}; with less, senders are told to come again", ui::bytes(n)),
     };
     vec![
-        ("Deliveries", ui::foreign(&format!("{} as received", show_duration(config.keep_deliveries)))),
-        (
-            "Incidents",
-            ui::foreign(&format!("{} after their end; open ones always", show_duration(config.keep_incidents))),
-        ),
+        ("Deliveries", ui::foreign(&format!("{} as received", days(config.keep_deliveries)))),
+        ("Incidents", ui::foreign(&format!("{} after their end; open ones always", days(config.keep_incidents)))),
         ("In all at most", ui::foreign(&most)),
         ("Left free on the disk", ui::foreign(&reserve)),
     ]
@@ -163,7 +169,6 @@ async fn draw(state: &AppState, ask: &Ask, error: Option<String>) -> Result<Resp
             let why = if paths { why } else { "an administrator sees here why".to_owned() };
             (When::ago(at, now), text::visible(&why))
         }),
-        without_key: WITHOUT_KEY,
         shortest: key::SHORTEST,
     };
     Ok(ask.page(code, &page))
