@@ -31,7 +31,7 @@ use crate::{
     web::{self, shared::Shared, state::AppState},
 };
 
-pub use keys::{Renewed, rekey};
+pub use keys::{Renewed, check as check_key, rekey};
 pub use local::{LocalAccess, local_access};
 pub use web::auth::{
     check_name,

@@ -29,7 +29,7 @@ fn all(settings: &ConnectorSettings) -> impl Iterator<Item = &Sealed> {
 }
 
 /// Refuses to go on with a key file of another database: every sender would be refused, one by one.
-pub(super) async fn check(store: &Store) -> Result<(), AppError> {
+pub async fn check(store: &Store) -> Result<(), AppError> {
     let sealer = store.sealer().clone();
     if !store.read(move |view| Ok(unreadable(view.connectors()?, &sealer))).await?.is_empty() {
         return Err(AppError::Key(store.dir().join("secret.key").display().to_string()));

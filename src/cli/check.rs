@@ -47,6 +47,10 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
 
 /// What is wrong, and one number for everything that is stored.
 async fn checked(store: &Store) -> Result<(Vec<String>, String), CliError> {
-    let violated = store.check().await?;
+    let mut violated = store.check().await?;
+    match app::check_key(store).await {
+        Err(wrong @ AppError::Key(_)) => violated.push(wrong.to_string()),
+        done => done?,
+    }
     Ok((violated, store.read(|v| v.digest()).await?))
 }
