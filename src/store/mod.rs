@@ -13,6 +13,8 @@ pub mod error;
 #[cfg(test)]
 mod faults;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod intake;
 mod migrate;
 mod open;

@@ -32,6 +32,13 @@ struct DeliveryLabels {
     outcome: String,
 }
 
+/// Labels of what was refused because there was too much.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    platform: String,
+    reason: &'static str,
+}
+
 /// Labels of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -69,6 +76,8 @@ struct KindLabels {
 pub struct Now {
     /// Deliveries stored but not yet applied.
     pub behind: u64,
+    /// Memory held for bodies, in bytes.
+    pub bodies: usize,
     /// Bytes of rows by kind.
     pub rows: Vec<(&'static str, u64)>,
     /// On the disk.
@@ -106,10 +115,12 @@ type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Registry,
     deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
+    refusals: Family<RefusalLabels, Counter<u64, AtomicU64>>,
     requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
     durations: Durations,
     incidents: Family<IncidentLabels, Gauge<i64, AtomicI64>>,
     behind: Gauge<i64, AtomicI64>,
+    bodies: Gauge<i64, AtomicI64>,
     streams: Gauge<i64, AtomicI64>,
     files: Family<FileLabels, Gauge<i64, AtomicI64>>,
     rows: Family<KindLabels, Gauge<i64, AtomicI64>>,
@@ -135,10 +146,12 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("watchfire");
         let deliveries = Family::default();
+        let refusals = Family::default();
         let requests = Family::default();
         let durations: Durations = Family::new_with_constructor(histogram as fn() -> Histogram);
         let incidents = Family::default();
         let behind = Gauge::default();
+        let bodies = Gauge::default();
         let streams = Gauge::default();
         let files = Family::default();
         let rows = Family::default();
@@ -148,6 +161,11 @@ impl Metrics {
         let backup_failures = Counter::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("deliveries", "Deliveries of senders by platform and outcome", deliveries.clone());
+        registry.register(
+            "refusals",
+            "Requests refused because there was too much of something: rate, queue, behind, disk, memory, requests",
+            refusals.clone(),
+        );
         registry.register("http_requests", "Requests by method, route and status code", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -157,6 +175,7 @@ impl Metrics {
         );
         registry.register("incidents_open", "Open incidents by status", incidents.clone());
         registry.register("store_behind", "Deliveries stored but not yet applied", behind.clone());
+        registry.register_with_unit("body", "Memory held for bodies of requests", Unit::Bytes, bodies.clone());
         registry.register("sse_clients", "Open event streams", streams.clone());
         registry.register_with_unit(
             "store_file",
@@ -172,10 +191,12 @@ impl Metrics {
         Self {
             registry,
             deliveries,
+            refusals,
             requests,
             durations,
             incidents,
             behind,
+            bodies,
             streams,
             files,
             rows,
@@ -189,6 +210,16 @@ impl Metrics {
     pub fn delivery(&self, platform: &str, outcome: &str) {
         let labels = DeliveryLabels { platform: platform.to_owned(), outcome: outcome.to_owned() };
         self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a delivery that was refused because there was too much. The platform must be a known one.
+    pub fn refusal(&self, platform: &str, reason: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { platform: platform.to_owned(), reason }).inc();
+    }
+
+    /// Counts a request that was turned away before anybody looked at it.
+    pub fn turned_away(&self, reason: &'static str) {
+        self.refusal("none", reason);
     }
 
     /// Counts a request.
@@ -207,6 +238,7 @@ impl Metrics {
     pub fn render(&self, now: &Now, open: &[(IncidentStatus, u64)]) -> Result<String, fmt::Error> {
         let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.behind.set(gauge(now.behind));
+        self.bodies.set(i64::try_from(now.bodies).unwrap_or(i64::MAX));
         for (file, bytes) in &now.sizes.files {
             self.files.get_or_create(&FileLabels { file: (*file).to_owned() }).set(gauge(*bytes));
         }
@@ -241,11 +273,13 @@ mod tests {
         m.delivery("grafana", "accepted");
         m.delivery("grafana", "accepted");
         m.request("GET", "/api/incidents", 200, Duration::from_millis(3));
+        m.refusal("grafana", "behind");
         m.stream(1);
         m.stream(-1);
         let last = Kept { name: String::new(), at: crate::model::Time::from_secs(1_772_500_000), bytes: 1 };
         let now = Now {
             behind: 7,
+            bodies: 2048,
             rows: vec![("alerts", 99)],
             sizes: Sizes { files: vec![("intake.redb", 4096)], free: Some(77) },
             backups: Status { last: Some(last), failures: 3, ..Status::default() },
@@ -262,6 +296,8 @@ mod tests {
             "watchfire_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/api/incidents\"} 1",
             "watchfire_incidents_open{status=\"analyzed\"} 2",
             "watchfire_store_behind 7",
+            "watchfire_body_bytes 2048",
+            "watchfire_refusals_total{platform=\"grafana\",reason=\"behind\"} 1",
             "watchfire_sse_clients 0",
             "watchfire_store_file_bytes{file=\"intake.redb\"} 4096",
             "watchfire_store_rows_bytes{kind=\"alerts\"} 99",
