@@ -14,7 +14,7 @@ use crate::{
     live::Hub,
     runtime::{clock::Clock, tls},
     search::Search,
-    store::Store,
+    store::{Store, backup::schedule::Backups},
     web::{self, connections::Limits, server::Server, shared::Shared, state::AppState},
 };
 
@@ -57,6 +57,7 @@ impl Site {
                 store: store.clone(),
                 live: Hub::new(store.clone()),
                 search: Search::open(store.clone())?,
+                backups: Backups::new(store.clone(), clock.clone(), None, CancellationToken::new()),
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),

@@ -4,6 +4,7 @@
 //! delivery through the intake. Nothing is answered, published or followed before it is durable.
 
 mod apply;
+pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;

@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod arrows;
+mod backup;
 mod binary;
 mod crash;
 mod crowd;
