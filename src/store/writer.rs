@@ -202,7 +202,10 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let result = self.mend().and_then(|()| self.group()).and_then(|n| self.timers().map(|()| n));
+        let work = || self.mend().and_then(|()| self.group()).and_then(|n| self.timers().map(|()| n));
+        // A damaged page can make redb panic: that must be said, and not end the thread that says it.
+        let result = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(StoreError::Damaged("the store could not be read: it panicked".to_owned())));
         self.note_health(result.as_ref().err());
         result
     }
