@@ -50,7 +50,7 @@ fn random(below: u64) -> u64 {
 
 fn spawn(dir: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_watchfire"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--store-reserve", "0", "--data-dir"])
         .arg(dir)
         .env("WATCHFIRE_BOOTSTRAP_TOKEN", TOKEN)
         .stdout(Stdio::piped())
