@@ -6,6 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::StoreError;
 
 const TAG: u8 = 1;
+/// What we write is nested less: JSON is read to 128 levels. A damaged row must not use up the stack.
+const DEPTH: usize = 200;
 
 /// A row as bytes.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
@@ -19,7 +21,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
         Some((&TAG, rest)) => {
-            rmp_serde::from_slice(rest).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
+            let mut row = rmp_serde::Deserializer::from_read_ref(rest);
+            row.set_max_depth(DEPTH);
+            T::deserialize(&mut row).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
         }
         Some((tag, _)) => Err(StoreError::Damaged(format!("a row has the unknown tag {tag}"))),
         None => Err(StoreError::Damaged("a row is empty".to_owned())),
@@ -62,6 +66,8 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_not_a_panic() {
+        let deep = [&[TAG][..], &[0x91; 100_000]].concat();
+        assert!(decode::<serde_json::Value>(&deep).is_err());
         for bytes in [&b""[..], b"\x02", b"\x01", b"\x01\xc1\xff"] {
             assert!(decode::<Incident>(bytes).is_err(), "{bytes:?}");
         }

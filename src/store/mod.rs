@@ -18,6 +18,8 @@ mod faults_power;
 #[cfg(test)]
 mod faults_tests;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod intake;
 mod migrate;
 mod open;

@@ -203,7 +203,7 @@ async fn a_disk_that_fails_is_said_and_forgotten() {
     let server = Server::spawn(command(&dir, &mut program), Stdio::null());
     let mut client = Client::new(&server);
     let limit = |bytes: &str| {
-        let pid = format!("--pid={}", server.id());
+        let pid = format!("--pid={}", server.pid());
         let done = Command::new("prlimit").args([&pid, &format!("--fsize={bytes}:unlimited")]).status().unwrap();
         assert!(done.success());
     };
