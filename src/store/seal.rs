@@ -14,6 +14,16 @@ use crate::model::{Sealed, Time};
 const FILE: &str = "secret.key";
 const NONCE: usize = 12;
 
+/// The key file of a data folder.
+pub(super) fn key_file(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// Has the names of a folder on the disk: a file that was made or renamed is not, until then.
+pub(super) fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
 /// Encrypts and decrypts secrets.
 #[derive(Clone)]
 pub struct Sealer {
@@ -30,7 +40,7 @@ impl Sealer {
     /// Reads the key file of the data folder, or makes it (readable by the owner alone) when `may_make`: with an existing
     /// database a missing key must be said, not replaced.
     pub fn open_file(dir: &Path, may_make: bool) -> Result<Self, StoreError> {
-        let path = dir.join(FILE);
+        let path = key_file(dir);
         let key = match fs::read(&path) {
             Ok(key) => key,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => make(&path)?,
@@ -101,6 +111,9 @@ fn make(path: &Path) -> Result<Vec<u8>, StoreError> {
     file.write_all(&key)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
+    if let Some(dir) = path.parent() {
+        sync_folder(dir)?;
+    }
     Ok(key)
 }
 
