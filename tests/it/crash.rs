@@ -201,10 +201,9 @@ struct Followed {
 /// Follows from where it was until `enough` or the end of the connection.
 async fn follow(url: String, followed: Arc<Mutex<Followed>>, enough: impl Fn(&Followed) -> bool) {
     let last = followed.lock().unwrap().last;
-    let mut request = reqwest::Client::new().get(format!("{url}/api/incidents/stream")).bearer_auth(TOKEN);
-    if let Some(last) = last {
-        request = request.header("last-event-id", last);
-    }
+    let request = reqwest::Client::new().get(format!("{url}/api/incidents/stream")).bearer_auth(TOKEN);
+    // From the very beginning: without a place, a stream begins with what comes next.
+    let request = request.header("last-event-id", last.unwrap_or(0));
     let Ok(mut response) = request.send().await else { return };
     let mut bytes = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
@@ -309,8 +308,10 @@ async fn followers_catch_up(dir: &Path, followed: Arc<Mutex<Followed>>) -> BTree
         .unwrap();
     let want = incidents.clone();
     let caught_up = follow(app.url(), Arc::clone(&followed), move |f| f.created == want);
-    if followed.lock().unwrap().created != incidents {
-        tokio::time::timeout(PATIENCE, caught_up).await.expect("the stream tells of every incident");
+    if followed.lock().unwrap().created != incidents && tokio::time::timeout(PATIENCE, caught_up).await.is_err() {
+        let followed = followed.lock().unwrap();
+        let untold: Vec<_> = incidents.difference(&followed.created).collect();
+        panic!("the stream tells of every incident, but not of {untold:?}; it has come to {:?}", followed.last);
     }
     assert_eq!(followed.lock().unwrap().created, incidents);
     app.stop().await;
