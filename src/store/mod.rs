@@ -34,6 +34,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod verify;
 pub mod views;
 mod world;
 mod writer;
@@ -60,6 +61,7 @@ pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
 pub use retention::Retention;
 use space::Space;
+pub use verify::verify;
 pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
