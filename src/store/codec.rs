@@ -1,7 +1,7 @@
 //! How rows are written: one tag byte, then MessagePack with field names, so that a field can be added without a
 //! migration. Bodies are packed and compressed by `intake`.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 
@@ -17,6 +17,11 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// Bytes as a row.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    peek(bytes)
+}
+
+/// Some fields of a row, borrowed from its bytes: what lists look at to know whether they want it at all.
+pub fn peek<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
     match bytes.split_first() {
         Some((&TAG, rest)) => {
             rmp_serde::from_slice(rest).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))

@@ -1,9 +1,11 @@
 //! Deliveries, as rows and as received.
 
-use super::{Listing, View};
+use serde::Deserialize;
+
+use super::{Listing, View, page};
 use crate::{
     model::*,
-    store::{StoreError, intake, tables},
+    store::{StoreError, codec, intake, tables},
 };
 
 /// Which deliveries. Empty means any.
@@ -38,9 +40,25 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<DeliveryRow>, StoreError> {
-        let everything = *filter == DeliveryFilter::default();
-        self.page(tables::DELIVERIES, before, limit, everything, |r: &DeliveryRow| {
-            filter.platform.as_ref().is_none_or(|p| *p == r.platform) && filter.outcome.is_none_or(|o| o == r.outcome)
-        })
+        if *filter == DeliveryFilter::default() {
+            return self.everything(tables::DELIVERIES, before, limit);
+        }
+        page(
+            |before| self.newest(tables::DELIVERIES, before),
+            before,
+            limit,
+            |row| {
+                let d: Facts<'_> = codec::peek(row)?;
+                let platform = filter.platform.as_deref().is_none_or(|p| p == d.platform);
+                Ok((platform && filter.outcome.is_none_or(|o| o == d.outcome)).into())
+            },
+        )
     }
+}
+
+/// What a filter looks at.
+#[derive(Deserialize)]
+struct Facts<'a> {
+    platform: &'a str,
+    outcome: DeliveryOutcome,
 }

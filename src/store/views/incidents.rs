@@ -1,8 +1,9 @@
 //! Incidents and what hangs on them.
 
 use redb::ReadableTable;
+use serde::Deserialize;
 
-use super::{Listing, View, all_words, among};
+use super::{Fit, Found, Listing, View, all_words, among, page};
 use crate::{
     model::*,
     store::{StoreError, codec, tables, world::key},
@@ -39,39 +40,122 @@ pub struct IncidentFilter {
 impl IncidentFilter {
     /// Whether an incident is wanted.
     pub fn matches(&self, i: &Incident) -> bool {
+        let head = Head {
+            id: i.id,
+            status: i.status,
+            severity: i.severity,
+            title: &i.title,
+            source: &i.source,
+            owner: i.owner.as_deref(),
+            detected_at: i.detected_at,
+            resolved_at: i.resolved_at,
+            updated_at: i.updated_at,
+        };
+        self.head_fits(&head)
+            && (!self.wants_names()
+                || self.names_fit(
+                    &head,
+                    &Names {
+                        affected_services: i.affected_services.iter().map(String::as_str).collect(),
+                        affected_hosts: i.affected_hosts.iter().map(String::as_str).collect(),
+                        investigation: Summary { summary: i.investigation.summary.as_deref() },
+                    },
+                ))
+    }
+
+    fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
+        let head: Head<'_> = codec::peek(row)?;
+        // Numbers grow with the time of detection, but for a clock that was set back.
+        if self.since.is_some_and(|since| head.detected_at < since.minus(CLOCK_SET_BACK)) {
+            return Ok(Fit::NoneOlder);
+        }
+        Ok((self.head_fits(&head) && (!self.wants_names() || self.names_fit(&head, &codec::peek(row)?))).into())
+    }
+
+    fn head_fits(&self, i: &Head<'_>) -> bool {
         let status = if self.statuses.is_empty() {
             i.status != IncidentStatus::Merged
         } else {
             self.statuses.contains(&i.status)
         };
         let owner = self.owners.is_empty()
-            || match &i.owner {
+            || match i.owner {
                 None => self.owners.iter().any(|o| o == "none"),
                 Some(owner) => self.owners.iter().any(|o| o.eq_ignore_ascii_case(owner)),
             };
-        let any =
-            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
         status
             && owner
             && (self.severities.is_empty() || self.severities.contains(&i.severity))
-            && among(&self.sources, Some(&i.source))
-            && any(&self.services, &i.affected_services)
-            && any(&self.hosts, &i.affected_hosts)
+            && among(&self.sources, Some(i.source))
             && self.since.is_none_or(|t| i.detected_at >= t)
             && self.until.is_none_or(|t| i.detected_at < t)
-            && self.closed_since.is_none_or(|t| i.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
+            && self.closed_since.is_none_or(|t| i.status.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
+    }
+
+    fn wants_names(&self) -> bool {
+        !(self.services.is_empty() && self.hosts.is_empty() && self.words.is_empty())
+    }
+
+    fn names_fit(&self, i: &Head<'_>, names: &Names<'_>) -> bool {
+        let any = |wanted: &[String], names: &[&str]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
+        any(&self.services, &names.affected_services)
+            && any(&self.hosts, &names.affected_hosts)
             && (self.words.is_empty()
                 || all_words(
                     &self.words,
                     &[
-                        &i.title,
+                        i.title,
                         &i.id.to_string(),
-                        &i.affected_services.join(" "),
-                        &i.affected_hosts.join(" "),
-                        i.investigation.summary.as_deref().unwrap_or(""),
+                        &names.affected_services.join(" "),
+                        &names.affected_hosts.join(" "),
+                        names.investigation.summary.unwrap_or(""),
                     ],
                 ))
     }
+
+    /// The one service that is asked for by its whole name: its incidents have a table of their own.
+    fn one_service(&self) -> Option<&str> {
+        match self.services.as_slice() {
+            [one] if !one.ends_with('*') => Some(one),
+            _ => None,
+        }
+    }
+}
+
+/// A clock may be set back by less than this without hiding incidents from a list.
+const CLOCK_SET_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// What most filters look at.
+#[derive(Deserialize)]
+struct Head<'a> {
+    id: IncidentId,
+    status: IncidentStatus,
+    severity: Severity,
+    title: &'a str,
+    source: &'a str,
+    #[serde(default)]
+    owner: Option<&'a str>,
+    detected_at: Time,
+    #[serde(default)]
+    resolved_at: Option<Time>,
+    updated_at: Time,
+}
+
+/// What filters by name and word look at.
+#[derive(Deserialize)]
+struct Names<'a> {
+    #[serde(default, borrow)]
+    affected_services: Vec<&'a str>,
+    #[serde(default, borrow)]
+    affected_hosts: Vec<&'a str>,
+    #[serde(default, borrow)]
+    investigation: Summary<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Summary<'a> {
+    #[serde(default)]
+    summary: Option<&'a str>,
 }
 
 impl View {
@@ -97,7 +181,25 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        self.page(tables::INCIDENTS, before, limit, false, |i| filter.matches(i))
+        let open_only = !filter.statuses.is_empty() && filter.statuses.iter().all(|s| s.is_open());
+        let rows = |before| match filter.one_service() {
+            _ if open_only => self.open_rows(before),
+            Some(service) => self.rows_of_service(service, before),
+            None => self.newest(tables::INCIDENTS, before),
+        };
+        page(rows, before, limit, |row| filter.fits(row))
+    }
+
+    pub(super) fn open_rows(&self, before: Option<u64>) -> Result<Found, StoreError> {
+        let open = self.table(tables::OPEN)?.range(..before.unwrap_or(u64::MAX))?.rev();
+        self.picked(tables::INCIDENTS, open.map(|row| Ok(row?.0.value())))
+    }
+
+    fn rows_of_service(&self, service: &str, before: Option<u64>) -> Result<Found, StoreError> {
+        let service = key(service);
+        let numbers = (service.as_str(), 0)..(service.as_str(), before.unwrap_or(u64::MAX));
+        let found = self.table(tables::BY_SERVICE)?.range(numbers)?.rev();
+        self.picked(tables::INCIDENTS, found.map(|row| Ok(row?.0.value().1)))
     }
 
     /// Every open incident (at most `limit`), newest id first, and how many there are.

@@ -1,11 +1,11 @@
 //! The figures of the watch panel.
 
-use redb::ReadableTable;
+use serde::Deserialize;
 
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, tables},
+    store::{StoreError, codec, tables},
 };
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -46,12 +46,27 @@ pub struct Overview {
     pub opened: Vec<Opened>,
 }
 
+/// What the figures are made from.
+#[derive(Deserialize)]
+struct Brief<'a> {
+    severity: Severity,
+    #[serde(default)]
+    owner: Option<&'a str>,
+    detected_at: Time,
+    #[serde(default)]
+    test: bool,
+}
+
 impl View {
     /// The figures of the watch panel at `now`.
     pub fn overview(&self, now: Time) -> Result<Overview, StoreError> {
         let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
-        for row in self.table(tables::OPEN)?.iter()? {
-            let Some(incident) = self.incident(IncidentId(row?.0.value()))?.filter(|i| !i.test) else { continue };
+        for row in self.open_rows(None)? {
+            let (_, bytes) = row?;
+            let incident: Brief<'_> = codec::peek(bytes.value())?;
+            if incident.test {
+                continue;
+            }
             o.open += 1;
             if incident.severity == Severity::Critical {
                 o.critical += 1;
@@ -90,9 +105,9 @@ impl View {
     /// Incident numbers grow with time, so the walk ends with the first one that is too old.
     fn opened(&self, now: Time, o: &mut Overview) -> Result<(), StoreError> {
         let (day, shown) = (now.minus(DAY), now.minus(DAY / 4));
-        let incidents = self.table(tables::INCIDENTS)?;
-        for row in incidents.iter()?.rev() {
-            let incident: Incident = crate::store::codec::decode(row?.1.value())?;
+        for row in self.newest(tables::INCIDENTS, None)? {
+            let (number, bytes) = row?;
+            let incident: Brief<'_> = codec::peek(bytes.value())?;
             if incident.detected_at < day {
                 break;
             }
@@ -101,7 +116,7 @@ impl View {
             }
             o.incidents_24h += 1;
             if incident.detected_at >= shown {
-                o.opened.push(Opened { at: incident.detected_at, id: incident.id, severity: incident.severity });
+                o.opened.push(Opened { at: incident.detected_at, id: IncidentId(number), severity: incident.severity });
             }
         }
         o.opened.reverse();
