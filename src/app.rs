@@ -23,7 +23,7 @@ use crate::{
         systemd, tls,
     },
     search::{Search, SearchError},
-    store::{CommandError, Policy, Store, StoreError, StoreOptions},
+    store::{CommandError, Policy, Retention, Store, StoreError, StoreOptions},
     web::{self, shared::Shared, state::AppState},
 };
 
@@ -249,6 +249,12 @@ fn policy(config: &Config) -> Policy {
         test_closes_after: config.test_closes_after,
         investigation_delay: config.investigation_delay,
         max_behind: config.max_behind,
+        retention: Retention {
+            deliveries: config.keep_deliveries,
+            incidents: config.keep_incidents,
+            bytes: config.keep_bytes,
+        },
+        reserve: config.reserve,
         opens: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.opens.clone()?))).collect(),
     }
 }

@@ -30,7 +30,7 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         }
         Err(e) => return Err(e.into()),
     };
-    let found = store.read(|v| v.check()).await;
+    let found = store.check().await;
     app::close(store).await;
     let violated = found?;
     if violated.is_empty() {

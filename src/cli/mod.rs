@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod client;
+mod compact;
 mod completions;
 mod connectors;
 mod export;
@@ -73,6 +74,8 @@ enum Command {
     Check(AllOptions),
     /// Make the text index of a stopped server anew
     Reindex(AllOptions),
+    /// Give the space of what was removed back to the disk; of a stopped server
+    Compact(AllOptions),
     /// People who can sign in
     #[command(subcommand)]
     User(user::UserCommand),
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Serve(options) => serve::run(&options).await,
         Command::Check(options) => check::run(&options).await,
         Command::Reindex(options) => reindex::run(&options).await,
+        Command::Compact(options) => compact::run(&options).await,
         Command::User(command) => user::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Connectors(args) => connectors::run(args).await,

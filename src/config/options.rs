@@ -184,6 +184,42 @@ pub const OPTIONS: &[Opt<Config>] = &[
         set: set!(cache_bytes, |text| values::size_within(text, "4MiB", "64GiB")),
     },
     Opt {
+        key: "store.reserve",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("256MiB"),
+        example: "256MiB",
+        help: "Space that must stay free on the disk of the data folder: with less, deliveries are refused with 507 until there is more. 0: refused only when the disk is full.",
+        set: set!(reserve, |text| values::size_within(text, "0", "1TiB").map(|n| n as u64)),
+    },
+    Opt {
+        key: "retention.deliveries",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("30d"),
+        example: "30d",
+        help: "How long deliveries are kept as received, with what became of them.",
+        set: set!(keep_deliveries, |text| values::duration_within(text, "1h", "3650d")),
+    },
+    Opt {
+        key: "retention.incidents",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("400d"),
+        example: "400d",
+        help: "How long incidents are kept after their end, with their alerts, timelines and investigations; also changes and the audit log. Open ones are always kept.",
+        set: set!(keep_incidents, |text| values::duration_within(text, "1d", "3650d")),
+    },
+    Opt {
+        key: "retention.size",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("20GiB"),
+        example: "20GiB",
+        help: "How much is stored at most: then the oldest deliveries go first, then the oldest resolved incidents. It counts rows without the database's own overhead, which takes up to about as much again. 0: no limit; otherwise at least 64MiB.",
+        set: set!(keep_bytes, kept_size),
+    },
+    Opt {
         key: "correlation.mode",
         kind: Kind::Text,
         placeholder: "MODE",
@@ -295,6 +331,14 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         other => Err(format!("`{other}` is neither `text` nor `json`")),
+    }
+}
+
+fn kept_size(text: &str) -> Result<u64, String> {
+    // Counters and the log of changes take some megabytes that cannot be removed.
+    match values::size(text)? {
+        0 => Ok(0),
+        _ => values::size_within(text, "64MiB", "64TiB").map(|n| n as u64),
     }
 }
 

@@ -47,6 +47,14 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// Cache of each database file, in bytes.
     pub cache_bytes: usize,
+    /// Bytes that must stay free on the disk for deliveries to be taken.
+    pub reserve: u64,
+    /// How long deliveries are kept as received.
+    pub keep_deliveries: Duration,
+    /// How long incidents are kept after their end.
+    pub keep_incidents: Duration,
+    /// Bytes of rows kept at most; 0 is unlimited.
+    pub keep_bytes: u64,
     /// How alerts are grouped.
     pub correlation_mode: CorrelationMode,
     /// An alert within this distance of an incident's start joins it.

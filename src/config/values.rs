@@ -60,7 +60,7 @@ pub fn duration_within(text: &str, least: &str, most: &str) -> Result<Duration, 
     Ok(d)
 }
 
-/// A size in bytes: a number with `B`, `KiB`, `MiB` or `GiB` (`KB`, `MB`, `GB` count in thousands).
+/// A size in bytes: a number with `B`, `KiB`, `MiB`, `GiB` or `TiB` (`KB`, `MB`, `GB`, `TB` count in thousands).
 pub fn size(text: &str) -> Result<usize, String> {
     let shown = text.trim();
     let wrong = || format!("`{shown}` is not a size; write one such as `512KiB`, `1MiB` or `1048576`");
@@ -72,9 +72,11 @@ pub fn size(text: &str) -> Result<usize, String> {
         "kib" | "k" => 1 << 10,
         "mib" | "m" => 1 << 20,
         "gib" | "g" => 1 << 30,
+        "tib" | "t" => 1 << 40,
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)

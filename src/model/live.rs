@@ -27,6 +27,8 @@ words! {
         Service = "service",
         /// A comment was written.
         Comment = "comment",
+        /// Its time to be kept is over: it is gone.
+        Removed = "removed",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only place that reads the time.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, LazyLock, Mutex, PoisonError,
     atomic::{AtomicI64, Ordering},
 };
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub enum Clock {
 /// A clock that a test moves.
 pub struct Manual {
     millis: AtomicI64,
+    // How long it has run: what it was advanced by, whatever it was set to.
+    ran: AtomicI64,
     // Sleepers wait for a move instead of polling.
     moved: watch::Sender<()>,
     // Threads that wait outside the async runtime are called instead.
@@ -34,11 +36,24 @@ impl std::fmt::Debug for Manual {
     }
 }
 
+/// When the process first asked for its running time.
+static STARTED: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+impl Manual {
+    fn tell(&self) {
+        self.moved.send_replace(());
+        for call in self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            call();
+        }
+    }
+}
+
 impl Clock {
     /// A clock that stands at `at`.
     pub fn manual(at: Time) -> Self {
         Self::Manual(Arc::new(Manual {
             millis: AtomicI64::new(at.millis()),
+            ran: AtomicI64::new(0),
             moved: watch::Sender::new(()),
             callbacks: Mutex::new(Vec::new()),
         }))
@@ -52,14 +67,29 @@ impl Clock {
         }
     }
 
+    /// How long the process has run, on a clock that nobody sets.
+    pub fn uptime(&self) -> Duration {
+        match self {
+            Self::System => STARTED.elapsed(),
+            Self::Manual(m) => Duration::from_millis(u64::try_from(m.ran.load(Ordering::SeqCst)).unwrap_or(0)),
+        }
+    }
+
     /// Moves a manual clock forward; the machine's clock cannot be moved.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(m) = self {
-            m.millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
-            m.moved.send_replace(());
-            for call in m.callbacks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                call();
-            }
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            m.millis.fetch_add(by, Ordering::SeqCst);
+            m.ran.fetch_add(by, Ordering::SeqCst);
+            m.tell();
+        }
+    }
+
+    /// Sets a manual clock, as people and time servers set the machine's: no time passes.
+    pub fn set(&self, to: Time) {
+        if let Self::Manual(m) = self {
+            m.millis.store(to.millis(), Ordering::SeqCst);
+            m.tell();
         }
     }
 

@@ -68,8 +68,9 @@ impl Search {
             let reached = if entries.len() < STEP { last } else { entries.last().map_or(last, |e| e.seq) };
             let subjects: BTreeSet<IncidentId> = entries.iter().filter_map(|e| subject(&e.subject)).collect();
             for id in subjects {
-                if let Some(incident) = view.incident(id)? {
-                    self.index(&view, &incident)?;
+                match view.incident(id)? {
+                    Some(incident) => self.index(&view, &incident)?,
+                    None => self.forget(id),
                 }
             }
             self.commit(reached)?;
@@ -102,6 +103,11 @@ impl Search {
         writer.delete_term(Term::from_field_u64(fields.number, incident.id.0));
         writer.add_document(document)?;
         Ok(())
+    }
+
+    fn forget(&self, id: IncidentId) {
+        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.delete_term(Term::from_field_u64(self.inner.fields.number, id.0));
     }
 
     fn commit(&self, seq: u64) -> Result<(), SearchError> {

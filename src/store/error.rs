@@ -20,6 +20,16 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// Written by an older version, where nothing migrates it.
+    #[error(
+        "the data in {dir} has the older schema {found}; start the server on it once, which brings it up to this version"
+    )]
+    Older {
+        /// The data folder.
+        dir: String,
+        /// Its schema.
+        found: u32,
+    },
     /// Not what it should be.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -97,6 +107,7 @@ from_redb!(
     redb::StorageError,
     redb::CommitError,
     redb::SetDurabilityError,
+    redb::CompactionError,
 );
 
 fn from_redb(e: redb::Error) -> StoreError {

@@ -1,5 +1,6 @@
-//! The intake: one thread that gives deliveries their sequence numbers and appends them durably. Append-only and without
-//! indexes, so that an acknowledgement never waits for correlation, and a storm costs one commit per drained group.
+//! The intake: one thread that gives deliveries their sequence numbers and appends them durably. Without indexes, so that
+//! an acknowledgement never waits for correlation, and a storm costs one commit per drained group. What the writer has
+//! applied lies in the main file and is forgotten here: the file stays small, and so is the walk over it after a kill.
 
 use std::{
     sync::{
@@ -10,12 +11,14 @@ use std::{
     time::Duration,
 };
 
-use redb::{Durability, ReadableTable};
+use redb::{Durability, ReadableTable, Table};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{NewDelivery, StoreError, SubmitError, Submitted, codec, file::File, tables};
-use crate::model::{Delivery, DeliveryId};
+use super::{
+    NewDelivery, StoreError, SubmitError, Submitted, codec, file::File, pack, pack::Packer, space::Space, tables,
+};
+use crate::model::{Delivery, DeliveryId, Time};
 
 /// Deliveries that may wait for the intake thread; a sender beyond that waits for a place.
 const QUEUE: usize = 4096;
@@ -23,8 +26,14 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
-/// Neighbours are packed together up to this size: 60 KB fits a redb leaf of 64 KiB with its header.
-const BLOB_BYTES: usize = 60_000;
+/// Applied deliveries are forgotten when there are this many of them, so that a quiet hour does not pay for each.
+const FORGET_FROM: u64 = 64;
+/// Blobs forgotten with one group at most; a group of the largest size brings fewer.
+const FORGET: usize = 256;
+/// A sender's retry is known as one for this long; the longest-lived retries of the supported platforms end within hours.
+const RETRY_KNOWN: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Retry ids forgotten with one group at most, for each delivery in it.
+const FORGET_RETRIES: usize = 2;
 /// How long a sender waits for a place in the queue before it is told to come back.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
@@ -46,6 +55,7 @@ struct Worker {
     last: Arc<AtomicU64>,
     applied: Arc<AtomicU64>,
     max_behind: u64,
+    space: Space,
     wake: Box<dyn Fn() + Send>,
 }
 
@@ -55,6 +65,7 @@ impl Intake {
         file: Arc<File>,
         applied: Arc<AtomicU64>,
         max_behind: u64,
+        space: Space,
         wake: impl Fn() + Send + 'static,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
         let generation = file.generation();
@@ -67,6 +78,7 @@ impl Intake {
             last: Arc::clone(&last),
             applied,
             max_behind,
+            space,
             wake: Box::new(wake),
         };
         let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
@@ -109,7 +121,8 @@ impl Worker {
             return refuse(group.into_iter().map(|(_, answer)| answer), &e);
         }
         let last = self.last.load(Ordering::Acquire);
-        let behind = last.saturating_sub(self.applied.load(Ordering::Acquire));
+        let applied = self.applied.load(Ordering::Acquire);
+        let behind = last.saturating_sub(applied);
         if behind.saturating_add(group.len() as u64) > self.max_behind {
             for (_, answer) in group {
                 // The sender may be gone; there is nobody else to tell.
@@ -118,7 +131,7 @@ impl Worker {
             return;
         }
         let (deliveries, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        match append(&self.file, last, deliveries) {
+        match append(&self.file, last, applied, deliveries) {
             Ok((new_last, results)) => {
                 self.last.store(new_last, Ordering::Release);
                 for (answer, submitted) in answers.into_iter().zip(results) {
@@ -140,6 +153,8 @@ impl Worker {
         if let Some(e) = self.file.failed() {
             return Err(e);
         }
+        // Before the database fails: what is left is for the writer, which must apply what was acknowledged.
+        self.space.enough()?;
         let generation = self.file.generation();
         if generation != self.generation {
             self.last.store(last_seq(&self.file)?, Ordering::Release);
@@ -155,8 +170,13 @@ fn refuse(answers: impl IntoIterator<Item = Answer>, e: &StoreError) {
     }
 }
 
-/// Appends a group in one durable transaction.
-fn append(file: &File, mut last: u64, group: Vec<NewDelivery>) -> Result<(u64, Vec<Submitted>), StoreError> {
+/// Appends a group in one durable transaction, and forgets what the writer has applied up to `applied`.
+fn append(
+    file: &File,
+    mut last: u64,
+    applied: u64,
+    group: Vec<NewDelivery>,
+) -> Result<(u64, Vec<Submitted>), StoreError> {
     let mut txn = file.write()?;
     txn.set_durability(Durability::Immediate)?;
     // Two phases: a one-phase commit can be attacked by bodies crafted to look like a commit slot at a crash.
@@ -165,29 +185,27 @@ fn append(file: &File, mut last: u64, group: Vec<NewDelivery>) -> Result<(u64, V
     {
         let mut blobs = txn.open_table(tables::BLOBS)?;
         let mut retries = txn.open_table(tables::RETRIES)?;
+        let mut order = txn.open_table(tables::RETRY_ORDER)?;
+        let newest = group.iter().map(|d| d.at).max();
+        forget_applied(&mut blobs, applied)?;
+        if let Some(newest) = newest {
+            forget_retries(&mut retries, &mut order, newest.minus(RETRY_KNOWN), FORGET_RETRIES * group.len())?;
+        }
         let mut pack = Packer::default();
-        // Ids of deliveries of this very group, for a retry that arrives together with its first.
-        let mut fresh = std::collections::HashMap::new();
         for new in group {
             let key = new.parsed.retry_id.as_deref().map(|id| retry_key(&new.platform, id));
             if let Some(key) = key {
-                let first = retries.get(key)?.map(|seq| seq.value());
-                if let Some(seq) = first {
-                    let id = match fresh.get(&seq) {
-                        Some(id) => Some(*id),
-                        None => read_one(&blobs, seq)?.map(|d| d.id),
-                    };
-                    if let Some(id) = id {
-                        results.push(Submitted { id, seq, retry: true });
-                        continue;
-                    }
+                let first = retries.get(key)?.map(|first| first.value());
+                if let Some((seq, at)) = first {
+                    results.push(Submitted { id: DeliveryId::new(Time::from_millis(at), seq), seq, retry: true });
+                    continue;
                 }
             }
             last += 1;
             let id = DeliveryId::new(new.at, last);
             if let Some(key) = key {
-                retries.insert(key, last)?;
-                fresh.insert(last, id);
+                retries.insert(key, (last, new.at.millis()))?;
+                order.insert(last, key)?;
             }
             results.push(Submitted { id, seq: last, retry: false });
             let row = codec::encode(&Delivery {
@@ -214,99 +232,46 @@ fn append(file: &File, mut last: u64, group: Vec<NewDelivery>) -> Result<(u64, V
     Ok((last, results))
 }
 
+/// Removes blobs that are wholly applied; the last one stays and tells the last number.
+fn forget_applied(blobs: &mut Table<'_, u64, &'static [u8]>, applied: u64) -> Result<(), StoreError> {
+    let firsts: Vec<u64> =
+        blobs.range(..=applied)?.take(FORGET + 1).map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+    if firsts.first().is_none_or(|first| applied - first < FORGET_FROM) {
+        return Ok(());
+    }
+    // A blob ends where the next one begins. What begins after `applied` was not read, so the last one read stays.
+    for first in firsts.iter().take(firsts.len() - 1) {
+        blobs.remove(first)?;
+    }
+    Ok(())
+}
+
+fn forget_retries(
+    retries: &mut Table<'_, u128, (u64, i64)>,
+    order: &mut Table<'_, u64, u128>,
+    before: Time,
+    most: usize,
+) -> Result<(), StoreError> {
+    for _ in 0..most {
+        let Some((seq, key)) = order.first()?.map(|(seq, key)| (seq.value(), key.value())) else { return Ok(()) };
+        let old = retries.get(key)?.is_none_or(|first| first.value().1 < before.millis());
+        if !old {
+            return Ok(());
+        }
+        retries.remove(key)?;
+        order.remove(seq)?;
+    }
+    Ok(())
+}
+
 fn retry_key(platform: &str, id: &str) -> u128 {
     let digest = Sha256::new().chain_update(platform).chain_update([0]).chain_update(id).finalize();
     digest.iter().take(16).fold(0, |n, b| (n << 8) | u128::from(*b))
 }
 
-/// Packs neighbours into one value: length-prefixed rows, compressed together, since neighbours are alike.
-#[derive(Default)]
-struct Packer {
-    first: u64,
-    rows: Vec<u8>,
-}
-
-impl Packer {
-    fn push(&mut self, seq: u64, row: &[u8]) -> Option<(u64, Vec<u8>)> {
-        let full = !self.rows.is_empty() && self.rows.len() + row.len() > BLOB_BYTES;
-        let done = if full { self.finish() } else { None };
-        if self.rows.is_empty() {
-            self.first = seq;
-        }
-        let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
-        self.rows.extend_from_slice(&length.to_be_bytes());
-        self.rows.extend_from_slice(row);
-        done
-    }
-
-    fn finish(&mut self) -> Option<(u64, Vec<u8>)> {
-        let rows = std::mem::take(&mut self.rows);
-        (!rows.is_empty()).then(|| (self.first, lz4_flex::compress_prepend_size(&rows)))
-    }
-}
-
-fn unpack(blob: &[u8]) -> Result<Vec<u8>, StoreError> {
-    lz4_flex::decompress_size_prepended(blob)
-        .map_err(|e| StoreError::Damaged(format!("stored deliveries cannot be unpacked: {e}")))
-}
-
-/// The rows of an unpacked blob, in order.
-fn rows(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let (row, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        bytes = rest;
-        Some(row)
-    })
-}
-
 /// The last sequence number on the disk; 0 when empty.
 pub fn last_seq(file: &File) -> Result<u64, StoreError> {
-    let txn = file.read()?;
-    let blobs = txn.open_table(tables::BLOBS)?;
-    match blobs.last()? {
-        Some((first, blob)) => Ok(first.value() + (rows(&unpack(blob.value())?).count() as u64).saturating_sub(1)),
-        None => Ok(0),
-    }
-}
-
-/// One delivery; none when it is no longer kept.
-pub fn read_one(blobs: &impl ReadableTable<u64, &'static [u8]>, seq: u64) -> Result<Option<Delivery>, StoreError> {
-    let Some(found) = blobs.range(..=seq)?.next_back() else { return Ok(None) };
-    let (first, blob) = found?;
-    let bytes = unpack(blob.value())?;
-    let index = usize::try_from(seq - first.value()).unwrap_or(usize::MAX);
-    rows(&bytes).nth(index).map(codec::decode).transpose()
-}
-
-/// Deliveries after `seq` in order, until about `max` of them or `max_bytes` of rows are read.
-pub fn read_after(
-    blobs: &impl ReadableTable<u64, &'static [u8]>,
-    seq: u64,
-    max: usize,
-    max_bytes: usize,
-) -> Result<Vec<Delivery>, StoreError> {
-    let mut out = Vec::new();
-    let mut bytes = 0;
-    // The blob that holds `seq + 1` may begin before it.
-    let start = match blobs.range(..=seq + 1)?.next_back() {
-        Some(found) => found?.0.value(),
-        None => seq + 1,
-    };
-    for found in blobs.range(start..)? {
-        let (first, blob) = found?;
-        let unpacked = unpack(blob.value())?;
-        for (n, row) in (first.value()..).zip(rows(&unpacked)) {
-            if n > seq && out.len() < max {
-                bytes += row.len();
-                out.push(codec::decode(row)?);
-            }
-        }
-        if out.len() >= max || bytes >= max_bytes {
-            break;
-        }
-    }
-    Ok(out)
+    pack::last_seq(&file.read()?.open_table(tables::BLOBS)?)
 }
 
 #[cfg(test)]
@@ -334,6 +299,7 @@ mod tests {
         let txn = db.write().unwrap();
         txn.open_table(tables::BLOBS).unwrap();
         txn.open_table(tables::RETRIES).unwrap();
+        txn.open_table(tables::RETRY_ORDER).unwrap();
         txn.commit().unwrap();
         (dir, db)
     }
@@ -343,7 +309,7 @@ mod tests {
         let (_dir, db) = database();
         let mut last = 0;
         for group in [1usize, 700, 3] {
-            let (new_last, results) = append(&db, last, (0..group).map(|n| delivery(n, None)).collect()).unwrap();
+            let (new_last, results) = append(&db, last, 0, (0..group).map(|n| delivery(n, None)).collect()).unwrap();
             assert_eq!(results.iter().map(|r| r.seq).collect::<Vec<_>>(), (last + 1..=new_last).collect::<Vec<_>>());
             last = new_last;
             assert_eq!(last_seq(&db).unwrap(), last);
@@ -351,11 +317,12 @@ mod tests {
         let txn = db.read().unwrap();
         let blobs = txn.open_table(tables::BLOBS).unwrap();
         for seq in 1..=last {
-            assert_eq!(read_one(&blobs, seq).unwrap().unwrap().seq, seq);
+            assert_eq!(pack::read_one(&blobs, seq).unwrap().unwrap().seq, seq);
         }
-        assert_eq!(read_one(&blobs, last + 1).unwrap(), None);
+        assert_eq!(pack::read_one(&blobs, last + 1).unwrap(), None);
         for (after, max) in [(0, 10_000), (0, 5), (350, 10), (last, 10), (last - 1, 10)] {
-            let found: Vec<u64> = read_after(&blobs, after, max, usize::MAX).unwrap().iter().map(|d| d.seq).collect();
+            let found: Vec<u64> =
+                pack::read_after(&blobs, after, max, usize::MAX).unwrap().iter().map(|d| d.seq).collect();
             let want: Vec<u64> = (after + 1..=last).take(max).collect();
             assert_eq!(found, want, "after {after}, {max} at most");
         }
@@ -364,9 +331,55 @@ mod tests {
     #[test]
     fn a_senders_retry_gets_the_first_answer_again() {
         let (_dir, db) = database();
-        let (last, first) = append(&db, 0, vec![delivery(1, Some("a")), delivery(2, Some("a"))]).unwrap();
+        let (last, first) = append(&db, 0, 0, vec![delivery(1, Some("a")), delivery(2, Some("a"))]).unwrap();
         assert_eq!((last, first[1].retry, first[1].id), (1, true, first[0].id));
-        let (last, again) = append(&db, last, vec![delivery(3, Some("a")), delivery(4, Some("b"))]).unwrap();
+        let (last, again) = append(&db, last, 0, vec![delivery(3, Some("a")), delivery(4, Some("b"))]).unwrap();
         assert_eq!((last, again[0].id, again[0].retry, again[1].retry), (2, first[0].id, true, false));
+    }
+
+    fn firsts(db: &File) -> Vec<u64> {
+        let txn = db.read().unwrap();
+        let blobs = txn.open_table(tables::BLOBS).unwrap();
+        blobs.iter().unwrap().map(|row| row.unwrap().0.value()).collect()
+    }
+
+    #[test]
+    fn what_is_applied_is_forgotten_but_for_the_end() {
+        let (_dir, db) = database();
+        let mut last = 0;
+        for _ in 0..100 {
+            last = append(&db, last, 0, (0..2).map(|n| delivery(n, None)).collect()).unwrap().0;
+        }
+        assert_eq!(firsts(&db).len(), 100);
+        // Few are not worth the work.
+        last = append(&db, last, FORGET_FROM, vec![delivery(1, None)]).unwrap().0;
+        assert_eq!(firsts(&db).first(), Some(&1));
+        last = append(&db, last, 100, vec![delivery(1, None)]).unwrap().0;
+        // The blob of 99 and 100 is applied as well, which only the next blob tells.
+        assert_eq!(firsts(&db).first(), Some(&99));
+        // All of it is applied: the last blob tells the number to go on from.
+        last = append(&db, last, last, vec![delivery(1, None)]).unwrap().0;
+        assert_eq!((firsts(&db), last_seq(&db).unwrap()), (vec![last - 1, last], 203));
+    }
+
+    #[test]
+    fn retry_ids_are_forgotten_after_days() {
+        let (_dir, db) = database();
+        let at = |days: u64, id: &str| NewDelivery {
+            at: Time::from_secs(1_772_500_000).plus(Duration::from_secs(days * 24 * 3600)),
+            ..delivery(1, Some(id))
+        };
+        let (last, _) = append(&db, 0, 0, vec![at(0, "a"), at(2, "b")]).unwrap();
+        let (last, results) = append(&db, last, 0, vec![at(2, "a"), at(2, "b")]).unwrap();
+        assert_eq!(results.iter().map(|r| (r.seq, r.retry)).collect::<Vec<_>>(), [(1, true), (2, true)]);
+        let (last, results) = append(&db, last, 0, vec![at(4, "a"), at(4, "b"), at(4, "c")]).unwrap();
+        assert_eq!(results.iter().map(|r| (r.seq, r.retry)).collect::<Vec<_>>(), [(3, false), (2, true), (4, false)]);
+        assert_eq!(last, 4);
+        let txn = db.read().unwrap();
+        let kept = redb::ReadableTableMetadata::len(&txn.open_table(tables::RETRY_ORDER).unwrap()).unwrap();
+        assert_eq!(
+            (kept, redb::ReadableTableMetadata::len(&txn.open_table(tables::RETRIES).unwrap()).unwrap()),
+            (3, 3)
+        );
     }
 }

@@ -6,13 +6,19 @@
 mod apply;
 mod codec;
 pub mod commands;
+mod compact;
+mod counted;
 pub mod error;
 #[cfg(test)]
 mod faults;
 mod file;
 mod intake;
+mod migrate;
 mod open;
+mod pack;
+mod retention;
 pub mod seal;
+mod space;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -37,8 +43,11 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch};
+pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
+pub use retention::Retention;
+use space::Space;
 pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
@@ -71,6 +80,10 @@ pub struct Policy {
     /// Severities that open or join incidents, where the configuration fixes them for a platform; they win over what is
     /// stored and are not written there, so that they end with their line in the file.
     pub opens: BTreeMap<Platform, Vec<Severity>>,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Bytes that must stay free on the disk for deliveries to be taken; 0 never refuses.
+    pub reserve: u64,
 }
 
 impl Default for Policy {
@@ -82,6 +95,8 @@ impl Default for Policy {
             investigation_delay: Duration::from_secs(2),
             max_behind: 200_000,
             opens: BTreeMap::new(),
+            retention: Retention::default(),
+            reserve: 256 << 20,
         }
     }
 }
@@ -126,6 +141,7 @@ pub struct Store {
 
 struct Inner {
     dir: PathBuf,
+    space: Space,
     main: Arc<file::File>,
     intake_file: Arc<file::File>,
     intake: Mutex<Option<Arc<intake::Intake>>>,
@@ -170,10 +186,12 @@ impl Store {
         })?;
         let writer = Arc::new(handle);
         let wake = Arc::clone(&writer);
+        let space = Space::new(&options.dir, options.policy.reserve);
         let (intake, intake_thread) = intake::Intake::start(
             Arc::clone(&files.intake),
             Arc::clone(&applied),
             options.policy.max_behind,
+            space.clone(),
             move || wake.look(),
         )?;
         let wake = Arc::clone(&writer);
@@ -181,6 +199,7 @@ impl Store {
         Ok(Self {
             inner: Arc::new(Inner {
                 dir: options.dir,
+                space,
                 main: files.main,
                 intake_file: files.intake,
                 last: intake.last_handle(),
@@ -200,7 +219,7 @@ impl Store {
 
     /// Stores a delivery durably. Returns when it is on the disk; cancelling the future does not take it back.
     pub async fn submit(&self, delivery: NewDelivery) -> Result<Submitted, SubmitError> {
-        self.health()?;
+        self.writable()?;
         let intake = self.inner.intake.lock().unwrap_or_else(PoisonError::into_inner).clone();
         intake.ok_or(StoreError::Stopped)?.submit(delivery).await
     }
@@ -228,10 +247,37 @@ impl Store {
 
     /// A snapshot for blocking callers.
     pub fn view(&self) -> Result<View, StoreError> {
-        // In this order the intake's snapshot holds at least everything that the main one has applied.
-        let main = self.inner.main.read()?;
+        // In this order every delivery is in one of them: what the intake has forgotten since, the main file has.
         let intake = self.inner.intake_file.read()?;
+        let main = self.inner.main.read()?;
         Ok(View::new(main, intake))
+    }
+
+    /// A snapshot taken between two changes: the intake holds everything that the main file has not applied, and ends at or
+    /// after its position.
+    pub async fn exclusive_view(&self) -> Result<View, CommandError> {
+        let store = self.clone();
+        self.inner
+            .writer
+            .look_at(move || Ok(View::new(store.inner.main.read()?, store.inner.intake_file.read()?)))
+            .await
+    }
+
+    /// Every violated invariant as a sentence; empty when the store is whole. Reads everything.
+    pub async fn check(&self) -> Result<Vec<String>, CommandError> {
+        let view = self.exclusive_view().await?;
+        let checked = tokio::task::spawn_blocking(move || view.check()).await;
+        Ok(checked.map_err(|_| StoreError::Stopped)??)
+    }
+
+    /// Bytes that must stay free on the disk for deliveries to be taken.
+    pub fn reserve(&self) -> u64 {
+        self.inner.space.reserve()
+    }
+
+    /// Bytes that may still be written on the disk of the data folder; none when the system does not say.
+    pub fn free_space(&self) -> Option<u64> {
+        space::free(&self.inner.dir)
     }
 
     /// Tells the last change sequence whenever it grows, after it is durable.
@@ -259,8 +305,14 @@ impl Store {
         &self.inner.dir
     }
 
-    /// Whether deliveries and commands are being written; the reason when not.
+    /// Whether deliveries are taken and commands are done; the reason when not.
     pub fn health(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        self.inner.space.enough()
+    }
+
+    /// Whether the files can be written. Space is looked at with each group: it may have come back.
+    fn writable(&self) -> Result<(), StoreError> {
         self.inner.writer.health()?;
         self.inner.intake_file.failed().map_or(Ok(()), Err)
     }

@@ -11,7 +11,7 @@ use redb::{Database, ReadableTable};
 use super::{
     StoreError, StoreOptions,
     file::File,
-    intake, seal,
+    intake, migrate, seal,
     tables::{self, meta},
 };
 
@@ -42,6 +42,9 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     let lock = lock(dir)?;
     let fresh = !dir.join("watchfire.redb").exists();
     let sealer = seal::Sealer::open_file(dir, fresh)?;
+    if !fresh {
+        migrate::folder(dir, options.cache_bytes)?;
+    }
     // The intake first: after a crash in between it is empty, the main file is missing, and the folder counts as fresh.
     let intake = file(dir.join("intake.redb"), options.cache_bytes / 4)?;
     make_intake_tables(&intake)?;
@@ -81,7 +84,7 @@ fn private_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
-fn lock(dir: &Path) -> Result<fs::File, StoreError> {
+pub(super) fn lock(dir: &Path) -> Result<fs::File, StoreError> {
     let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(dir.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -94,7 +97,7 @@ fn file(path: PathBuf, cache: usize) -> Result<File, StoreError> {
     File::open(move || database(&path, cache))
 }
 
-fn database(path: &Path, cache: usize) -> Result<Database, StoreError> {
+pub(super) fn database(path: &Path, cache: usize) -> Result<Database, StoreError> {
     private_file(path)?;
     let shown = path.display().to_string();
     Database::builder()
@@ -116,26 +119,34 @@ pub(super) fn make_intake_tables(file: &File) -> Result<(), StoreError> {
     let txn = file.write()?;
     txn.open_table(tables::BLOBS)?;
     txn.open_table(tables::RETRIES)?;
+    txn.open_table(tables::RETRY_ORDER)?;
     Ok(txn.commit()?)
+}
+
+/// The schema of a main file; none when it is new.
+pub(super) fn schema(txn: &redb::ReadTransaction) -> Result<Option<u32>, StoreError> {
+    let found = match txn.open_table(tables::META) {
+        Ok(table) => table.get(meta::SCHEMA)?.map(|n| n.value()),
+        Err(redb::TableError::TableDoesNotExist(_)) => None,
+        Err(e) => return Err(e.into()),
+    };
+    Ok(found.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+}
+
+/// Refuses a file of another schema; a new one has none yet.
+pub(super) fn known_schema(txn: &redb::ReadTransaction, dir: &Path) -> Result<(), StoreError> {
+    match schema(txn)? {
+        Some(found) if found > tables::SCHEMA => {
+            Err(StoreError::Newer { dir: dir.display().to_string(), found, known: tables::SCHEMA })
+        }
+        Some(found) if found < tables::SCHEMA => Err(StoreError::Older { dir: dir.display().to_string(), found }),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the tables of a new file, refuses a newer one, and reads where it stands.
 pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), StoreError> {
-    let found = {
-        let txn = file.read()?;
-        match txn.open_table(tables::META) {
-            Ok(table) => table.get(meta::SCHEMA)?.map(|n| n.value()),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(e) => return Err(e.into()),
-        }
-    };
-    if let Some(found) = found.filter(|n| *n != u64::from(tables::SCHEMA)) {
-        return Err(StoreError::Newer {
-            dir: dir.display().to_string(),
-            found: u32::try_from(found).unwrap_or(u32::MAX),
-            known: tables::SCHEMA,
-        });
-    }
+    known_schema(&file.read()?, dir)?;
     let mut txn = file.write()?;
     txn.set_quick_repair(true);
     let state = {
@@ -163,6 +174,7 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::ANSWERS)?;
     txn.open_table(tables::JOBS)?;
     txn.open_table(tables::CHANGES)?;
+    txn.open_table(tables::RAW)?;
     txn.open_table(tables::DELIVERIES)?;
     txn.open_table(tables::RESULTS)?;
     txn.open_table(tables::MINUTES)?;

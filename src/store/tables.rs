@@ -13,14 +13,16 @@ pub type NamedRows = TableDefinition<'static, &'static str, &'static [u8]>;
 pub type HashedRows = TableDefinition<'static, [u8; 32], &'static [u8]>;
 
 /// What this version writes; see `migrate`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 // intake.redb
 
-/// First sequence number in the blob → deliveries packed and compressed.
+/// First sequence number in the blob → deliveries packed and compressed: those that are not applied yet, and some that are.
 pub const BLOBS: Rows = TableDefinition::new("blobs");
-/// 128 bits of the SHA-256 of platform and the sender's retry id → sequence number.
-pub const RETRIES: TableDefinition<'static, u128, u64> = TableDefinition::new("retries");
+/// 128 bits of the SHA-256 of platform and the sender's retry id → sequence number, and when it was received in ms.
+pub const RETRIES: TableDefinition<'static, u128, (u64, i64)> = TableDefinition::new("retry_ids");
+/// Sequence number → key of `RETRIES`, in the order in which they are forgotten.
+pub const RETRY_ORDER: TableDefinition<'static, u64, u128> = TableDefinition::new("retry_order");
 
 // watchfire.redb
 
@@ -54,6 +56,8 @@ pub const ANSWERS: Rows = TableDefinition::new("investigations");
 pub const JOBS: Rows = TableDefinition::new("jobs");
 /// When in ms, growing number → change (deploy, build, …).
 pub const CHANGES: TableDefinition<'static, (i64, u64), &'static [u8]> = TableDefinition::new("changes");
+/// First sequence number in the blob → applied deliveries as received, packed and compressed.
+pub const RAW: Rows = TableDefinition::new("raw_deliveries");
 /// Delivery sequence → row for lists.
 pub const DELIVERIES: Rows = TableDefinition::new("deliveries");
 /// Delivery sequence → what each of its signals did.
@@ -93,4 +97,45 @@ pub mod meta {
     pub const AUDIT: &str = "audit";
     /// Random number of this store, so that a stream's position is never taken for another store's.
     pub const NONCE: &str = "nonce";
+    /// Alerts up to this number were looked at by the retention's present walk.
+    pub const SWEPT: &str = "swept";
+    /// Bytes of rows: deliveries as received and what became of them.
+    pub const DELIVERY_BYTES: &str = "bytes_deliveries";
+    /// Bytes of rows: alerts and their memberships.
+    pub const ALERT_BYTES: &str = "bytes_alerts";
+    /// Bytes of rows: incidents with timelines and investigations.
+    pub const INCIDENT_BYTES: &str = "bytes_incidents";
+    /// Bytes of rows: all others.
+    pub const OTHER_BYTES: &str = "bytes_other";
+    /// The four above.
+    pub const BYTES: [&str; 4] = [DELIVERY_BYTES, ALERT_BYTES, INCIDENT_BYTES, OTHER_BYTES];
 }
+
+/// The bytes of all counted tables of a read or write transaction by `meta::BYTES`, measured by reading them; in the same
+/// groups as the writer counts them.
+macro_rules! measure {
+    ($txn:expr) => {{
+        use crate::store::{counted::measure, tables::*};
+        let txn = $txn;
+        [
+            measure(&txn.open_table(RAW)?)?
+                + measure(&txn.open_table(DELIVERIES)?)?
+                + measure(&txn.open_table(RESULTS)?)?,
+            measure(&txn.open_table(ALERTS)?)? + measure(&txn.open_table(MEMBERS)?)?,
+            measure(&txn.open_table(INCIDENTS)?)?
+                + measure(&txn.open_table(TIMELINE)?)?
+                + measure(&txn.open_table(THOUGHTS)?)?
+                + measure(&txn.open_table(ANSWERS)?)?
+                + measure(&txn.open_table(JOBS)?)?,
+            measure(&txn.open_table(CHANGES)?)?
+                + measure(&txn.open_table(CHANGE_LOG)?)?
+                + measure(&txn.open_table(CONNECTORS)?)?
+                + measure(&txn.open_table(COUNTERS)?)?
+                + measure(&txn.open_table(ACCOUNTS)?)?
+                + measure(&txn.open_table(SESSIONS)?)?
+                + measure(&txn.open_table(TOKENS)?)?
+                + measure(&txn.open_table(AUDIT)?)?,
+        ]
+    }};
+}
+pub(super) use measure;

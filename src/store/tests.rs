@@ -4,23 +4,28 @@ use std::time::Duration;
 
 use super::*;
 
-struct Fixture {
-    dir: tempfile::TempDir,
-    clock: Clock,
-    store: Store,
+pub(super) struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub clock: Clock,
+    pub store: Store,
 }
 
 const START: i64 = 1_772_500_000;
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(Policy { reserve: 0, ..Policy::default() })
+    }
+
+    pub fn with(policy: Policy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Time::from_secs(START));
-        let store = Self::open(dir.path(), &clock);
+        let options = StoreOptions { dir: dir.path().to_owned(), cache_bytes: 8 << 20, policy };
+        let store = Store::open(options, clock.clone()).unwrap();
         Self { dir, clock, store }
     }
 
-    fn open(dir: &Path, clock: &Clock) -> Store {
+    pub fn open(dir: &Path, clock: &Clock) -> Store {
         let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
         Store::open(options, clock.clone()).unwrap()
     }
@@ -36,7 +41,7 @@ impl Fixture {
         other.close();
     }
 
-    async fn send(&self, platform: &str, signals: Vec<Signal>) -> Vec<Applied> {
+    pub async fn send(&self, platform: &str, signals: Vec<Signal>) -> Vec<Applied> {
         let body = serde_json::to_vec(&signals.iter().map(|s| &s.title).collect::<Vec<_>>()).unwrap();
         let delivery = NewDelivery {
             at: self.clock.now(),
@@ -55,35 +60,35 @@ impl Fixture {
         results
     }
 
-    fn incident(&self, n: u64) -> Incident {
+    pub fn incident(&self, n: u64) -> Incident {
         self.store.view().unwrap().incident(IncidentId(n)).unwrap().unwrap()
     }
 
     /// Every invariant holds, and the memory says what the disk says.
-    fn consistent(&self) {
+    pub fn consistent(&self) {
         let view = self.store.view().unwrap();
         assert_eq!(view.check().unwrap(), Vec::<String>::new());
     }
 }
 
-fn firing(key: &str, service: Option<&str>) -> Signal {
+pub(super) fn firing(key: &str, service: Option<&str>) -> Signal {
     let mut signal = Signal::new(key, format!("title of {key}"));
     signal.severity = Severity::High;
     signal.service = service.map(str::to_owned);
     signal
 }
 
-fn resolved(key: &str) -> Signal {
+pub(super) fn resolved(key: &str) -> Signal {
     let mut signal = firing(key, None);
     signal.status = SignalStatus::Resolved;
     signal
 }
 
-fn minutes(n: u64) -> Duration {
+pub(super) fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }
 
-fn me() -> Actor {
+pub(super) fn me() -> Actor {
     Actor::Person("sre-1".into())
 }
 

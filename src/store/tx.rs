@@ -1,6 +1,8 @@
 //! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
 //! each is written once. Everything that changes the store goes through here.
 
+mod forget;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, Table, WriteTransaction};
@@ -8,15 +10,17 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     CommandError, Policy, StoreError, codec,
+    counted::Counted,
+    pack::Packer,
     tables::{self, meta},
     world::{self, World},
 };
 use crate::model::*;
 
-type Rows<'t> = Table<'t, u64, &'static [u8]>;
-type ChildRows<'t> = Table<'t, (u64, u64), &'static [u8]>;
-type NamedRows<'t> = Table<'t, &'static str, &'static [u8]>;
-type HashedRows<'t> = Table<'t, [u8; 32], &'static [u8]>;
+type Rows<'t> = Counted<'t, u64>;
+type ChildRows<'t> = Counted<'t, (u64, u64)>;
+type NamedRows<'t> = Counted<'t, &'static str>;
+type HashedRows<'t> = Counted<'t, [u8; 32]>;
 
 /// An open transaction. `finish` writes what was held back; without it the transaction must be aborted.
 pub struct Tx<'t> {
@@ -44,7 +48,8 @@ pub struct Tx<'t> {
     pub(super) thoughts: ChildRows<'t>,
     pub(super) answers: Rows<'t>,
     pub(super) jobs: Rows<'t>,
-    changes: Table<'t, (i64, u64), &'static [u8]>,
+    changes: Counted<'t, (i64, u64)>,
+    raw: Rows<'t>,
     pub(super) deliveries: Rows<'t>,
     pub(super) results: Rows<'t>,
     signals_per_minute: Table<'t, i64, u32>,
@@ -66,7 +71,7 @@ struct Held {
 
 /// Reads one row of a table of encoded rows.
 pub(super) fn get<'k, K: redb::Key + 'static, T: DeserializeOwned>(
-    table: &impl ReadableTable<K, &'static [u8]>,
+    table: &Counted<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
 ) -> Result<Option<T>, StoreError> {
     table.get(key)?.map(|bytes| codec::decode(bytes.value())).transpose()
@@ -74,12 +79,11 @@ pub(super) fn get<'k, K: redb::Key + 'static, T: DeserializeOwned>(
 
 /// Writes one row of a table of encoded rows.
 pub(super) fn put<'k, K: redb::Key + 'static, T: Serialize>(
-    table: &mut Table<'_, K, &'static [u8]>,
+    table: &mut Counted<'_, K>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     row: &T,
 ) -> Result<(), StoreError> {
-    table.insert(key, codec::encode(row)?.as_slice())?;
-    Ok(())
+    table.put(key, row)
 }
 
 impl<'t> Tx<'t> {
@@ -99,30 +103,31 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             meta: txn.open_table(tables::META)?,
-            incidents: txn.open_table(tables::INCIDENTS)?,
+            incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
             closed: txn.open_table(tables::CLOSED)?,
             by_service: txn.open_table(tables::BY_SERVICE)?,
             acks: txn.open_table(tables::ACKS)?,
-            alerts: txn.open_table(tables::ALERTS)?,
+            alerts: Counted::new(txn.open_table(tables::ALERTS)?),
             live_alerts: txn.open_table(tables::LIVE_ALERTS)?,
             quiet: txn.open_table(tables::QUIET)?,
-            members: txn.open_table(tables::MEMBERS)?,
-            timeline: txn.open_table(tables::TIMELINE)?,
-            thoughts: txn.open_table(tables::THOUGHTS)?,
-            answers: txn.open_table(tables::ANSWERS)?,
-            jobs: txn.open_table(tables::JOBS)?,
-            changes: txn.open_table(tables::CHANGES)?,
-            deliveries: txn.open_table(tables::DELIVERIES)?,
-            results: txn.open_table(tables::RESULTS)?,
+            members: Counted::new(txn.open_table(tables::MEMBERS)?),
+            timeline: Counted::new(txn.open_table(tables::TIMELINE)?),
+            thoughts: Counted::new(txn.open_table(tables::THOUGHTS)?),
+            answers: Counted::new(txn.open_table(tables::ANSWERS)?),
+            jobs: Counted::new(txn.open_table(tables::JOBS)?),
+            changes: Counted::new(txn.open_table(tables::CHANGES)?),
+            raw: Counted::new(txn.open_table(tables::RAW)?),
+            deliveries: Counted::new(txn.open_table(tables::DELIVERIES)?),
+            results: Counted::new(txn.open_table(tables::RESULTS)?),
             signals_per_minute: txn.open_table(tables::MINUTES)?,
-            change_log: txn.open_table(tables::CHANGE_LOG)?,
-            connectors: txn.open_table(tables::CONNECTORS)?,
-            connector_counters: txn.open_table(tables::COUNTERS)?,
-            accounts: txn.open_table(tables::ACCOUNTS)?,
-            sessions: txn.open_table(tables::SESSIONS)?,
-            tokens: txn.open_table(tables::TOKENS)?,
-            audit: txn.open_table(tables::AUDIT)?,
+            change_log: Counted::new(txn.open_table(tables::CHANGE_LOG)?),
+            connectors: Counted::new(txn.open_table(tables::CONNECTORS)?),
+            connector_counters: Counted::new(txn.open_table(tables::COUNTERS)?),
+            accounts: Counted::new(txn.open_table(tables::ACCOUNTS)?),
+            sessions: Counted::new(txn.open_table(tables::SESSIONS)?),
+            tokens: Counted::new(txn.open_table(tables::TOKENS)?),
+            audit: Counted::new(txn.open_table(tables::AUDIT)?),
         })
     }
 
@@ -253,6 +258,20 @@ impl<'t> Tx<'t> {
 
     // ---- the rest ----
 
+    /// Keeps deliveries as received, in order and without a gap to those before.
+    pub fn keep_raw(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        let mut pack = Packer::default();
+        for delivery in deliveries {
+            if let Some((first, blob)) = pack.push(delivery.seq, &codec::encode(delivery)?) {
+                self.raw.put_bytes(first, &blob)?;
+            }
+        }
+        if let Some((first, blob)) = pack.finish() {
+            self.raw.put_bytes(first, &blob)?;
+        }
+        Ok(())
+    }
+
     /// Stores a deploy, build or other change.
     pub fn put_change(&mut self, change: &Change, at: Time) -> Result<(), StoreError> {
         let number = self.world.next(meta::EVENT);
@@ -353,10 +372,39 @@ impl<'t> Tx<'t> {
             let before = self.signals_per_minute.get(minute)?.map_or(0, |n| n.value());
             self.signals_per_minute.insert(minute, before.saturating_add(count))?;
         }
+        for (kind, grown) in self.grown() {
+            let bytes = self.world.numbers.entry(kind).or_default();
+            *bytes = bytes.saturating_add_signed(grown);
+        }
         for (name, n) in &self.world.numbers {
             self.meta.insert(*name, *n)?;
         }
         Ok(())
+    }
+
+    /// By how many bytes each kind of rows has grown; in the same groups as `tables::measure`.
+    pub(super) fn grown(&self) -> [(&'static str, i64); 4] {
+        let deliveries = self.raw.grown() + self.deliveries.grown() + self.results.grown();
+        let alerts = self.alerts.grown() + self.members.grown();
+        let incidents = self.incidents.grown()
+            + self.timeline.grown()
+            + self.thoughts.grown()
+            + self.answers.grown()
+            + self.jobs.grown();
+        let other = self.changes.grown()
+            + self.change_log.grown()
+            + self.connectors.grown()
+            + self.connector_counters.grown()
+            + self.accounts.grown()
+            + self.sessions.grown()
+            + self.tokens.grown()
+            + self.audit.grown();
+        [
+            (meta::DELIVERY_BYTES, deliveries),
+            (meta::ALERT_BYTES, alerts),
+            (meta::INCIDENT_BYTES, incidents),
+            (meta::OTHER_BYTES, other),
+        ]
     }
 
     /// Writes an incident with its indexes and its rows of the change log.

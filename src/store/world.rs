@@ -63,7 +63,11 @@ impl World {
             tables::meta::CHANGE,
             tables::meta::EVENT,
             tables::meta::AUDIT,
-        ] {
+            tables::meta::SWEPT,
+        ]
+        .into_iter()
+        .chain(tables::meta::BYTES)
+        {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
         }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {

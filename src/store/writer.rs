@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{CommandError, Policy, StoreError, apply, file::File, intake, tables, tx::Tx, world::World};
+use super::{CommandError, Policy, StoreError, apply, file::File, pack, retention, tables, tx::Tx, world::World};
 use crate::{
     model::{Delivery, DeliveryOutcome, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
@@ -37,6 +37,10 @@ pub(super) const KEEP_CHANGES: u64 = 100_000;
 const TRIM: u64 = 10_000;
 /// Alerts that fall quiet in one transaction.
 const QUIET_BATCH: usize = 1_000;
+/// Between two steps of the retention when there is nothing else to do: the disk is for others as well.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
+/// How long the retention rests after it failed.
+const SWEEP_REST: Duration = Duration::from_secs(3600);
 /// After a failed transaction, before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two attempts to open a file again: after an error that may mean reading all of it.
@@ -77,6 +81,11 @@ pub struct Writer {
     singly: usize,
     mended: Wait,
     last_trim: Time,
+    trust: retention::Trust,
+    // The last step of the retention removed all it might: there is more.
+    sweeping: bool,
+    // Nothing is removed until this is over: something stands in the way that a person must look at.
+    sweep_again: Wait,
 }
 
 impl Handle {
@@ -91,6 +100,22 @@ impl Handle {
             let _place = place;
             // The asker may have gone away; the command is done all the same.
             let _ = answer.send(writer.transaction(f));
+        });
+        self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
+        answered.await.unwrap_or(Err(CommandError::Store(StoreError::Stopped)))
+    }
+
+    /// Runs `f` on the thread, when no transaction is open.
+    pub async fn look_at<R: Send + 'static>(
+        &self,
+        f: impl FnOnce() -> Result<R, CommandError> + Send + 'static,
+    ) -> Result<R, CommandError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |_| {
+            let _place = place;
+            // The asker may have gone away.
+            let _ = answer.send(f());
         });
         self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
         answered.await.unwrap_or(Err(CommandError::Store(StoreError::Stopped)))
@@ -150,6 +175,9 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         intake: start.intake,
         world,
         policy: start.policy,
+        trust: retention::Trust::new(&start.clock),
+        sweeping: false,
+        sweep_again: Wait::begin(Duration::ZERO),
         clock: start.clock,
         position: start.position,
         applied: start.applied,
@@ -189,6 +217,8 @@ impl Writer {
             woken.store(false, Ordering::Release);
             let (pause, hold) = match self.round() {
                 Ok(0) if stopping => return,
+                // There is time for it, and what comes meanwhile interrupts the wait.
+                Ok(0) if self.sweeping => (SWEEP_PAUSE, false),
                 Ok(0) => (TICK, false),
                 Ok(applied) if applied >= LOADED && !stopping => (PACE, true),
                 Ok(_) => (Duration::ZERO, false),
@@ -202,7 +232,7 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let result = self.mend().and_then(|()| self.group()).and_then(|n| self.timers().map(|()| n));
+        let result = self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
         self.note_health(result.as_ref().err());
         result
     }
@@ -223,18 +253,18 @@ impl Writer {
         self.refresh()?;
         let position = self.world.last(tables::meta::POSITION);
         let most = if self.singly > 0 { 1 } else { GROUP };
-        let mut deliveries = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
+        let deliveries = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
         let count = deliveries.len();
-        match self.apply(&deliveries) {
+        match self.apply(&deliveries, &deliveries) {
             // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
             Err(StoreError::Damaged(_)) if count > 1 => {
                 self.singly = count;
                 return self.group();
             }
             Err(StoreError::Damaged(why)) => {
-                for delivery in deliveries.drain(..).map(set_aside) {
+                for delivery in &deliveries {
                     tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
-                    self.apply(&[delivery])?;
+                    self.apply(&[set_aside(delivery.clone())], std::slice::from_ref(delivery))?;
                 }
             }
             done => done?,
@@ -244,11 +274,11 @@ impl Writer {
     }
 
     fn waiting(&self, position: u64, most: usize) -> Result<Vec<Delivery>, StoreError> {
-        intake::read_after(&self.intake.read()?.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)
+        pack::read_after(&self.intake.read()?.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)
     }
 
-    /// Applies deliveries in one transaction.
-    fn apply(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+    /// Applies deliveries in one transaction, and keeps them as they were received.
+    fn apply(&mut self, deliveries: &[Delivery], received: &[Delivery]) -> Result<(), StoreError> {
         if deliveries.is_empty() {
             return Ok(());
         }
@@ -256,6 +286,7 @@ impl Writer {
             for delivery in deliveries {
                 apply::delivery(tx, delivery)?;
             }
+            tx.keep_raw(received)?;
             // With the group that made it grow, so that no storm outruns the trimming.
             tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
             Ok(())
@@ -263,11 +294,15 @@ impl Writer {
         .map_err(as_store)
     }
 
-    fn timers(&mut self) -> Result<(), StoreError> {
+    /// What the time asks for, after `applied` deliveries.
+    fn timers(&mut self, applied: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
         let due = self.falls_quiet(now).inspect_err(|e| self.main.note(e))?;
         // A clock that was set back must not stop the trimming until it has caught up again.
         let trim = now.distance(self.last_trim) >= Duration::from_secs(60);
+        if trim || self.sweeping {
+            self.sweep(applied)?;
+        }
         if !due && !trim {
             return Ok(());
         }
@@ -281,6 +316,29 @@ impl Writer {
         })
         .map_err(as_store)?;
         self.last_trim = now;
+        Ok(())
+    }
+
+    /// A step of the retention, of a size that keeps up with what comes in.
+    fn sweep(&mut self, applied: usize) -> Result<(), StoreError> {
+        let by_age = self.trust.look(&self.clock);
+        if !self.sweep_again.left().is_zero() {
+            return Ok(());
+        }
+        let budget = retention::IDLE_STEP + applied * retention::PER_DELIVERY;
+        match self.transaction(|tx| Ok(retention::sweep(tx, by_age, budget)?)).map_err(as_store) {
+            Ok(removed) => self.sweeping = removed >= budget,
+            // A row that cannot be read: taking deliveries goes on.
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(
+                    why,
+                    "what is too old cannot be removed; run `watchfire check`. Tried again in an hour"
+                );
+                self.sweeping = false;
+                self.sweep_again = Wait::begin(SWEEP_REST);
+            }
+            Err(e) => return Err(e),
+        }
         Ok(())
     }
 

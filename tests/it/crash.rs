@@ -30,7 +30,7 @@ fn rounds() -> u64 {
 
 fn start(dir: &Path) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_watchfire"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--store-reserve", "0", "--data-dir"])
         .arg(dir)
         .env("WATCHFIRE_BOOTSTRAP_TOKEN", TOKEN)
         .stdout(Stdio::piped())

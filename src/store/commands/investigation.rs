@@ -57,7 +57,7 @@ impl Store {
     pub async fn cancel_investigation(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
         self.on_incident(id, move |tx| {
             tx.asked_incident(id)?;
-            if tx.jobs.remove(id.0)?.is_none() {
+            if !tx.jobs.remove(id.0)? {
                 return Err(CommandError::Conflict {
                     detail: format!("no investigation of {id} waits or runs"),
                     allowed: vec!["investigate".to_owned()],

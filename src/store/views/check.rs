@@ -1,45 +1,126 @@
 //! Whether the store says one thing: every invariant between its tables and its files.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadableTable, ReadableTableMetadata};
 
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, intake, tables},
+    store::{
+        StoreError, codec, pack,
+        tables::{self, meta},
+    },
 };
 
 /// Findings reported at most: the first ones tell enough.
 const FINDINGS: usize = 100;
 
 impl View {
-    /// Every violated invariant as a sentence; empty when all hold. Reads everything: minutes with a million alerts.
+    /// Every violated invariant as a sentence; empty when all hold. Reads everything: minutes with a million alerts. Wants an
+    /// exclusive view: between two other snapshots the writer may have moved on.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
         let mut found = Findings(Vec::new());
-        self.check_position(&mut found)?;
+        self.check_deliveries(&mut found)?;
+        self.check_intake(&mut found)?;
         self.check_incidents(&mut found)?;
+        self.check_children(&mut found)?;
         self.check_alerts(&mut found)?;
         self.check_jobs(&mut found)?;
+        self.check_numbers(&mut found)?;
         Ok(found.0)
     }
 
-    fn check_position(&self, found: &mut Findings) -> Result<(), StoreError> {
-        let position = self.table(tables::META)?.get(tables::meta::POSITION)?.map_or(0, |n| n.value());
+    /// Rows, results and bodies of applied deliveries end at the position, and each row has both others.
+    fn check_deliveries(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let position = self.number(meta::POSITION)?;
+        let rows = self.table(tables::DELIVERIES)?;
+        let results = self.table(tables::RESULTS)?;
+        let raw = self.table(tables::RAW)?;
+        for (what, last) in [
+            ("applied delivery", rows.last()?.map(|(k, _)| k.value()).unwrap_or(position)),
+            ("delivery as received", if raw.is_empty()? { position } else { pack::last_seq(&raw)? }),
+        ] {
+            if last != position {
+                found.add(format!("the position is {position}, but the last {what} is {last}"));
+            }
+        }
+        let mut next = None;
+        for row in raw.iter()? {
+            let (first, blob) = row?;
+            let first = first.value();
+            if let Some(next) = next.filter(|n| *n != first) {
+                found.add(format!("deliveries as received go on with {first} where {next} was expected"));
+            }
+            next = Some(first + pack::count(blob.value())?);
+        }
+        let oldest = raw.first()?.map(|(k, _)| k.value());
+        let mut next = None;
+        for row in rows.iter()? {
+            let seq = row?.0.value();
+            if let Some(next) = next.filter(|n| *n != seq) {
+                found.add(format!("applied deliveries go on with {seq} where {next} was expected"));
+            }
+            if results.get(seq)?.is_none() {
+                found.add(format!("delivery {seq} was applied and its results are missing"));
+            }
+            if oldest.is_none_or(|oldest| oldest > seq) {
+                found.add(format!("delivery {seq} has a row and is not there as received"));
+            }
+            next = Some(seq + 1);
+        }
+        if rows.len()? != results.len()? {
+            found.add("deliveries and their results differ in number".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The intake has every delivery after the position, without a gap, and says of the others what the main file says.
+    fn check_intake(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let position = self.number(meta::POSITION)?;
         let blobs = self.intake.open_table(tables::BLOBS)?;
+        let raw = self.table(tables::RAW)?;
         let mut next: Option<u64> = None;
         for row in blobs.iter()? {
-            let (first, _) = row?;
-            if let Some(next) = next.filter(|n| *n > first.value()) {
-                found.add(format!("delivery {} is stored twice: {next} was expected", first.value()));
+            let (first, blob) = row?;
+            let first = first.value();
+            let count = pack::count(blob.value())?;
+            match next {
+                Some(next) if next != first => {
+                    found.add(format!("the intake goes on with delivery {first} where {next} was expected"));
+                }
+                None if first > position + 1 => {
+                    found.add(format!(
+                        "the intake begins with delivery {first}, and {position} is the last one applied"
+                    ));
+                }
+                _ => {}
             }
-            let in_blob = intake::read_after(&blobs, first.value().saturating_sub(1), usize::MAX, 1)?;
-            next = in_blob.last().map(|d| d.seq + 1);
+            for delivery in
+                pack::read_after(&blobs, first.saturating_sub(1), usize::try_from(count).unwrap_or(0), usize::MAX)?
+            {
+                if let Some(kept) = pack::read_one(&raw, delivery.seq)?
+                    && (kept.id, &kept.body) != (delivery.id, &delivery.body)
+                {
+                    found.add(format!("delivery {} is not the same in both files", delivery.seq));
+                }
+            }
+            next = Some(first + count);
         }
-        let applied = self.table(tables::DELIVERIES)?;
-        if let Some(last) = applied.last()?.map(|(k, _)| k.value()).filter(|last| *last != position) {
-            found.add(format!("the position is {position}, but the last applied delivery is {last}"));
+        if let Some(next) = next.filter(|n| *n <= position) {
+            found.add(format!("the intake ends at delivery {}, before the position {position}", next - 1));
         }
-        if applied.len()? != self.table(tables::RESULTS)?.len()? {
-            found.add("deliveries and their results differ in number".to_owned());
+        let retries = self.intake.open_table(tables::RETRIES)?;
+        let order = self.intake.open_table(tables::RETRY_ORDER)?;
+        for row in order.iter()? {
+            let (seq, key) = row?;
+            let listed = retries.get(key.value())?.map(|first| first.value().0);
+            if listed != Some(seq.value()) {
+                found.add(format!("the retry id of delivery {} says {listed:?}", seq.value()));
+            }
+        }
+        if retries.len()? != order.len()? {
+            found.add("retry ids and their order differ in number".to_owned());
         }
         Ok(())
     }
@@ -97,6 +178,56 @@ impl View {
         Ok(())
     }
 
+    /// Nothing hangs on an incident that is not there.
+    fn check_children(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let incidents = self.table(tables::INCIDENTS)?;
+        for (what, definition) in
+            [("a membership", tables::MEMBERS), ("a timeline entry", tables::TIMELINE), ("a thought", tables::THOUGHTS)]
+        {
+            let mut seen = None;
+            for row in self.table(definition)?.iter()? {
+                let (number, _) = row?.0.value();
+                if seen != Some(number) && incidents.get(number)?.is_none() {
+                    found.add(format!("{what} belongs to INC-{number}, which has no row"));
+                }
+                seen = Some(number);
+            }
+        }
+        for row in self.table(tables::ANSWERS)?.iter()? {
+            let number = row?.0.value();
+            if incidents.get(number)?.is_none() {
+                found.add(format!("an investigation belongs to INC-{number}, which has no row"));
+            }
+        }
+        for row in self.table(tables::BY_SERVICE)?.iter()? {
+            let (key, _) = row?;
+            let (service, number) = key.value();
+            let incident: Option<Incident> = self.row(tables::INCIDENTS, number)?;
+            let affected = |i: &Incident| i.affected_services.iter().any(|s| crate::store::world::key(s) == service);
+            if !incident.is_some_and(|i| affected(&i)) {
+                found.add(format!("INC-{number} is listed under the service {service}, which it does not affect"));
+            }
+        }
+        let mut acknowledged = 0;
+        for row in self.table(tables::ACKS)?.iter()? {
+            let (at, number) = row?.0.value();
+            let incident: Option<Incident> = self.row(tables::INCIDENTS, number)?;
+            if incident.and_then(|i| i.acknowledged_at).map(Time::millis) != Some(at) {
+                found.add(format!("INC-{number} is listed as acknowledged at another time than it says"));
+            }
+            acknowledged += 1;
+        }
+        let mut says = 0;
+        for row in incidents.iter()? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            says += u64::from(incident.acknowledged_at.is_some() && !incident.test);
+        }
+        if says != acknowledged {
+            found.add(format!("{says} incidents are acknowledged and {acknowledged} are listed so"));
+        }
+        Ok(())
+    }
+
     /// A person may open an incident again whose alerts are all over.
     fn was_reopened(&self, id: IncidentId) -> Result<bool, StoreError> {
         Ok(self.timeline(id, None, usize::MAX)?.iter().any(|e| e.kind == TimelineKind::Reopened))
@@ -105,7 +236,7 @@ impl View {
     fn check_alerts(&self, found: &mut Findings) -> Result<(), StoreError> {
         let live = self.table(tables::LIVE_ALERTS)?;
         let members = self.table(tables::MEMBERS)?;
-        let mut members_found = 0;
+        let (mut members_found, mut quiet) = (0, 0);
         for row in self.table(tables::ALERTS)?.iter()? {
             let alert: Alert = codec::decode(row?.1.value())?;
             let number = alert.id.number();
@@ -113,12 +244,39 @@ impl View {
             if alert.is_open() && listed != Some((alert.fingerprint.0, i64::MAX)) {
                 found.add(format!("alert {} is open and its identity is not listed so", alert.id));
             }
+            quiet += u64::from(alert.quiet_at.is_some());
             if let Some(id) = alert.incident {
                 members_found += 1;
                 if members.get((id.0, number))?.is_none() {
                     found.add(format!("alert {} says {id}, where it is no member", alert.id));
                 }
             }
+        }
+        let alerts = self.table(tables::ALERTS)?;
+        let mut fingerprints = BTreeSet::new();
+        for row in live.iter()? {
+            let (number, value) = row?;
+            let (fingerprint, closed) = value.value();
+            let alert = alerts.get(number.value())?.map(|row| codec::decode::<Alert>(row.value())).transpose()?;
+            let says = alert.map(|a| (a.fingerprint.0, a.closed_at.map_or(i64::MAX, Time::millis)));
+            if says != Some((fingerprint, closed)) {
+                found.add(format!("alert {} can be met as something else than it is", number.value()));
+            }
+            if !fingerprints.insert(fingerprint) {
+                found.add(format!("a signal could meet two alerts, one of them {}", number.value()));
+            }
+        }
+        let mut waiting = 0;
+        for row in self.table(tables::QUIET)?.iter()? {
+            let (at, number) = row?.0.value();
+            let alert = alerts.get(number)?.map(|row| codec::decode::<Alert>(row.value())).transpose()?;
+            if alert.and_then(|a| a.quiet_at).map(Time::millis) != Some(at) {
+                found.add(format!("alert {number} is listed to fall quiet at another time than it says"));
+            }
+            waiting += 1;
+        }
+        if waiting != quiet {
+            found.add(format!("{quiet} alerts may fall quiet and {waiting} are listed so"));
         }
         if members.len()? != members_found {
             found.add(format!("there are {} memberships and {members_found} alerts with an incident", members.len()?));
@@ -136,6 +294,30 @@ impl View {
                         found.add(format!("an investigation of {} waits or runs, and it says {state}", job.incident));
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    /// Numbers were given no higher than the counters say, and the counted bytes are there.
+    fn check_numbers(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let last = |name| self.number(name);
+        let highest = [
+            (meta::INCIDENT, self.table(tables::INCIDENTS)?.last()?.map(|(k, _)| k.value())),
+            (meta::ALERT, self.table(tables::ALERTS)?.last()?.map(|(k, _)| k.value())),
+            (meta::CHANGE, self.table(tables::CHANGE_LOG)?.last()?.map(|(k, _)| k.value())),
+            (meta::AUDIT, self.table(tables::AUDIT)?.last()?.map(|(k, _)| k.value())),
+        ];
+        for (name, highest) in highest {
+            if let Some(highest) = highest.filter(|n| last(name).is_ok_and(|last| *n > last)) {
+                found.add(format!("the last {name} has the number {highest}, and its counter says {}", last(name)?));
+            }
+        }
+        for (name, bytes) in meta::BYTES.into_iter().zip(tables::measure!(&self.main)) {
+            if last(name)? != bytes {
+                found.add(format!("{name} says {}, and there are {bytes}", last(name)?));
             }
         }
         Ok(())

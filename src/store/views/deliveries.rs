@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Listing, View, page};
 use crate::{
     model::*,
-    store::{StoreError, codec, intake, tables},
+    store::{StoreError, codec, pack, tables},
 };
 
 /// Which deliveries. Empty means any.
@@ -25,7 +25,12 @@ impl View {
 
     /// The delivery as received, with body and headers; none when it is no longer kept.
     pub fn delivery(&self, seq: u64) -> Result<Option<Delivery>, StoreError> {
-        intake::read_one(&self.intake.open_table(tables::BLOBS)?, seq)
+        // What is applied may be gone from the intake already, and what is not applied is only there.
+        if seq <= self.number(tables::meta::POSITION)? {
+            pack::read_one(&self.table(tables::RAW)?, seq)
+        } else {
+            pack::read_one(&self.intake.open_table(tables::BLOBS)?, seq)
+        }
     }
 
     /// What each signal of a delivery did, in the order of the body; none until it is applied.

@@ -17,7 +17,10 @@ pub use overview::{Opened, Overview};
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, codec, tables::Rows};
+use super::{
+    StoreError, codec,
+    tables::{self, Rows},
+};
 
 /// One consistent snapshot of the store.
 pub struct View {
@@ -34,6 +37,20 @@ impl std::fmt::Debug for View {
 impl View {
     pub(super) fn new(main: ReadTransaction, intake: ReadTransaction) -> Self {
         Self { main, intake }
+    }
+
+    /// Bytes of rows stored, by kind: deliveries, alerts, incidents, other. Known without reading them.
+    pub fn sizes(&self) -> Result<[(&'static str, u64); 4], StoreError> {
+        let mut sizes = [("deliveries", 0), ("alerts", 0), ("incidents", 0), ("other", 0)];
+        for ((_, bytes), name) in sizes.iter_mut().zip(tables::meta::BYTES) {
+            *bytes = self.number(name)?;
+        }
+        Ok(sizes)
+    }
+
+    /// A number of `tables::meta`; 0 when it was never written.
+    fn number(&self, name: &str) -> Result<u64, StoreError> {
+        Ok(self.table(tables::META)?.get(name)?.map_or(0, |n| n.value()))
     }
 
     fn table<K: Key + 'static, V: Value + 'static>(

@@ -1,0 +1,105 @@
+//! How deliveries lie on the disk, in the intake and in the main file alike: neighbours packed into one compressed value
+//! under the first one's sequence number.
+
+use redb::ReadableTable;
+
+use super::{StoreError, codec};
+use crate::model::Delivery;
+
+/// Neighbours are packed together up to this size: 60 KB fits a redb leaf of 64 KiB with its header.
+const BLOB_BYTES: usize = 60_000;
+
+/// Packs neighbours into one value: length-prefixed rows, compressed together, since neighbours are alike.
+#[derive(Default)]
+pub struct Packer {
+    first: u64,
+    rows: Vec<u8>,
+}
+
+impl Packer {
+    /// Adds a row; the numbers must follow each other without a gap. Returns a full value to be written under its number.
+    pub fn push(&mut self, seq: u64, row: &[u8]) -> Option<(u64, Vec<u8>)> {
+        let full = !self.rows.is_empty() && self.rows.len() + row.len() > BLOB_BYTES;
+        let done = if full { self.finish() } else { None };
+        if self.rows.is_empty() {
+            self.first = seq;
+        }
+        let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
+        self.rows.extend_from_slice(&length.to_be_bytes());
+        self.rows.extend_from_slice(row);
+        done
+    }
+
+    /// What is left.
+    pub fn finish(&mut self) -> Option<(u64, Vec<u8>)> {
+        let rows = std::mem::take(&mut self.rows);
+        (!rows.is_empty()).then(|| (self.first, lz4_flex::compress_prepend_size(&rows)))
+    }
+}
+
+fn unpack(blob: &[u8]) -> Result<Vec<u8>, StoreError> {
+    lz4_flex::decompress_size_prepended(blob)
+        .map_err(|e| StoreError::Damaged(format!("stored deliveries cannot be unpacked: {e}")))
+}
+
+/// The rows of an unpacked blob, in order.
+fn rows(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (row, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        bytes = rest;
+        Some(row)
+    })
+}
+
+/// How many deliveries a blob holds.
+pub fn count(blob: &[u8]) -> Result<u64, StoreError> {
+    Ok(rows(&unpack(blob)?).count() as u64)
+}
+
+/// The last sequence number in a table of blobs; 0 when empty.
+pub fn last_seq(blobs: &impl ReadableTable<u64, &'static [u8]>) -> Result<u64, StoreError> {
+    match blobs.last()? {
+        Some((first, blob)) => Ok((first.value() + count(blob.value())?).saturating_sub(1)),
+        None => Ok(0),
+    }
+}
+
+/// One delivery; none when it is not there.
+pub fn read_one(blobs: &impl ReadableTable<u64, &'static [u8]>, seq: u64) -> Result<Option<Delivery>, StoreError> {
+    let Some(found) = blobs.range(..=seq)?.next_back() else { return Ok(None) };
+    let (first, blob) = found?;
+    let bytes = unpack(blob.value())?;
+    let index = usize::try_from(seq - first.value()).unwrap_or(usize::MAX);
+    rows(&bytes).nth(index).map(codec::decode).transpose()
+}
+
+/// Deliveries after `seq` in order, until about `max` of them or `max_bytes` of rows are read.
+pub fn read_after(
+    blobs: &impl ReadableTable<u64, &'static [u8]>,
+    seq: u64,
+    max: usize,
+    max_bytes: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let mut out = Vec::new();
+    let mut bytes = 0;
+    // The blob that holds `seq + 1` may begin before it.
+    let start = match blobs.range(..=seq + 1)?.next_back() {
+        Some(found) => found?.0.value(),
+        None => seq + 1,
+    };
+    for found in blobs.range(start..)? {
+        let (first, blob) = found?;
+        let unpacked = unpack(blob.value())?;
+        for (n, row) in (first.value()..).zip(rows(&unpacked)) {
+            if n > seq && out.len() < max {
+                bytes += row.len();
+                out.push(codec::decode(row)?);
+            }
+        }
+        if out.len() >= max || bytes >= max_bytes {
+            break;
+        }
+    }
+    Ok(out)
+}
