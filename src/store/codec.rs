@@ -17,18 +17,21 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// Bytes as a row.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    peek(bytes)
+    value(untagged(bytes)?)
 }
 
-/// Some fields of a row, borrowed from its bytes: what lists look at to know whether they want it at all.
-pub fn peek<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+/// A row without its tag.
+pub fn untagged(bytes: &[u8]) -> Result<&[u8], StoreError> {
     match bytes.split_first() {
-        Some((&TAG, rest)) => {
-            rmp_serde::from_slice(rest).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
-        }
+        Some((&TAG, rest)) => Ok(rest),
         Some((tag, _)) => Err(StoreError::Damaged(format!("a row has the unknown tag {tag}"))),
         None => Err(StoreError::Damaged("a row is empty".to_owned())),
     }
+}
+
+/// A value of a row.
+pub fn value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    rmp_serde::from_slice(bytes).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod counted;
 pub mod error;
 #[cfg(test)]
 mod faults;
+mod fields;
 mod file;
 mod intake;
 mod migrate;

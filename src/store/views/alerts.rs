@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::{Fit, Found, Listing, View, all_words, among, page};
 use crate::{
     model::*,
-    store::{StoreError, codec, tables},
+    store::{
+        StoreError,
+        fields::{fields, optional, text, value},
+        tables,
+    },
 };
 
 /// Which alerts. Empty lists mean any.
@@ -37,58 +39,44 @@ pub struct AlertFilter {
 
 impl AlertFilter {
     fn fits(&self, row: &[u8]) -> Result<bool, StoreError> {
-        let a: Facts<'_> = codec::peek(row)?;
-        let fits = (self.statuses.is_empty() || self.statuses.contains(&a.status))
-            && (self.severities.is_empty() || self.severities.contains(&a.severity))
-            && among(&self.sources, Some(a.platform))
-            && among(&self.services, a.service)
-            && among(&self.hosts, a.host)
-            && self.incident.is_none_or(|i| a.incident == Some(i))
-            && self.since.is_none_or(|t| a.last_seen >= t)
-            && self.until.is_none_or(|t| a.last_seen < t)
-            && (self.words.is_empty()
-                || all_words(
-                    &self.words,
-                    &[a.title, a.service.unwrap_or(""), a.host.unwrap_or(""), a.description.unwrap_or("")],
-                ));
-        if !fits || self.labels.is_empty() {
-            return Ok(fits);
+        let [platform, service, host, severity, status, last_seen] =
+            fields(row, ["platform", "service", "host", "severity", "status", "last_seen"])?;
+        let last_seen: Time = value(last_seen)?;
+        Ok((self.statuses.is_empty() || self.statuses.contains(&value(status)?))
+            && (self.severities.is_empty() || self.severities.contains(&value(severity)?))
+            && self.since.is_none_or(|t| last_seen >= t)
+            && self.until.is_none_or(|t| last_seen < t)
+            && (self.sources.is_empty() || among(&self.sources, Some(value(platform)?)))
+            && (self.services.is_empty() || among(&self.services, value(service)?))
+            && (self.hosts.is_empty() || among(&self.hosts, value(host)?))
+            && self.words_fit(row)?
+            && self.labels_fit(row)?)
+    }
+
+    fn words_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.words.is_empty() {
+            return Ok(true);
         }
-        let Labels { labels } = codec::peek(row)?;
-        Ok(self.labels.iter().all(|(name, value)| {
-            labels.get(name.as_str()).is_some_and(|v| among(std::slice::from_ref(value), Some(v)))
-        }))
+        let [title, description, service, host] = fields(row, ["title", "description", "service", "host"])?;
+        Ok(all_words(&self.words, &[text(title)?, text(service)?, text(host)?, text(description)?]))
+    }
+
+    fn labels_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.labels.is_empty() {
+            return Ok(true);
+        }
+        let [labels] = fields(row, ["labels"])?;
+        let labels: BTreeMap<&str, &str> = optional(labels)?.unwrap_or_default();
+        let fits = |name: &str, wanted: &String| {
+            labels.get(name).is_some_and(|v| among(std::slice::from_ref(wanted), Some(v)))
+        };
+        Ok(self.labels.iter().all(|(name, wanted)| fits(name, wanted)))
     }
 
     /// Only alerts that are open are wanted: they have a table of their own.
     fn wants_open_only(&self) -> bool {
         !self.statuses.is_empty() && !self.statuses.contains(&AlertStatus::Resolved)
     }
-}
-
-/// What a filter looks at.
-#[derive(Deserialize)]
-struct Facts<'a> {
-    platform: &'a str,
-    title: &'a str,
-    #[serde(default)]
-    description: Option<&'a str>,
-    #[serde(default)]
-    service: Option<&'a str>,
-    #[serde(default)]
-    host: Option<&'a str>,
-    severity: Severity,
-    status: AlertStatus,
-    last_seen: Time,
-    #[serde(default)]
-    incident: Option<IncidentId>,
-}
-
-/// What few filters look at.
-#[derive(Deserialize)]
-struct Labels<'a> {
-    #[serde(default, borrow)]
-    labels: BTreeMap<&'a str, &'a str>,
 }
 
 impl View {

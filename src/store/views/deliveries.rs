@@ -1,11 +1,13 @@
 //! Deliveries, as rows and as received.
 
-use serde::Deserialize;
-
 use super::{Listing, View, page};
 use crate::{
     model::*,
-    store::{StoreError, codec, pack, tables},
+    store::{
+        StoreError,
+        fields::{fields, value},
+        pack, tables,
+    },
 };
 
 /// Which deliveries. Empty means any.
@@ -53,17 +55,11 @@ impl View {
             before,
             limit,
             |row| {
-                let d: Facts<'_> = codec::peek(row)?;
-                let platform = filter.platform.as_deref().is_none_or(|p| p == d.platform);
-                Ok((platform && filter.outcome.is_none_or(|o| o == d.outcome)).into())
+                let [platform, outcome] = fields(row, ["platform", "outcome"])?;
+                let (platform, outcome): (&str, DeliveryOutcome) = (value(platform)?, value(outcome)?);
+                let fits = filter.platform.as_deref().is_none_or(|p| p == platform);
+                Ok((fits && filter.outcome.is_none_or(|o| o == outcome)).into())
             },
         )
     }
-}
-
-/// What a filter looks at.
-#[derive(Deserialize)]
-struct Facts<'a> {
-    platform: &'a str,
-    outcome: DeliveryOutcome,
 }

@@ -1,13 +1,17 @@
 //! Incidents and what hangs on them.
 
-use redb::ReadableTable;
-use serde::Deserialize;
-
 use super::{Fit, Found, Listing, View, all_words, among, page};
 use crate::{
     model::*,
-    store::{StoreError, codec, tables, world::key},
+    store::{
+        StoreError, codec,
+        fields::{fields, optional, text, value},
+        tables,
+        world::key,
+    },
 };
+use redb::ReadableTable;
+use serde::Deserialize;
 
 /// Members looked at from each end.
 const MEMBERS: usize = 1_000;
@@ -41,35 +45,24 @@ impl IncidentFilter {
     /// Whether an incident is wanted.
     pub fn matches(&self, i: &Incident) -> bool {
         let head = Head {
-            id: i.id,
             status: i.status,
             severity: i.severity,
-            title: &i.title,
             source: &i.source,
             owner: i.owner.as_deref(),
             detected_at: i.detected_at,
             resolved_at: i.resolved_at,
             updated_at: i.updated_at,
         };
-        self.head_fits(&head)
-            && (!self.wants_names()
-                || self.names_fit(
-                    &head,
-                    &Names {
-                        affected_services: i.affected_services.iter().map(String::as_str).collect(),
-                        affected_hosts: i.affected_hosts.iter().map(String::as_str).collect(),
-                        investigation: Summary { summary: i.investigation.summary.as_deref() },
-                    },
-                ))
+        self.head_fits(&head) && (!self.wants_names() || self.names_fit(i))
     }
 
     fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
-        let head: Head<'_> = codec::peek(row)?;
+        let head = Head::of(row)?;
         // Numbers grow with the time of detection, but for a clock that was set back.
         if self.since.is_some_and(|since| head.detected_at < since.minus(CLOCK_SET_BACK)) {
             return Ok(Fit::NoneOlder);
         }
-        Ok((self.head_fits(&head) && (!self.wants_names() || self.names_fit(&head, &codec::peek(row)?))).into())
+        Ok((self.head_fits(&head) && (!self.wants_names() || self.names_in_row_fit(row)?)).into())
     }
 
     fn head_fits(&self, i: &Head<'_>) -> bool {
@@ -96,21 +89,45 @@ impl IncidentFilter {
         !(self.services.is_empty() && self.hosts.is_empty() && self.words.is_empty())
     }
 
-    fn names_fit(&self, i: &Head<'_>, names: &Names<'_>) -> bool {
-        let any = |wanted: &[String], names: &[&str]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
-        any(&self.services, &names.affected_services)
-            && any(&self.hosts, &names.affected_hosts)
+    fn names_fit(&self, i: &Incident) -> bool {
+        let any =
+            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
+        any(&self.services, &i.affected_services)
+            && any(&self.hosts, &i.affected_hosts)
             && (self.words.is_empty()
                 || all_words(
                     &self.words,
                     &[
-                        i.title,
+                        &i.title,
                         &i.id.to_string(),
-                        &names.affected_services.join(" "),
-                        &names.affected_hosts.join(" "),
-                        names.investigation.summary.unwrap_or(""),
+                        &i.affected_services.join(" "),
+                        &i.affected_hosts.join(" "),
+                        i.investigation.summary.as_deref().unwrap_or(""),
                     ],
                 ))
+    }
+
+    fn names_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        let [services, hosts] = fields(row, ["affected_services", "affected_hosts"])?;
+        let any = |wanted: &[String], names: Option<&[u8]>| -> Result<bool, StoreError> {
+            let names: Vec<&str> =
+                if wanted.is_empty() { return Ok(true) } else { optional(names)?.unwrap_or_default() };
+            Ok(names.iter().any(|n| among(wanted, Some(n))))
+        };
+        Ok(any(&self.services, services)? && any(&self.hosts, hosts)? && self.words_in_row_fit(row)?)
+    }
+
+    fn words_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.words.is_empty() {
+            return Ok(true);
+        }
+        let [id, title, services, hosts, investigation] =
+            fields(row, ["id", "title", "affected_services", "affected_hosts", "investigation"])?;
+        let id: IncidentId = value(id)?;
+        let names = |names| Ok::<_, StoreError>(optional::<Vec<&str>>(names)?.unwrap_or_default().join(" "));
+        let found: Option<Summary<'_>> = optional(investigation)?;
+        let summary = found.and_then(|f| f.summary).unwrap_or_default();
+        Ok(all_words(&self.words, &[text(title)?, &id.to_string(), &names(services)?, &names(hosts)?, summary]))
     }
 
     /// The one service that is asked for by its whole name: its incidents have a table of their own.
@@ -125,37 +142,38 @@ impl IncidentFilter {
 /// A clock may be set back by less than this without hiding incidents from a list.
 const CLOCK_SET_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-/// What most filters look at.
+/// What words are looked for in, of an investigation.
 #[derive(Deserialize)]
+struct Summary<'a> {
+    #[serde(default)]
+    summary: Option<&'a str>,
+}
+
+/// What every filter looks at.
 struct Head<'a> {
-    id: IncidentId,
     status: IncidentStatus,
     severity: Severity,
-    title: &'a str,
     source: &'a str,
-    #[serde(default)]
     owner: Option<&'a str>,
     detected_at: Time,
-    #[serde(default)]
     resolved_at: Option<Time>,
     updated_at: Time,
 }
 
-/// What filters by name and word look at.
-#[derive(Deserialize)]
-struct Names<'a> {
-    #[serde(default, borrow)]
-    affected_services: Vec<&'a str>,
-    #[serde(default, borrow)]
-    affected_hosts: Vec<&'a str>,
-    #[serde(default, borrow)]
-    investigation: Summary<'a>,
-}
-
-#[derive(Default, Deserialize)]
-struct Summary<'a> {
-    #[serde(default)]
-    summary: Option<&'a str>,
+impl<'a> Head<'a> {
+    fn of(row: &'a [u8]) -> Result<Self, StoreError> {
+        let [status, severity, source, owner, detected_at, resolved_at, updated_at] =
+            fields(row, ["status", "severity", "source", "owner", "detected_at", "resolved_at", "updated_at"])?;
+        Ok(Self {
+            status: value(status)?,
+            severity: value(severity)?,
+            source: value(source)?,
+            owner: optional::<&str>(owner)?,
+            detected_at: value(detected_at)?,
+            resolved_at: optional(resolved_at)?,
+            updated_at: value(updated_at)?,
+        })
+    }
 }
 
 impl View {

@@ -8,6 +8,8 @@ mod deliveries;
 mod incidents;
 mod live;
 mod overview;
+#[cfg(test)]
+mod tests;
 
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;

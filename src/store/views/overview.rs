@@ -1,11 +1,13 @@
 //! The figures of the watch panel.
 
-use serde::Deserialize;
-
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, tables},
+    store::{
+        StoreError,
+        fields::{fields, optional, value},
+        tables,
+    },
 };
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -47,14 +49,23 @@ pub struct Overview {
 }
 
 /// What the figures are made from.
-#[derive(Deserialize)]
-struct Brief<'a> {
+struct Brief {
     severity: Severity,
-    #[serde(default)]
-    owner: Option<&'a str>,
+    owned: bool,
     detected_at: Time,
-    #[serde(default)]
     test: bool,
+}
+
+impl Brief {
+    fn of(row: &[u8]) -> Result<Self, StoreError> {
+        let [severity, owner, detected_at, test] = fields(row, ["severity", "owner", "detected_at", "test"])?;
+        Ok(Self {
+            severity: value(severity)?,
+            owned: optional::<&str>(owner)?.is_some(),
+            detected_at: value(detected_at)?,
+            test: optional(test)?.unwrap_or(false),
+        })
+    }
 }
 
 impl View {
@@ -63,7 +74,7 @@ impl View {
         let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
         for row in self.open_rows(None)? {
             let (_, bytes) = row?;
-            let incident: Brief<'_> = codec::peek(bytes.value())?;
+            let incident = Brief::of(bytes.value())?;
             if incident.test {
                 continue;
             }
@@ -71,7 +82,7 @@ impl View {
             if incident.severity == Severity::Critical {
                 o.critical += 1;
             }
-            if incident.owner.is_none() {
+            if !incident.owned {
                 o.unowned += 1;
                 o.oldest_unowned = Some(o.oldest_unowned.map_or(incident.detected_at, |t| t.min(incident.detected_at)));
             }
@@ -107,7 +118,7 @@ impl View {
         let (day, shown) = (now.minus(DAY), now.minus(DAY / 4));
         for row in self.newest(tables::INCIDENTS, None)? {
             let (number, bytes) = row?;
-            let incident: Brief<'_> = codec::peek(bytes.value())?;
+            let incident = Brief::of(bytes.value())?;
             if incident.detected_at < day {
                 break;
             }
