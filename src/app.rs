@@ -19,6 +19,7 @@ use crate::{
     live::Hub,
     runtime::{
         clock::Clock,
+        files,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
         systemd, tls,
     },
@@ -157,7 +158,7 @@ impl App {
             let taken = once.take();
             async move {
                 if let Some((listener, state)) = taken {
-                    web::server::serve(listener, state).await;
+                    web::server::serve(listener, state, files::connections()).await;
                 }
             }
         });

@@ -18,3 +18,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod runtime;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;

@@ -34,14 +34,24 @@ impl Client {
     /// For the server at `url`.
     pub fn new(url: &str, token: Option<String>) -> Result<Self, CliError> {
         crate::runtime::tls::install_provider();
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if url.starts_with("http://") {
+            // Without TLS nothing is verified, and the machine may have no certificates at all.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(60))
             // A token must not follow a redirect to another place.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("watchfire/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| CliError::Failed(format!("no HTTP client: {e}")))?;
+            .map_err(|e| {
+                let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), ToString::to_string);
+                CliError::Failed(format!(
+                    "TLS cannot be set up: {why}; are the ca-certificates of the system installed?"
+                ))
+            })?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token })
     }
 

@@ -1,13 +1,14 @@
 use super::{CliError, options::AllOptions, out::Out};
 use crate::{
     app::App,
-    runtime::{clock::Clock, shutdown, systemd, telemetry},
+    runtime::{clock::Clock, files, shutdown, systemd, telemetry},
 };
 
 /// Serves until a signal comes.
 pub async fn run(options: &AllOptions) -> Result<(), CliError> {
     let config = options.load()?;
     telemetry::init(&config).map_err(|e| CliError::Failed(e.to_string()))?;
+    files::raise();
     // Before anything starts, so that a signal during the start is not lost.
     let asked = shutdown::on_signal().map_err(|e| CliError::Failed(format!("signals cannot be received: {e}")))?;
     let app = App::start(config, Clock::System).await?;

@@ -45,6 +45,18 @@ pub struct Admission {
     needs_signature: bool,
 }
 
+impl Admission {
+    // This sender retries on 429 as well.
+    fn says_more(&self) -> bool {
+        self.connector.info().overload == Overload::TooMany
+    }
+
+    /// The refusal of this sender when there is no room in memory for its body.
+    pub fn no_room(&self, retry_after_secs: u32) -> Refusal {
+        Refusal::Busy { says_more: self.says_more(), of: "memory", retry_after_secs }
+    }
+}
+
 /// Headers that are worth keeping; no others are, so that no credential is kept by accident. Connectors read some of
 /// them, so that a replay needs them too.
 const KEPT_HEADERS: &[&str] = &[
@@ -71,6 +83,8 @@ const KEPT_HEADERS: &[&str] = &[
 ];
 /// The query without keys, kept like a header.
 pub(super) const QUERY_HEADER: &str = "x-watchfire-query";
+/// The most that the signals of one delivery may take, in bytes.
+const HEAVIEST: usize = 24 << 20;
 // Reading a larger body would hold up other requests on the same thread.
 const INLINE: usize = 256 * 1024;
 
@@ -109,27 +123,31 @@ impl Door {
         Err(self.unauthorized(&admission, offered.is_empty()))
     }
 
-    /// Takes the body of an admitted sender.
-    pub async fn accept(&self, admission: &Admission, arrival: Arrival) -> Result<Accepted, Refusal> {
-        let info = admission.connector.info();
-        let says_more = info.overload == Overload::TooMany;
-        let mut delivery = self.delivery(info.slug, &arrival);
-        let encoding = header(&arrival.headers, "content-encoding").map(str::to_owned);
-        let packed = encoding.as_ref().map(|_| arrival.body.clone());
-        let decoded = decode(arrival.body, encoding.as_deref(), self.config.max_body);
-        let arrival = Arrival { headers: arrival.headers, query: arrival.query, body: Vec::new() };
-        match decoded {
-            Ok(body) => delivery.body = body,
-            // An unread body cannot be checked against a signature, so it comes from a stranger.
-            Err(_) if admission.needs_signature => return Err(self.unauthorized(admission, false)),
-            Err(DecodeError::TooLarge) => return Err(Refusal::TooLarge),
-            Err(e) => {
-                delivery.body = packed.unwrap_or_default();
-                self.keep_refused(delivery, "bad_encoding", e.to_string()).await;
-                return Err(Refusal::Encoding(e.to_string()));
-            }
+    /// Whether a delivery could be taken now: asked before its body is read. Whoever has still to prove itself by a
+    /// signature is asked after that.
+    pub fn may_take(&self, admission: &Admission) -> Result<(), Refusal> {
+        if admission.needs_signature { Ok(()) } else { self.not_overloaded(admission) }
+    }
+
+    fn not_overloaded(&self, admission: &Admission) -> Result<(), Refusal> {
+        let says_more = admission.says_more();
+        self.store.health().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
+        if self.store.behind() >= self.config.max_behind {
+            return Err(Refusal::Busy { says_more, of: "behind", retry_after_secs: 2 });
         }
+        Ok(())
+    }
+
+    /// Takes the body of an admitted sender.
+    pub async fn accept(&self, admission: &Admission, mut arrival: Arrival) -> Result<Accepted, Refusal> {
+        let info = admission.connector.info();
+        let says_more = admission.says_more();
+        let mut delivery = self.delivery(info.slug, &arrival);
+        let mut body = Some(std::mem::take(&mut arrival.body));
         if admission.needs_signature {
+            // An unread body cannot be checked against a signature, so it comes from a stranger.
+            let unpacked = self.unpack(&mut delivery, &arrival, &mut body);
+            unpacked.map_err(|_| self.unauthorized(admission, false))?;
             let secret = admission.settings.signing_secret.as_deref().unwrap_or_default();
             let request = request(&arrival, &delivery, &admission.settings);
             match admission.connector.verify(&request, &[secret]) {
@@ -138,17 +156,56 @@ impl Door {
                 Signature::Absent => return Err(self.unauthorized(admission, true)),
             }
         }
+        // All that can be refused without looking at the body is, before it costs anything.
+        self.not_overloaded(admission)?;
+        let Ok(_place) = self.memory.queue.try_acquire() else {
+            return Err(Refusal::Busy { says_more, of: "queue", retry_after_secs: 2 });
+        };
         if !admission.settings.enabled {
-            self.keep_refused(delivery, "connector_off", "the connector is switched off".to_owned()).await;
+            self.keep_refused(&arrival, delivery, body, "connector_off", "the connector is switched off").await;
             return Err(Refusal::Off);
         }
         if info.overload != Overload::NeverRefuse
             && let Err(secs) = self.memory.rates.take(info.slug, admission.settings.rate_per_minute)
         {
-            self.keep_refused(delivery, "over_rate", "more came than the connector takes a minute".to_owned()).await;
+            let why = "more came than the connector takes a minute";
+            self.keep_refused(&arrival, delivery, body, "over_rate", why).await;
             return Err(Refusal::OverRate { says_more, retry_after_secs: secs });
         }
-        self.take(admission, arrival, delivery, says_more).await
+        match self.unpack(&mut delivery, &arrival, &mut body) {
+            Ok(()) => self.take(admission, arrival, delivery, says_more).await,
+            Err(DecodeError::TooLarge) => Err(Refusal::TooLarge),
+            Err(e) => {
+                let why = e.to_string();
+                self.keep_refused(&arrival, delivery, None, "bad_encoding", &why).await;
+                Err(Refusal::Encoding(why))
+            }
+        }
+    }
+
+    /// Moves the body into the delivery: unpacked, or as it came when that cannot be done.
+    fn unpack(
+        &self,
+        delivery: &mut NewDelivery,
+        arrival: &Arrival,
+        body: &mut Option<Vec<u8>>,
+    ) -> Result<(), DecodeError> {
+        let Some(body) = body.take() else { return Ok(()) };
+        let encoding = header(&arrival.headers, "content-encoding");
+        let Some(encoding) = encoding else {
+            delivery.body = body;
+            return if delivery.body.len() > self.config.max_body { Err(DecodeError::TooLarge) } else { Ok(()) };
+        };
+        match decode(&body, Some(encoding), self.config.max_body) {
+            Ok(unpacked) => {
+                delivery.body = unpacked;
+                Ok(())
+            }
+            Err(e) => {
+                delivery.body = body;
+                Err(e)
+            }
+        }
     }
 
     /// Parses and stores what was let in.
@@ -164,6 +221,8 @@ impl Door {
         arrival.query.retain(|(name, _)| !is_secret_parameter(name));
         let success = admission.connector.success(&request(&arrival, &delivery, &admission.settings));
         let (mut delivery, read) = if delivery.body.len() > INLINE {
+            // A value in memory is many times its text: only so many large ones at a time.
+            let _place = self.memory.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
             let (connector, settings) = (admission.connector, Arc::clone(&admission.settings));
             let work = move || {
                 let read = parse(connector, &request(&arrival, &delivery, &settings));
@@ -219,13 +278,24 @@ impl Door {
         }
     }
 
-    // Best effort and bounded: the sender gets its refusal either way.
-    async fn keep_refused(&self, mut delivery: NewDelivery, code: &str, detail: String) {
+    // Best effort and bounded: the sender gets its refusal either way, and most of a flood is not even unpacked.
+    async fn keep_refused(
+        &self,
+        arrival: &Arrival,
+        mut delivery: NewDelivery,
+        mut body: Option<Vec<u8>>,
+        code: &str,
+        detail: &str,
+    ) {
         if !self.memory.rates.may_keep_refused(&delivery.platform) {
             return;
         }
+        // What cannot be unpacked is kept as it came.
+        if self.unpack(&mut delivery, arrival, &mut body) == Err(DecodeError::TooLarge) {
+            delivery.body = Vec::new();
+        }
         delivery.outcome = DeliveryOutcome::Refused;
-        delivery.problem = Some(Problem { code: code.to_owned(), detail, path: None });
+        delivery.problem = Some(Problem { code: code.to_owned(), detail: detail.to_owned(), path: None });
         if let Err(e) = self.store.submit(delivery).await {
             tracing::debug!(error = %e, "a refused delivery was not kept");
         }
@@ -308,10 +378,19 @@ pub(super) fn request<'a>(arrival: &'a Arrival, delivery: &'a NewDelivery, setti
 
 /// Reads a request. A connector that fails must not cost the delivery: it is kept, and can be replayed when it is mended.
 pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<Parsed, Problem> {
-    std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
         tracing::error!(platform = connector.info().slug, "reading a delivery panicked");
         let detail = "reading this body failed in an unforeseen way; the delivery is kept and can be replayed";
         Err(Problem { code: "connector_failed".to_owned(), detail: detail.to_owned(), path: None })
+    });
+    read.and_then(|parsed| {
+        // What a group says of all its alerts is stored with each.
+        if parsed.weight() <= HEAVIEST {
+            return Ok(parsed);
+        }
+        let detail = "what is said of all alerts together is too long to be stored with each of them; send fewer alerts \
+                      in one request, or shorter texts";
+        Err(Problem { code: "too_much".to_owned(), detail: detail.to_owned(), path: Some(String::new()) })
     })
 }
 

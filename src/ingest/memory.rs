@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use tokio::sync::Semaphore;
+
 use super::{
     rate::{Rates, SharedTicks},
     settings::Effective,
@@ -18,11 +20,18 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// A little less than the intake's own queue, so that nobody waits for a place in that.
+const QUEUE: usize = 4000;
+
 /// One for each process; nothing in it is worth keeping over a restart.
 #[derive(Debug)]
 pub struct Memory {
     /// How much each platform may send.
     pub rates: Rates,
+    /// Deliveries between the door and the disk; beyond this number senders are told to come back.
+    pub queue: Semaphore,
+    /// Large bodies that are read at the same time.
+    pub reading: Semaphore,
     settings: Mutex<HashMap<String, Arc<Effective>>>,
     // Grows with every `forget`, so that settings read before a change are not remembered after it.
     generation: AtomicU64,
@@ -34,6 +43,8 @@ impl Memory {
     pub fn new(ticks: SharedTicks) -> Self {
         Self {
             rates: Rates::new(ticks),
+            queue: Semaphore::new(QUEUE),
+            reading: Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))),
             settings: Mutex::default(),
             generation: AtomicU64::new(0),
             turned_away: Mutex::default(),

@@ -50,6 +50,15 @@ pub enum Refusal {
         /// Seconds.
         retry_after_secs: u32,
     },
+    /// More waits already than may wait. Nothing was read.
+    Busy {
+        /// This sender retries on 429 as well.
+        says_more: bool,
+        /// Of what there is too much: `queue`, `behind` or `memory`.
+        of: &'static str,
+        /// Seconds.
+        retry_after_secs: u32,
+    },
     /// Larger than the limit once unpacked.
     TooLarge,
     /// Nothing to read and nothing to keep.
@@ -78,6 +87,19 @@ impl Refusal {
             Self::NotUnderstood(..) => "unparsed",
             Self::NotStored { .. } | Self::Store(_) => "failed",
             _ => "refused",
+        }
+    }
+
+    /// Of what there was too much, if that was the reason.
+    pub fn overload(&self) -> Option<&'static str> {
+        match self {
+            Self::OverRate { .. } => Some("rate"),
+            Self::Busy { of, .. } => Some(of),
+            Self::NotStored { error: SubmitError::Overloaded { .. }, .. } => Some("behind"),
+            Self::NotStored { error: SubmitError::Store(StoreError::Full), .. } | Self::Store(StoreError::Full) => {
+                Some("disk")
+            }
+            _ => None,
         }
     }
 }

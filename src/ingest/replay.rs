@@ -7,7 +7,7 @@ use super::{
 use crate::{
     connectors::{self, Overload},
     model::*,
-    store::NewDelivery,
+    store::{NewDelivery, StoreError},
 };
 
 impl Door {
@@ -57,6 +57,8 @@ impl Door {
     /// Parses a stored delivery again with today's connector and applies what it says now. None when it is no longer
     /// kept.
     pub async fn replay(&self, id: DeliveryId) -> Result<Option<Accepted>, Refusal> {
+        // Its body comes from the disk, so nothing else bounds how many are in memory.
+        let _place = self.memory.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
         let Some(stored) = self.store.read(move |view| view.delivery(id.number())).await?.filter(|d| d.id == id) else {
             return Ok(None);
         };

@@ -26,6 +26,8 @@ use source::{Piece, Source};
 
 /// Events kept in memory for streams that keep up or come back soon.
 const RING: usize = 4096;
+/// And this many bytes of them, as they would be written: an alert may carry much.
+const RING_BYTES: usize = 32 << 20;
 /// Changes read in one snapshot.
 const BATCH: usize = 512;
 /// Changes read at start, so that the streams that come back after a restart do not each read the store.
@@ -46,6 +48,20 @@ pub struct Event {
     pub at: Time,
     /// What.
     pub what: What,
+    size: usize,
+}
+
+impl Event {
+    /// A change with its subject.
+    pub fn new(seq: u64, at: Time, what: What) -> Self {
+        let size = what.size();
+        Self { seq, at, what, size }
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 }
 
 /// A change with its subject read from the store.
@@ -72,6 +88,39 @@ pub enum What {
     },
     /// More was missed than can be replayed: reload.
     Reset,
+}
+
+impl What {
+    /// About the memory it takes: its length when written, and something for each event.
+    fn size(&self) -> usize {
+        const EACH: usize = 512;
+        let written = match self {
+            Self::Incident(_, incident) => length(incident),
+            Self::AlertCorrelated(_, alert, member) => length(alert).saturating_add(length(member)),
+            Self::Thought(_, thought) => length(thought),
+            Self::Suggestion(_, suggestion) => length(suggestion),
+            Self::Cause(_, cause) => length(cause),
+            Self::Delivery { .. } | Self::Reset => 0,
+        };
+        written.saturating_add(EACH)
+    }
+}
+
+fn length(value: &impl serde::Serialize) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What cannot be written is not streamed either, and so takes little.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// The fan-out. Cheap to clone.
@@ -115,7 +164,7 @@ impl Hub {
         let shared = Shared {
             source,
             clock,
-            ring: RwLock::new(Ring::new(head, capacity)),
+            ring: RwLock::new(Ring::new(head, capacity, RING_BYTES)),
             rounds: watch::Sender::new(Round::default()),
             pages: Mutex::default(),
         };
@@ -158,7 +207,7 @@ impl Hub {
     /// Puts the newest changes from before the start into the ring.
     async fn backfill(&self) -> Result<(), StoreError> {
         let head = self.shared.ring().head();
-        let mut ring = Ring::new(head.saturating_sub(BACKFILL), self.shared.ring().capacity());
+        let mut ring = self.shared.ring().anew(head.saturating_sub(BACKFILL));
         while ring.head() < head {
             let piece = self.shared.source.read(ring.head(), BATCH).await?;
             if !take(&mut ring, piece) {
@@ -215,7 +264,7 @@ impl Shared {
 
     fn reset(&self) -> Arc<Event> {
         let ring = self.ring();
-        Arc::new(Event { seq: ring.head(), at: ring.head_at(), what: What::Reset })
+        Arc::new(Event::new(ring.head(), ring.head_at(), What::Reset))
     }
 
     /// Whether the store knows the change `place`.

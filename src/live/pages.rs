@@ -14,6 +14,9 @@ const PAGE: u64 = 256;
 /// Pages remembered: 4,096 changes before those of the ring.
 const REMEMBERED: usize = 16;
 
+/// And this many bytes of them.
+const REMEMBERED_BYTES: usize = 16 << 20;
+
 /// The pages read last.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
@@ -37,11 +40,15 @@ impl Pages {
         let piece = source.read(start, usize::try_from(PAGE).unwrap_or(usize::MAX)).await?;
         let part = Self::part(&piece, start, place);
         self.read.retain(|(at, _)| *at != start);
-        if self.read.len() >= REMEMBERED {
+        self.read.push_back((start, piece));
+        while self.read.len() > REMEMBERED || (self.bytes() > REMEMBERED_BYTES && self.read.len() > 1) {
             self.read.pop_front();
         }
-        self.read.push_back((start, piece));
         Ok(part)
+    }
+
+    fn bytes(&self) -> usize {
+        self.read.iter().flat_map(|(_, piece)| &piece.events).map(|e| e.size()).sum()
     }
 
     fn part(piece: &Piece, start: u64, place: u64) -> Option<(Vec<Arc<Event>>, u64)> {

@@ -5,11 +5,13 @@ use std::{collections::VecDeque, sync::Arc};
 use super::Event;
 use crate::model::Time;
 
-/// The newest events in order, at most `capacity`.
+/// The newest events in order, at most `capacity` of them and about `most_bytes` in all.
 #[derive(Debug)]
 pub(super) struct Ring {
     events: VecDeque<Arc<Event>>,
     capacity: usize,
+    bytes: usize,
+    most_bytes: usize,
     // Everything after `floor` and up to `head` is here, but for what was collapsed or is gone.
     floor: u64,
     head: u64,
@@ -31,13 +33,13 @@ pub(super) enum Found {
 
 impl Ring {
     /// An empty ring that goes on after `head`.
-    pub(super) fn new(head: u64, capacity: usize) -> Self {
-        Self { events: VecDeque::new(), capacity, floor: head, head, head_at: Time::default() }
+    pub(super) fn new(head: u64, capacity: usize, most_bytes: usize) -> Self {
+        Self { events: VecDeque::new(), capacity, bytes: 0, most_bytes, floor: head, head, head_at: Time::default() }
     }
 
-    /// How many events it holds at most.
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity
+    /// An empty one of the same size, after `head`.
+    pub(super) fn anew(&self, head: u64) -> Self {
+        Self::new(head, self.capacity, self.most_bytes)
     }
 
     /// The last change looked at.
@@ -56,12 +58,14 @@ impl Ring {
             if event.seq <= self.head {
                 continue;
             }
-            if self.events.len() >= self.capacity
-                && let Some(oldest) = self.events.pop_front()
-            {
+            self.bytes = self.bytes.saturating_add(event.size());
+            self.events.push_back(event);
+            // The newest stays, whatever its size.
+            while self.events.len() > self.capacity || (self.bytes > self.most_bytes && self.events.len() > 1) {
+                let Some(oldest) = self.events.pop_front() else { break };
+                self.bytes = self.bytes.saturating_sub(oldest.size());
                 self.floor = oldest.seq;
             }
-            self.events.push_back(event);
         }
         if upto >= self.head {
             self.head = upto;
@@ -72,6 +76,7 @@ impl Ring {
     /// Forgets everything up to `floor`: the log lost changes that were never read.
     pub(super) fn restart(&mut self, floor: u64) {
         self.events.clear();
+        self.bytes = 0;
         self.floor = floor;
         self.head = floor;
     }
@@ -103,16 +108,16 @@ mod tests {
     use super::*;
     use crate::{
         live::What,
-        model::{DeliveryOutcome, Time},
+        model::{DeliveryOutcome, IncidentId, Thought, ThoughtKind, Time},
     };
 
     fn event(seq: u64) -> Arc<Event> {
         let what = What::Delivery { platform: "grafana".into(), outcome: DeliveryOutcome::Accepted, count: 1 };
-        Arc::new(Event { seq, at: Time::from_secs(seq.cast_signed()), what })
+        Arc::new(Event::new(seq, Time::from_secs(seq.cast_signed()), what))
     }
 
     fn ring(capacity: usize, start: u64, seqs: &[u64], upto: u64) -> Ring {
-        let mut ring = Ring::new(start, capacity);
+        let mut ring = Ring::new(start, capacity, usize::MAX);
         ring.push(seqs.iter().copied().map(event).collect(), upto, Time::from_secs(upto.cast_signed()));
         ring
     }
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_sees_every_event_once_while_it_keeps_within_the_ring() {
-        let mut ring = Ring::new(0, 64);
+        let mut ring = Ring::new(0, 64, usize::MAX);
         let mut place = 0;
         let mut seen = Vec::new();
         for round in 0..200u64 {
@@ -175,5 +180,39 @@ mod tests {
         ring.restart(40);
         assert_eq!(ring.after(4, 99), Found::Older);
         assert_eq!(ring.after(40, 99), Found::Quiet);
+    }
+
+    #[test]
+    fn large_events_make_room_for_each_other() {
+        let large = |seq| {
+            let what = What::Thought(IncidentId(1), thought(seq, 10_000));
+            Arc::new(Event::new(seq, Time::default(), what))
+        };
+        let mut ring = Ring::new(0, 4096, 100_000);
+        for seq in 1..=1000 {
+            ring.push(vec![large(seq)], seq, Time::default());
+        }
+        let held: usize = ring.events.iter().map(|e| e.size()).sum();
+        assert!(held == ring.bytes && (80_000..=100_000).contains(&held), "{held}");
+        assert_eq!(ring.after(0, 99), Found::Older, "the store has the others");
+        assert!(matches!(ring.after(999, 99), Found::Events(events, 1000) if events.len() == 1));
+        // One that is larger than all of it is there until the next.
+        ring.push(
+            vec![Arc::new(Event::new(1001, Time::default(), What::Thought(IncidentId(1), thought(1, 1 << 20))))],
+            1001,
+            Time::default(),
+        );
+        assert_eq!(ring.events.len(), 1);
+    }
+
+    fn thought(id: u64, length: usize) -> Thought {
+        let text = "x".repeat(length);
+        Thought {
+            id: u32::try_from(id).unwrap(),
+            at: Time::default(),
+            kind: ThoughtKind::Analysis,
+            text,
+            evidence: vec![],
+        }
     }
 }

@@ -92,7 +92,7 @@ impl<'a> Resolver<'a> {
         let mut events = Vec::with_capacity(log.len());
         for ChangeLogEntry { seq, at, subject } in log {
             if let Some(what) = self.subject(subject)? {
-                events.push(Arc::new(Event { seq, at, what }));
+                events.push(Arc::new(Event::new(seq, at, what)));
             }
         }
         Ok(events)

@@ -59,7 +59,7 @@ impl Source for Log {
             .map(|seq| {
                 let what =
                     What::Delivery { platform: "grafana".into(), outcome: DeliveryOutcome::Accepted, count: seq };
-                Arc::new(Event { seq, at: Time::from_secs(seq.cast_signed()), what })
+                Arc::new(Event::new(seq, Time::from_secs(seq.cast_signed()), what))
             })
             .collect();
         let upto = events.last().map(|e| (e.seq, e.at));

@@ -169,3 +169,26 @@ pub struct Parsed {
     #[serde(default)]
     pub retry_id: Option<String>,
 }
+
+impl Parsed {
+    /// About how many bytes of memory its texts take.
+    pub fn weight(&self) -> usize {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        let pairs = |m: &BTreeMap<String, String>| m.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
+        let signals = self.signals.iter().map(|s| {
+            s.dedup_key.len()
+                + s.title.len()
+                + s.identity.rule.len()
+                + s.identity.fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()
+                + [&s.description, &s.severity_raw, &s.service, &s.host, &s.environment]
+                    .into_iter()
+                    .map(text)
+                    .sum::<usize>()
+                + [&s.url, &s.image_url, &s.runbook_url, &s.episode, &s.group_key].into_iter().map(text).sum::<usize>()
+                + pairs(&s.labels)
+                + pairs(&s.annotations)
+        });
+        let changes = self.changes.iter().map(|c| c.title.len() + text(&c.service) + text(&c.url) + pairs(&c.details));
+        signals.sum::<usize>() + changes.sum::<usize>()
+    }
+}

@@ -139,6 +139,11 @@ impl Wait {
         Self { began: std::time::Instant::now(), whole }
     }
 
+    /// How long ago it began.
+    pub fn passed(self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// What is left of it; zero when it is over.
     pub fn left(self) -> Duration {
         self.whole.saturating_sub(self.began.elapsed())

@@ -1,6 +1,7 @@
 //! The ground under the rooms: time, tasks, stopping, logs.
 
 pub mod clock;
+pub mod files;
 pub mod shutdown;
 pub mod supervise;
 pub mod systemd;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::StoreError;
 
 const TAG: u8 = 1;
+/// What we write is nested less: JSON is read to 128 levels. A damaged row must not use up the stack.
+const DEPTH: usize = 200;
 
 /// A row as bytes.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
@@ -31,7 +33,9 @@ pub fn untagged(bytes: &[u8]) -> Result<&[u8], StoreError> {
 
 /// A value of a row.
 pub fn value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
-    rmp_serde::from_slice(bytes).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
+    let mut row = rmp_serde::Deserializer::from_read_ref(bytes);
+    row.set_max_depth(DEPTH);
+    T::deserialize(&mut row).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
 }
 
 #[cfg(test)]
@@ -70,6 +74,8 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_not_a_panic() {
+        let deep = [&[TAG][..], &[0x91; 100_000]].concat();
+        assert!(decode::<serde_json::Value>(&deep).is_err());
         for bytes in [&b""[..], b"\x02", b"\x01", b"\x01\xc1\xff"] {
             assert!(decode::<Incident>(bytes).is_err(), "{bytes:?}");
         }

@@ -13,6 +13,8 @@ pub mod error;
 mod faults;
 mod fields;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod intake;
 mod migrate;
 mod open;

@@ -37,13 +37,18 @@ impl Packer {
     }
 }
 
-fn unpack(blob: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(super) fn unpack(blob: &[u8]) -> Result<Vec<u8>, StoreError> {
+    // The length comes first and is believed: damage must not ask for more memory than any blob can unpack to.
+    let length = blob.first_chunk::<4>().map_or(0, |n| u32::from_le_bytes(*n) as usize);
+    if length / 255 > blob.len() {
+        return Err(StoreError::Damaged("stored deliveries say that they are longer than they can be".to_owned()));
+    }
     lz4_flex::decompress_size_prepended(blob)
         .map_err(|e| StoreError::Damaged(format!("stored deliveries cannot be unpacked: {e}")))
 }
 
 /// The rows of an unpacked blob, in order.
-fn rows(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn rows(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (row, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     error::{ApiError, FieldError},
+    room::{Held, NoRoom},
     state::AppState,
 };
 
@@ -50,6 +51,10 @@ impl HttpBody for Deadline {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        // Once it runs, it counts: frames without anything in them may come without end.
+        if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Some(Err(Box::new(Late))));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
@@ -82,10 +87,12 @@ fn is_late(e: &(dyn StdError + 'static)) -> bool {
 }
 
 /// Reads a body of at most `limit` bytes. A larger one is read on and thrown away, up to twice the limit or for one
-/// second, because most senders see an answer only after they have sent everything.
+/// second, because most senders see an answer only after they have sent everything. What is read takes room of the
+/// memory for bodies until the request is answered.
 pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let mut whole: Option<Vec<u8>> = None;
     let mut first = Bytes::new();
+    let held = Held::current();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| body_error(&e))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -93,6 +100,14 @@ pub async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, ApiError> 
         if have + data.len() > limit {
             drain(body, (limit.saturating_mul(2)).saturating_sub(have + data.len())).await;
             return Err(too_large(limit));
+        }
+        // As it arrives, and not what the sender says that it will send: that costs it nothing.
+        if let Some(held) = &held
+            && let Err(e) = held.reach(have + data.len()).await
+        {
+            drop((whole, first));
+            drain(body, limit).await;
+            return Err(e.into());
         }
         match &mut whole {
             Some(whole) => whole.extend_from_slice(&data),
@@ -130,6 +145,13 @@ pub fn too_large(limit: usize) -> ApiError {
         "too_large",
         format!("the body is larger than {limit} bytes after decompression; `max_body` sets this limit"),
     )
+}
+
+impl From<NoRoom> for ApiError {
+    fn from(e: NoRoom) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_room", format!("{e} at the same time; try again in 2 s"))
+            .retry_after(2)
+    }
 }
 
 fn body_error(e: &axum::Error) -> ApiError {

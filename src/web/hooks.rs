@@ -2,25 +2,28 @@
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
 use serde::Serialize;
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::{
     error::{ApiError, FieldError},
     extract::{Path, drain, read_body},
     prefer,
+    room::Held,
     state::AppState,
 };
 use crate::{
     connectors::netdata,
-    ingest::{Accepted, Arrival, Refusal},
+    ingest::{Accepted, Admission, Arrival, Door, Refusal},
     model::*,
+    store::StoreError,
 };
 
 /// The routes. Listed in the API's description by `api::hooks`.
@@ -74,13 +77,16 @@ async fn accept(
     let door = state.door();
     let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
     let limit = state.config.max_body;
-    let taken = match door.admit(platform, &headers, &query, key).await {
+    let admitted = door.admit(platform, &headers, &query, key).await;
+    let taken = match admitted.and_then(|admission| door.may_take(&admission).map(|()| admission)) {
         Ok(admission) => {
             if let Some(token) = &admission.token {
                 state.touch(token);
             }
-            let body = read_body(body, limit).await?.into();
-            door.accept(&admission, Arrival { headers, query, body }).await
+            match read(body, limit, &headers).await? {
+                Some(body) => taken(door, admission, Arrival { headers, query, body: body.into() }).await,
+                None => Err(admission.no_room(2)),
+            }
         }
         Err(refusal) => {
             // Most senders look at the answer only when they have sent everything.
@@ -92,8 +98,46 @@ async fn accept(
         if !matches!(refusal, Refusal::UnknownPlatform(_)) {
             state.shared.metrics.delivery(platform, refusal.word());
         }
+        if let Some(of) = refusal.overload() {
+            state.shared.metrics.refusal(platform, of);
+        }
         refused(platform, refusal, limit)
     })
+}
+
+/// The body; none when there is no room for it in memory.
+async fn read(body: Body, limit: usize, headers: &[(String, String)]) -> Result<Option<Bytes>, ApiError> {
+    let body = match read_body(body, limit).await {
+        Ok(body) => body,
+        Err(e) if e.code == "no_room" => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if let Some(held) = Held::current()
+        && headers.iter().any(|(name, _)| name == "content-encoding")
+        && held.reach(body.len() + limit).await.is_err()
+    {
+        return Ok(None);
+    }
+    Ok(Some(body))
+}
+
+/// Has the delivery taken whether its sender waits for that or not: what is held of the memory is held until then.
+async fn taken(door: Door, admission: Admission, arrival: Arrival) -> Result<Accepted, Refusal> {
+    let held = Held::current();
+    let work = async move {
+        let taken = door.accept(&admission, arrival).await;
+        if let Some(held) = held {
+            held.release();
+        }
+        taken
+    };
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(taken) => taken,
+        Err(e) => match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Stopped.into()),
+        },
+    }
 }
 
 /// What one alert of a delivery is and, once applied, became.
@@ -176,6 +220,15 @@ pub fn refused(platform: &str, refusal: Refusal, limit: usize) -> ApiError {
             format!("{platform} sends more than its connector takes a minute"),
         )
         .retry_after(retry_after_secs),
+        Refusal::Busy { says_more, of, retry_after_secs } => {
+            let what = match of {
+                "behind" => "too many deliveries wait to be applied",
+                "memory" => "too much is being received at the same time",
+                _ => "too many deliveries are being stored at the same time",
+            };
+            let detail = format!("{what}; try again in {retry_after_secs} s");
+            ApiError::new(over(says_more), "overloaded", detail).with("reason", of).retry_after(retry_after_secs)
+        }
         Refusal::TooLarge => super::extract::too_large(limit),
         Refusal::Empty => {
             ApiError::bad_request("empty_body", "the body is empty; there is nothing to read and nothing to keep")
@@ -250,7 +303,7 @@ async fn answer_challenge(state: &AppState, platform: &str, given: Option<&str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{StoreError, SubmitError};
+    use crate::store::SubmitError;
 
     #[test]
     fn refusals_have_the_codes_of_the_contract() {
@@ -261,6 +314,8 @@ mod tests {
             (Refusal::Off, 403, "connector_off"),
             (Refusal::OverRate { says_more: true, retry_after_secs: 2 }, 429, "over_rate"),
             (Refusal::OverRate { says_more: false, retry_after_secs: 2 }, 503, "over_rate"),
+            (Refusal::Busy { says_more: true, of: "queue", retry_after_secs: 2 }, 429, "overloaded"),
+            (Refusal::Busy { says_more: false, of: "memory", retry_after_secs: 2 }, 503, "overloaded"),
             (Refusal::TooLarge, 413, "too_large"),
             (Refusal::Empty, 400, "empty_body"),
             (Refusal::NotStored { says_more: true, error: overloaded() }, 429, "overloaded"),

@@ -49,7 +49,7 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         .merge(hooks)
         .layer(middleware::map_response(security_headers))
         .layer(DefaultBodyLimit::max(state.config.max_body))
-        .layer(middleware::map_request_with_state(state.clone(), body_deadline))
+        .layer(middleware::from_fn_with_state(state.clone(), bounded))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetSensitiveRequestHeadersLayer::new(secret_headers))
         .layer(middleware::from_fn_with_state(state.clone(), named_and_counted))
@@ -109,9 +109,17 @@ fn panicked(what: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::internal().into_response()
 }
 
-async fn body_deadline(State(state): State<AppState>, request: Request) -> Request {
+/// Holds a request within its bounds: so many at the same time, a body in time, and memory for it.
+async fn bounded(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let Ok(_place) = state.shared.requests.try_acquire() else {
+        state.shared.metrics.turned_away("requests");
+        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many requests wait for an answer")
+            .retry_after(2)
+            .into_response();
+    };
     let within: Duration = state.config.body_deadline;
-    request.map(|body| Body::new(Deadline::new(body, within)))
+    let request = request.map(|body| Body::new(Deadline::new(body, within)));
+    state.shared.bodies.hold().during(next.run(request)).await
 }
 
 async fn same_site(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -21,6 +21,13 @@ struct DeliveryLabels {
     outcome: String,
 }
 
+/// Labels of what was refused because there was too much.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    platform: String,
+    reason: &'static str,
+}
+
 /// Labels of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -47,10 +54,12 @@ type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     registry: Registry,
     deliveries: Family<DeliveryLabels, Counter<u64, AtomicU64>>,
+    refusals: Family<RefusalLabels, Counter<u64, AtomicU64>>,
     requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
     durations: Durations,
     incidents: Family<IncidentLabels, Gauge<i64, AtomicI64>>,
     behind: Gauge<i64, AtomicI64>,
+    bodies: Gauge<i64, AtomicI64>,
     streams: Gauge<i64, AtomicI64>,
 }
 
@@ -71,13 +80,20 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("watchfire");
         let deliveries = Family::default();
+        let refusals = Family::default();
         let requests = Family::default();
         let durations: Durations = Family::new_with_constructor(histogram as fn() -> Histogram);
         let incidents = Family::default();
         let behind = Gauge::default();
+        let bodies = Gauge::default();
         let streams = Gauge::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("deliveries", "Deliveries of senders by platform and outcome", deliveries.clone());
+        registry.register(
+            "refusals",
+            "Requests refused because there was too much of something: rate, queue, behind, disk, memory, requests",
+            refusals.clone(),
+        );
         registry.register("http_requests", "Requests by method, route and status code", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -87,14 +103,25 @@ impl Metrics {
         );
         registry.register("incidents_open", "Open incidents by status", incidents.clone());
         registry.register("store_behind", "Deliveries stored but not yet applied", behind.clone());
+        registry.register_with_unit("body", "Memory held for bodies of requests", Unit::Bytes, bodies.clone());
         registry.register("sse_clients", "Open event streams", streams.clone());
-        Self { registry, deliveries, requests, durations, incidents, behind, streams }
+        Self { registry, deliveries, refusals, requests, durations, incidents, behind, bodies, streams }
     }
 
     /// Counts a delivery. The platform must be a known one: strangers must not make series.
     pub fn delivery(&self, platform: &str, outcome: &str) {
         let labels = DeliveryLabels { platform: platform.to_owned(), outcome: outcome.to_owned() };
         self.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a delivery that was refused because there was too much. The platform must be a known one.
+    pub fn refusal(&self, platform: &str, reason: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { platform: platform.to_owned(), reason }).inc();
+    }
+
+    /// Counts a request that was turned away before anybody looked at it.
+    pub fn turned_away(&self, reason: &'static str) {
+        self.refusal("none", reason);
     }
 
     /// Counts a request.
@@ -110,8 +137,9 @@ impl Metrics {
     }
 
     /// The text, with the figures that are read at the time of asking.
-    pub fn render(&self, behind: u64, open: &[(IncidentStatus, u64)]) -> Result<String, fmt::Error> {
+    pub fn render(&self, behind: u64, bodies: usize, open: &[(IncidentStatus, u64)]) -> Result<String, fmt::Error> {
         self.behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
+        self.bodies.set(i64::try_from(bodies).unwrap_or(i64::MAX));
         for (status, count) in open {
             let labels = IncidentLabels { status: status.to_string() };
             self.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -136,15 +164,18 @@ mod tests {
         m.delivery("grafana", "accepted");
         m.delivery("grafana", "accepted");
         m.request("GET", "/api/incidents", 200, Duration::from_millis(3));
+        m.refusal("grafana", "behind");
         m.stream(1);
         m.stream(-1);
-        let text = m.render(7, &[(IncidentStatus::Analyzed, 2)]).unwrap();
+        let text = m.render(7, 2048, &[(IncidentStatus::Analyzed, 2)]).unwrap();
         for line in [
             "watchfire_deliveries_total{platform=\"grafana\",outcome=\"accepted\"} 2",
             "watchfire_http_requests_total{method=\"GET\",route=\"/api/incidents\",code=\"200\"} 1",
             "watchfire_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/api/incidents\"} 1",
             "watchfire_incidents_open{status=\"analyzed\"} 2",
             "watchfire_store_behind 7",
+            "watchfire_body_bytes 2048",
+            "watchfire_refusals_total{platform=\"grafana\",reason=\"behind\"} 1",
             "watchfire_sse_clients 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");

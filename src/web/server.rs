@@ -1,90 +1,172 @@
 //! The serving loop: connections with limits, and an orderly end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
+    server::conn::auto,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{first_bytes::FirstBytes, state::AppState};
+use super::{
+    connections::{Connection, Connections, Limits, Look, Watched},
+    guarded::Guarded,
+    state::AppState,
+};
 
-/// Connections at the same time. Beyond this new ones wait in the system's queue.
-const MOST_CONNECTIONS: usize = 4096;
-/// Time for the head of a request; also how long an idle connection is kept.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Time for running requests at the end.
 const GRACE: Duration = Duration::from_secs(5);
+/// After the system refused a connection, before the next is taken.
+const REFUSED: Duration = Duration::from_millis(50);
+/// A connection that is asked to make room gets this long to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves the whole site until `state.stop` is set; then finishes the requests that run.
-pub async fn serve(listener: TcpListener, state: AppState) {
+pub async fn serve(listener: TcpListener, state: AppState, connections: usize) {
     let stop = state.stop.clone();
-    serve_router(listener, super::serve_router(state), stop.cancelled_owned(), GRACE).await;
+    serve_router(listener, super::serve_router(state), Limits::new(connections), stop, GRACE).await;
 }
 
 /// Serves a router until `stop`.
-pub async fn serve_router(listener: TcpListener, router: Router, stop: impl Future<Output = ()>, grace: Duration) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    let server = {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(64 * 1024);
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(HEAD_WITHIN)
-            .max_concurrent_streams(100)
-            .max_header_list_size(64 * 1024);
-        server
-    };
+pub async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let server = Server::new(router, limits, stop.clone());
+    let running = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut stop => break,
-            accepted = accept(&listener, &places) => accepted,
+            () = stop.cancelled() => break,
+            accepted = server.accept(&listener) => accepted,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
+        let Some((stream, peer, connection)) = accepted else { continue };
         // Answers are small: do not wait for more of them.
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!(error = %e, "TCP_NODELAY was not set");
         }
-        let service = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            request.map(axum::body::Body::new)
-        });
-        let connection = server
-            .serve_connection(TokioIo::new(FirstBytes::new(stream, HEAD_WITHIN)), TowerToHyperService::new(service));
-        let connection = graceful.watch(connection.into_owned());
-        tokio::spawn(async move {
-            if let Err(e) = connection.await {
-                tracing::debug!(error = %e, "a connection ended");
-            }
-            drop(place);
-        });
+        running.spawn(server.clone().connection(stream, peer, connection));
     }
     drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    running.close();
+    if tokio::time::timeout(grace, running.wait()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
 }
 
-type Accepted = (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+/// What every connection is served with. Cheap to clone.
+#[derive(Clone)]
+pub struct Server {
+    http: auto::Builder<TokioExecutor>,
+    router: Router,
+    limits: Limits,
+    connections: Arc<Connections>,
+    stop: CancellationToken,
+}
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
-        Err(e) => {
-            // Out of file handles, mostly: give others the time to end.
-            tracing::warn!(error = %e, "a connection was not accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
+impl Server {
+    /// Serves a router until `stop`.
+    pub fn new(router: Router, limits: Limits, stop: CancellationToken) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(64 * 1024);
+        // What a peer may have us hold: a window of body for the connection, and an answer's buffer for each stream.
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(limits.head)
+            .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(256 * 1024)
+            .max_send_buf_size(64 * 1024)
+            .max_concurrent_streams(64)
+            .max_pending_accept_reset_streams(20)
+            .max_local_error_reset_streams(20)
+            .max_header_list_size(64 * 1024);
+        Self { http, router, limits, connections: Connections::new(limits.connections), stop }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> Option<(tokio::net::TcpStream, SocketAddr, Arc<Connection>)> {
+        match listener.accept().await {
+            Ok((stream, peer)) => Some((stream, peer, self.connections.open().await)),
+            Err(e) => {
+                // Out of file handles, mostly: an idle connection gives one back.
+                tracing::warn!(error = %e, "a connection was not accepted");
+                self.connections.end_oldest_idle();
+                tokio::time::sleep(REFUSED).await;
+                None
+            }
         }
+    }
+
+    /// Serves one connection until it ends, or is ended: at the stop, to make room, or because its peer does nothing.
+    pub async fn connection<T>(self, stream: T, peer: SocketAddr, connection: Arc<Connection>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let busy = Arc::clone(&connection);
+        let router = self.router;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (router, busy) = (router.clone(), busy.begin());
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            async move {
+                let response = match router.oneshot(request.map(Body::new)).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                Ok::<_, Infallible>(response.map(|body| Watched::new(body, busy)))
+            }
+        });
+        let io = TokioIo::new(Guarded::new(stream, self.limits.head, self.limits.stall));
+        let mut served = pin!(self.http.serve_connection(io, service).into_owned());
+        // Often enough that a limit is kept to within a quarter of it.
+        let every = self.limits.idle.min(self.limits.stall) / 4;
+        let mut ending = false;
+        loop {
+            let end = tokio::select! {
+                ended = served.as_mut() => {
+                    if let Err(e) = ended {
+                        tracing::debug!(error = %e, "a connection ended");
+                    }
+                    break;
+                }
+                () = self.stop.cancelled(), if !ending => false,
+                // A request that came in the meantime is answered; another connection makes room.
+                () = connection.cut.notified() => match connection.is_busy() {
+                    true => continue,
+                    false => true,
+                },
+                () = tokio::time::sleep(every) => match connection.look(&self.limits) {
+                    Look::Fine => continue,
+                    Look::Idle if !ending => false,
+                    Look::Idle => true,
+                    Look::Stalled => {
+                        tracing::debug!("a connection was cut: its reader does not take the answer");
+                        break;
+                    }
+                },
+            };
+            ending = true;
+            served.as_mut().graceful_shutdown();
+            if end {
+                // Late or not, the place is needed.
+                tokio::time::timeout(GOODBYE, served.as_mut()).await.ok();
+                break;
+            }
+        }
+        connection.close();
+    }
+
+    /// A place for a connection that did not come through the listener.
+    pub async fn open(&self) -> Arc<Connection> {
+        self.connections.open().await
     }
 }

@@ -20,6 +20,9 @@ use crate::{
     store::Overview,
 };
 
+/// Requests that wait for an answer, of all connections. One of HTTP/2 carries many.
+const MOST_REQUESTS: usize = 8192;
+
 /// Limits, the one-time set-up secret, what the door remembers, metrics.
 pub struct Shared {
     /// What the door remembers of senders.
@@ -28,6 +31,10 @@ pub struct Shared {
     pub logins: LoginLimits,
     /// Figures for `/metrics`.
     pub metrics: super::metrics::Metrics,
+    /// The memory that the bodies of all requests may hold.
+    pub bodies: super::room::Room,
+    /// Requests that wait for the head of their answer; beyond this number they are turned away at once.
+    pub(super) requests: Semaphore,
     /// Events written once for all streams.
     pub rendered: super::sse::Rendered,
     /// The figures of the watch panel, and the last change in them: read once for all pages that are told of it.
@@ -55,6 +62,8 @@ impl Shared {
             door: Arc::new(Memory::new(ticks.clone())),
             logins: LoginLimits::new(ticks),
             metrics: super::metrics::Metrics::new(),
+            bodies: super::room::Room::default(),
+            requests: Semaphore::new(MOST_REQUESTS),
             rendered: super::sse::Rendered::default(),
             figures: tokio::sync::Mutex::default(),
             hashing: Arc::new(Semaphore::new(2)),

@@ -35,6 +35,10 @@ use crate::{
 /// A comment keeps proxies and readers from thinking that the stream is dead.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
+/// A piece of a stream ends when it is this long: a reader that takes nothing holds no more than that, and what the
+/// connection has.
+const PIECE: usize = 8 * 1024;
+
 /// Where to go on.
 #[derive(Debug, Default, Deserialize)]
 pub struct Resume {
@@ -94,6 +98,7 @@ fn stream(state: &AppState, reader: Reader, after: Option<u64>, only: Option<Inc
         reader,
         only,
         greeted: false,
+        due: VecDeque::new(),
         ping_at: state.clock.now().plus(PING_EVERY),
     };
     let mut response = Body::from_stream(unfold(place, Place::next)).into_response();
@@ -126,6 +131,8 @@ struct Place {
     reader: Reader,
     only: Option<IncidentId>,
     greeted: bool,
+    // Taken from the hub and not yet written: only names of what all streams share.
+    due: VecDeque<Arc<Event>>,
     // Events do not put it off: those of other incidents are not sent, and the reader would hear nothing.
     ping_at: Time,
 }
@@ -140,6 +147,9 @@ impl Place {
         }
         let state = self.open.0.clone();
         loop {
+            if let Some(piece) = self.piece(&state) {
+                return Some((Ok(piece), self));
+            }
             // At most that long also when the machine's clock was set back.
             let until_ping = self.ping_at.since(state.clock.now()).min(PING_EVERY);
             let events = tokio::select! {
@@ -155,14 +165,26 @@ impl Place {
                 events = self.subscription.next() => events,
             };
             let Ok(events) = events else { return None };
-            let mut piece = Vec::new();
-            for event in events.iter().filter(|e| self.wants(e)) {
-                piece.extend_from_slice(&state.shared.rendered.of(event));
-            }
-            if !piece.is_empty() {
-                return Some((Ok(Bytes::from(piece)), self));
-            }
+            self.due.extend(events.into_iter().filter(|e| wants(self.only, e)));
         }
+    }
+
+    /// What comes next, in a piece that many waiting readers may have at the same time.
+    fn piece(&mut self, state: &AppState) -> Option<Bytes> {
+        let mut piece = state.shared.rendered.of(&self.due.pop_front()?);
+        let mut joined = Vec::new();
+        while joined.len().max(piece.len()) < PIECE
+            && let Some(event) = self.due.pop_front()
+        {
+            if joined.is_empty() {
+                joined.extend_from_slice(&piece);
+            }
+            joined.extend_from_slice(&state.shared.rendered.of(&event));
+        }
+        if !joined.is_empty() {
+            piece = Bytes::from(joined);
+        }
+        Some(piece)
     }
 
     /// Whether the session or token still allows it. When that cannot be read now, the next time will tell.
@@ -172,42 +194,53 @@ impl Place {
             Err(_) => true,
         }
     }
+}
 
-    fn wants(&self, event: &Event) -> bool {
-        let Some(only) = self.only else { return true };
-        match &event.what {
-            What::Incident(_, incident) => incident.id == only,
-            What::AlertCorrelated(id, ..) | What::Thought(id, _) | What::Suggestion(id, _) | What::Cause(id, _) => {
-                *id == only
-            }
-            What::Delivery { .. } => false,
-            What::Reset => true,
+fn wants(only: Option<IncidentId>, event: &Event) -> bool {
+    let Some(only) = only else { return true };
+    match &event.what {
+        What::Incident(_, incident) => incident.id == only,
+        What::AlertCorrelated(id, ..) | What::Thought(id, _) | What::Suggestion(id, _) | What::Cause(id, _) => {
+            *id == only
         }
+        What::Delivery { .. } => false,
+        What::Reset => true,
     }
 }
 
 /// Events written once for all streams: the last few, by the event itself.
 #[derive(Debug, Default)]
-pub struct Rendered(Mutex<VecDeque<(Arc<Event>, Bytes)>>);
+pub struct Rendered(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    events: VecDeque<(Arc<Event>, Bytes)>,
+    bytes: usize,
+}
 
 // Streams that keep up are never further apart than this.
 const REMEMBERED: usize = 256;
+// And they are told again what is longer than that altogether.
+const REMEMBERED_BYTES: usize = 4 << 20;
 
 impl Rendered {
     /// The event as the stream carries it.
     pub fn of(&self, event: &Arc<Event>) -> Bytes {
-        let find = |known: &VecDeque<(Arc<Event>, Bytes)>| {
-            known.iter().rev().find(|(e, _)| Arc::ptr_eq(e, event)).map(|(_, bytes)| bytes.clone())
+        let find = |known: &Known| {
+            known.events.iter().rev().find(|(e, _)| Arc::ptr_eq(e, event)).map(|(_, bytes)| bytes.clone())
         };
         if let Some(bytes) = find(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             return bytes;
         }
         let bytes = Bytes::from(format!("id: {}\ndata: {}\n\n", event.seq, object(event)));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.pop_front();
+        // The event is held as well, so that its address stays its name.
+        known.bytes += bytes.len() + event.size();
+        known.events.push_back((Arc::clone(event), bytes.clone()));
+        while known.events.len() > REMEMBERED || (known.bytes > REMEMBERED_BYTES && known.events.len() > 1) {
+            let Some((event, bytes)) = known.events.pop_front() else { break };
+            known.bytes = known.bytes.saturating_sub(bytes.len() + event.size());
         }
-        known.push_back((Arc::clone(event), bytes.clone()));
         bytes
     }
 }
@@ -300,7 +333,7 @@ mod tests {
             text: "a\nb".into(),
             evidence: vec![],
         };
-        let event = Arc::new(Event { seq: 9, at: Time::from_secs(0), what: What::Thought(IncidentId(4), thought) });
+        let event = Arc::new(Event::new(9, Time::from_secs(0), What::Thought(IncidentId(4), thought)));
         let rendered = Rendered::default();
         let bytes = rendered.of(&event);
         let text = std::str::from_utf8(&bytes).unwrap();

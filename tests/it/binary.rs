@@ -48,6 +48,10 @@ impl Server {
         Self { url: url.to_owned(), child }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn stop(mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -139,6 +143,26 @@ fn an_alert_by_hand_shows_up_and_can_be_exported() {
 }
 
 #[cfg(unix)]
+/// As in a minimal container: commands to the server next door need no certificates, and an address that does need them
+/// is answered with the remedy.
+#[test]
+fn commands_work_on_a_machine_without_certificates() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(home.path());
+    let without = |args: &[&str]| {
+        let mut command = watchfire(home.path(), args);
+        command.env("SSL_CERT_FILE", home.path().join("none")).env("SSL_CERT_DIR", home.path().join("none"));
+        command.output().unwrap()
+    };
+    let listed = without(&["connectors", "generic", "--key-only"]);
+    assert_eq!(listed.status.code(), Some(0), "{}", stderr(&listed));
+
+    let refused = without(&["incidents", "--url", "https://127.0.0.1:1", "--token", "a token that is long enough"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("ca-certificates"), "{}", stderr(&refused));
+    server.stop();
+}
+
 #[test]
 fn systemd_is_told_of_ready_alive_and_stopping() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +22,29 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut e = GzEncoder::new(Vec::new(), Compression::fast());
     e.write_all(bytes).unwrap();
     e.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut e = ZlibEncoder::new(Vec::new(), Compression::fast());
+    e.write_all(bytes).unwrap();
+    e.finish().unwrap()
+}
+
+/// Every value of the body changed, but for the shape.
+fn each(value: Value, change: &dyn Fn(Value) -> Value) -> Value {
+    match value {
+        Value::Array(list) => list.into_iter().map(|v| each(v, change)).collect(),
+        Value::Object(map) => map.into_iter().map(|(k, v)| (k, each(v, change))).collect(),
+        other => change(other),
+    }
+}
+
+fn numbers_as_texts(value: Value) -> Value {
+    each(value, &|v| if v.is_number() { v.to_string().into() } else { v })
+}
+
+fn nulls(value: Value) -> Value {
+    each(value, &|_| Value::Null)
 }
 
 fn utf16(text: &str, big: bool) -> Vec<u8> {
@@ -41,7 +67,49 @@ fn bodies(sample: &str) -> Vec<Hostile> {
         invalid.splice(at + 3..at + 3, [0xC3, 0x28, 0xFF]);
     }
     let half = (0..=sample.len() / 2).rev().find(|i| sample.is_char_boundary(*i)).unwrap_or(0);
+    let packed = gzip(sample.as_bytes());
+    let mut wrong_length = packed.clone();
+    let end = wrong_length.len() - 4;
+    wrong_length[end..].copy_from_slice(&7u32.to_le_bytes());
+    let mut wrong_sum = packed.clone();
+    wrong_sum[end - 4] ^= 1;
+    let padding = vec![b' '; (1 << 20) + 1 - sample.len()];
+    let bomb = gzip(&vec![b' '; 20 << 20]);
+    let inner: Value = serde_json::from_str(sample).unwrap();
+    let doubled = match &inner {
+        Value::Object(map) => {
+            let members = || map.iter().map(|(k, v)| format!("{}:{v}", json!(k))).collect::<Vec<_>>().join(",");
+            format!("{{{},{}}}", members(), members())
+        }
+        other => other.to_string(),
+    };
+    let many = |n: usize| format!("[{}]", vec![inner.to_string(); n].join(","));
     vec![
+        ("one byte more than 1 MiB", [padding.as_slice(), sample.as_bytes()].concat(), &[]),
+        ("gzip bomb", bomb.clone(), &[("content-encoding", "gzip")]),
+        ("gzip bomb packed twice", gzip(&bomb), &[("content-encoding", "gzip, gzip")]),
+        ("gzip bomb of many members", gzip(&vec![b' '; 1 << 20]).repeat(30), &[("content-encoding", "gzip")]),
+        ("gzip packed twice", gzip(&packed), &[("content-encoding", "gzip, gzip")]),
+        ("gzip packed three times", gzip(&gzip(&packed)), &[("content-encoding", "gzip, gzip, gzip")]),
+        ("gzip of two members", [packed.clone(), gzip(b" ")].concat(), &[("content-encoding", "gzip")]),
+        ("gzip with another length", wrong_length, &[("content-encoding", "gzip")]),
+        ("gzip with another checksum", wrong_sum, &[("content-encoding", "gzip")]),
+        ("gzip with junk behind it", [packed.clone(), b"junk".to_vec()].concat(), &[("content-encoding", "gzip")]),
+        ("gzip without its end", packed[..packed.len() - 8].to_vec(), &[("content-encoding", "gzip")]),
+        ("deflate", zlib(sample.as_bytes()), &[("content-encoding", "deflate")]),
+        ("brotli", sample.as_bytes().to_vec(), &[("content-encoding", "br")]),
+        ("gzip that is not said", packed, &[]),
+        (
+            "an encoding without end",
+            sample.as_bytes().to_vec(),
+            &[("content-encoding", ",,,,,,,,,,,,,,,,identity,,,,,,")],
+        ),
+        ("numbers as texts", numbers_as_texts(inner.clone()).to_string().into_bytes(), &[]),
+        ("nothing but nulls", nulls(inner.clone()).to_string().into_bytes(), &[]),
+        ("every key twice", doubled.into_bytes(), &[]),
+        ("a list of 200 samples", many(200).into_bytes(), &[]),
+        ("10,001 empty objects", format!("[{}{{}}]", "{},".repeat(10_000)).into_bytes(), &[]),
+        ("10,001 empty alerts", format!("{{\"alerts\":[{}{{}}]}}", "{},".repeat(10_000)).into_bytes(), &[]),
         ("truncated", sample.as_bytes()[..half].to_vec(), &[]),
         ("lists 10,000 deep", deep("[", "]", 10_000), &[]),
         ("objects 10,000 deep", deep("{\"a\":", "}", 10_000), &[]),
@@ -149,16 +217,64 @@ async fn every_platform_survives_every_body() {
                 assert_eq!(kept["problem"].is_null(), outcome == "accepted", "{what}");
             }
             let plain = ["UTF-8 mark", "UTF-16 LE", "UTF-16 BE", "said to be text", "said to be XML", "form of JSON"];
-            let packed = ["JSON said to be a form", "multipart", "gzip", "invalid UTF-8"];
+            let packed = [
+                "JSON said to be a form",
+                "multipart",
+                "gzip",
+                "gzip packed twice",
+                "gzip of two members",
+                "deflate",
+                "an encoding without end",
+                "every key twice",
+                "numbers as texts",
+                "invalid UTF-8",
+            ];
             if plain.contains(&name) || packed.contains(&name) {
                 assert!(a.status.is_success() && a.json["problem"].is_null(), "{what} is what was meant: {}", a.text);
             }
-            if ["broken gzip", "gzip that is none", "unknown encoding", "nothing", "space"].contains(&name) {
+            let unreadable = [
+                "broken gzip",
+                "gzip that is none",
+                "gzip packed three times",
+                "gzip with another length",
+                "gzip with another checksum",
+                "gzip without its end",
+                "brotli",
+                "unknown encoding",
+                "nothing",
+                "space",
+            ];
+            if unreadable.contains(&name) {
                 assert_eq!(a.status, 400, "{what}: {}", a.text);
+            }
+            if ["one byte more than 1 MiB", "gzip bomb", "gzip bomb packed twice", "gzip bomb of many members"]
+                .contains(&name)
+            {
+                assert_eq!(
+                    (a.status.as_u16(), a.json["code"].as_str()),
+                    (413, Some("too_large")),
+                    "{what}: {}",
+                    a.text
+                );
+                assert!(a.json["detail"].as_str().unwrap().contains("max_body"), "the remedy is named: {}", a.text);
             }
         }
     }
     nothing_is_broken(&test).await;
+    test.stop().await;
+}
+
+/// A body that is refused for its encoding was proven to come from the sender, and is there to be looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_unpacked_is_kept_as_it_came() {
+    let test = TestApp::start().await;
+    let a = test.knock("generic", &[("content-encoding", "br")], b"{\"title\":\"x\"}".to_vec()).await;
+    assert_eq!((a.status.as_u16(), a.json["code"].as_str()), (400, Some("bad_encoding")), "{}", a.text);
+    assert!(a.json["detail"].as_str().unwrap().contains("use gzip, deflate or none"), "{}", a.text);
+    let list = test.until("/api/deliveries?outcome=refused", |d| d["deliveries"][0]["id"].is_string()).await;
+    let id = list["deliveries"][0]["id"].as_str().unwrap();
+    let kept = test.get(&format!("/api/deliveries/{id}")).await;
+    assert!(kept.text.contains("title"), "{}", kept.text);
     test.stop().await;
 }
 
@@ -358,5 +474,174 @@ async fn odd_requests_are_answered_or_cut() {
         assert!(!got.contains(&key), "{what}: the key is not sent back");
     }
     nothing_is_broken(&test).await;
+    test.stop().await;
+}
+
+/// A megabyte that asks for gigabytes: what stands around a list of alerts belongs to each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_all_alerts_cannot_be_multiplied_without_end() {
+    let test = TestApp::start().await;
+    let long = "v".repeat(4000);
+    let labels: serde_json::Map<String, Value> = (0..90).map(|n| (format!("l{n}"), json!(long))).collect();
+    let list = |alert: Value| Value::Array(vec![alert; 3000]);
+    for (platform, body) in [
+        (
+            "generic",
+            json!({"labels": labels, "url": format!("https://a/{long}"), "alerts": list(json!({"title": "a"}))}),
+        ),
+        (
+            "generic",
+            json!({"url": format!("https://a/{long}"), "image": format!("https://a/{long}"), "runbook_url": format!("https://a/{long}"),
+                "alerts": list(json!({"title": "a"}))}),
+        ),
+        ("grafana", json!({"groupKey": long, "commonLabels": labels, "alerts": list(json!({"labels": {"a": "b"}}))})),
+        (
+            "alertmanager",
+            json!({"groupKey": long, "commonLabels": labels, "alerts": list(json!({"labels": {"a": "b"}}))}),
+        ),
+        (
+            "netdata",
+            json!({"status": {"reachable": false}, "space": long, "rooms": [long], "url": format!("https://app.netdata.cloud/{long}"),
+                "nodes": list(json!({"hostname": "h"}))}),
+        ),
+    ] {
+        let began = Instant::now();
+        let sent = test.deliver(platform, &body).await;
+        sound(platform, &sent);
+        assert!(began.elapsed() < Duration::from_secs(15), "{platform}: {:?}", began.elapsed());
+        let id = sent.json["delivery_id"].as_str().unwrap().to_owned();
+        let kept = test.get(&format!("/api/deliveries/{id}")).await;
+        assert_eq!(kept.status, 200, "{platform}: it is kept and shown");
+        if sent.status == 422 {
+            assert_eq!(sent.json["reason"], "too_much", "{platform}: {:.300}", sent.text);
+        }
+        let number = id;
+        let parsed = test
+            .app()
+            .store()
+            .read(move |v| v.delivery(number.parse::<watchfire::model::DeliveryId>().unwrap().number()))
+            .await
+            .unwrap()
+            .unwrap()
+            .parsed;
+        assert!(parsed.weight() <= 24 << 20, "{platform}: {} bytes of signals", parsed.weight());
+    }
+    nothing_is_broken(&test).await;
+    test.stop().await;
+}
+
+const LONG: usize = 6000;
+
+/// Every route of the API with every method, hostile names in its path and hostile parameters.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_survives_every_method_name_and_parameter() {
+    let test = TestApp::start().await;
+    test.deliver("generic", &json!({"title": "a", "severity": "high"})).await;
+    let api = test.get("/api/openapi.json").await.json;
+    let mut paths: Vec<String> = api["paths"].as_object().unwrap().keys().cloned().collect();
+    paths.extend(
+        ["/", "/incidents", "/alerts", "/connectors/{id}", "/deliveries/{id}", "/assets/{id}", "/login"]
+            .map(str::to_owned),
+    );
+    let names = [
+        "1",
+        "INC-1",
+        "18446744073709551616",
+        "-1",
+        "%00",
+        "..%2f..%2fetc%2fpasswd",
+        "%ff%fe",
+        "%3Cscript%3E",
+        "a%0d%0ax-evil:1",
+        "\u{1f525}",
+    ];
+    let long = "x".repeat(LONG);
+    let queries = [
+        String::new(),
+        "?limit=0&cursor=-1".to_owned(),
+        "?limit=99999999999999999999&cursor=99999999999999999999".to_owned(),
+        "?limit=1e3&cursor=%00&q=%ff&since=-1&until=9999-99-99T99:99:99Z".to_owned(),
+        format!("?q={long}&cursor={long}"),
+        "?q=status:%3Cscript%3Ealert(1)%3C/script%3E".to_owned(),
+        "?q=%22&sort=%27%20OR%201=1&status=,,,,&severity=%3E%3E".to_owned(),
+        format!("?{}", "status=open&".repeat(2000)),
+        "?last_event_id=-9&after=x&last_event_id=18446744073709551615".to_owned(),
+    ];
+    let methods = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW"];
+    let mut asked = tokio::task::JoinSet::new();
+    let mut answered = 0;
+    for (n, path) in paths.iter().enumerate() {
+        for (m, method) in methods.iter().enumerate() {
+            // Not every pairing: each name and each query meets each route.
+            for (k, query) in queries.iter().enumerate() {
+                let name = names[(n + m + k) % names.len()];
+                let filled: String = path
+                    .split('/')
+                    .map(|part| if part.starts_with('{') { name } else { part })
+                    .collect::<Vec<_>>()
+                    .join("/");
+                let target = format!("{filled}{query}");
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let mut request = test.request(method.clone(), &target).bearer_auth(TOKEN);
+                if k % 2 == 0 {
+                    request = request.body("{\"a\":[");
+                }
+                asked.spawn(async move {
+                    // A stream has no end: its head is enough.
+                    let response = request.send().await;
+                    (format!("{method} {target:.200}"), response.map(|r| (r.status().as_u16(), r.headers().clone())))
+                });
+                if asked.len() >= 32 {
+                    answered += checked(asked.join_next().await.unwrap().unwrap());
+                }
+            }
+        }
+    }
+    while let Some(done) = asked.join_next().await {
+        answered += checked(done.unwrap());
+    }
+    assert!(answered > 2000, "{answered}");
+    nothing_is_broken(&test).await;
+    test.stop().await;
+}
+
+fn checked((what, answer): (String, reqwest::Result<(u16, reqwest::header::HeaderMap)>)) -> usize {
+    // A target that is no target at all is not sent by the client.
+    let Ok((status, headers)) = answer else { return 0 };
+    assert!(status < 500 || status == 501, "{what}: {status}");
+    assert!(!headers.contains_key("x-evil"), "{what}: a header was made up");
+    if status == 405 {
+        assert!(headers.contains_key("allow"), "{what}: 405 names what is allowed");
+    }
+    1
+}
+
+/// The name by which we are asked is not believed: it may be missing, strange or somebody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_hosts_get_plain_answers() {
+    let test = TestApp::start().await;
+    for host in [
+        "",
+        "host: \r\n",
+        "host: <script>alert(1)</script>\r\n",
+        "host: a b\r\n",
+        "host: evil.example\r\nhost: b\r\n",
+        "host: \u{e9}\r\n",
+        &format!("host: {}\r\n", "a".repeat(LONG)),
+    ] {
+        for path in ["/login", "/setup", "/api/version", "/incidents", "/api/connectors"] {
+            for forwarded in ["", "x-forwarded-host: \"><script>alert(1)</script>\r\nx-forwarded-proto: javascript\r\n"]
+            {
+                let request = format!(
+                    "GET {path} HTTP/1.1\r\n{host}{forwarded}authorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n"
+                );
+                let got = raw(&test, request.as_bytes()).await;
+                let status: u16 = got.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+                assert!((200..500).contains(&status), "{host} {path}: {got:.300}");
+                assert!(!got.contains("<script>alert"), "{host} {path}: {got:.2000}");
+                assert!(!got.to_lowercase().contains("\nlocation: http"), "{host} {path}: sent elsewhere: {got:.300}");
+            }
+        }
+    }
     test.stop().await;
 }

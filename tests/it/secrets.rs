@@ -14,6 +14,9 @@ const SIGNING: &str = "signing-secret-that-nobody-sees";
 const CHALLENGE: &str = "challenge-secret-that-nobody-sees";
 const BASIC: &str = "basic-password-that-nobody-sees";
 const PERSON: &str = "password-of-a-person-that-nobody-sees";
+const FIRST: &str = "password-of-the-first-that-nobody-sees";
+/// What senders put into bodies: a token of theirs, Netdata's verification token.
+const IN_BODY: &str = "token-in-a-body-that-nobody-logs";
 
 fn form(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
@@ -123,6 +126,17 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
     let url = server.url.clone();
     watchfire::runtime::tls::install_provider();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // The link of the set-up is in the log, once: that is how its reader gets it.
+    let began = std::time::Instant::now();
+    let link = loop {
+        let said = std::fs::read_to_string(&log).unwrap();
+        if let Some((line, _)) = said.split_once("set up at ").and_then(|(_, rest)| rest.split_once('\n')) {
+            break line.trim().to_owned();
+        }
+        assert!(began.elapsed() < crate::support::PATIENCE, "no link in the log: {said}");
+        std::thread::yield_now();
+    };
+    let link_secret = link.split("token=").nth(1).unwrap().to_owned();
     let secrets = runtime.block_on(async {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let call = async |method: Method, path: &str, body: Value| {
@@ -140,8 +154,40 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
             let request = http.post(format!("{url}{path}")).header("content-type", "application/x-www-form-urlencoded");
             request.body(form(fields)).send()
         };
+        let _ = http.get(&link).send().await.unwrap();
+        for first in [&[("token", link_secret.as_str()), ("user", "ann"), ("password", FIRST), ("again", "other")][..],
+            &[("token", link_secret.as_str()), ("user", "ann"), ("password", FIRST), ("again", FIRST)],
+            &[("token", link_secret.as_str()), ("user", "ann"), ("password", FIRST), ("again", FIRST)]] {
+            form_post("/setup", first).await.unwrap();
+        }
+        let _ = http.get(&link).send().await.unwrap();
         let login = form_post("/login", &[("user", "kim"), ("password", PERSON)]).await.unwrap();
         let cookie = login.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        // Every way in which a sender can prove itself, right and wrong, and secrets in what it says.
+        let bodies = [
+            format!("{{\"title\": \"a\", \"severity\": \"high\", \"token\": \"{IN_BODY}\", \"url\": \"https://u:{IN_BODY}@a/?key={IN_BODY}\"}}"),
+            format!("{{\"message\": \"test\", \"verification_token\": \"{IN_BODY}\", \"token\": \"{IN_BODY}\"}}"),
+            format!("{{\"title\": \"{IN_BODY}\" {IN_BODY}"),
+            format!("payload={IN_BODY}"),
+        ];
+        for platform in ["generic", "netdata", "grafana"] {
+            for body in &bodies {
+                let hook = http.post(format!("{url}/api/webhooks/{platform}")).body(body.clone());
+                for proven in [
+                    hook.try_clone().unwrap().bearer_auth(&token),
+                    hook.try_clone().unwrap().bearer_auth(TOKEN),
+                    hook.try_clone().unwrap().bearer_auth(&key),
+                    hook.try_clone().unwrap().header("x-watchfire-key", &key),
+                    hook.try_clone().unwrap().basic_auth("any", Some(&key)),
+                    hook.try_clone().unwrap().basic_auth(BASIC, Some(BASIC)),
+                    http.post(format!("{url}/api/webhooks/{platform}?key={key}&token={token}&apiKey={key}")).body(body.clone()),
+                    hook.try_clone().unwrap().header("x-netdata-signature", format!("sha256={SIGNING}")),
+                    hook.try_clone().unwrap().header("content-encoding", SIGNING),
+                ] {
+                    proven.send().await.unwrap();
+                }
+            }
+        }
         // Mistakes are where secrets get into logs.
         form_post("/login", &[("user", PERSON), ("password", BASIC)]).await.unwrap();
         for path in [format!("/api/webhooks/netdata/{key}"), format!("/netdata/webhook/{key}"), format!("/api/webhooks/{key}"), format!("/{key}"),
@@ -151,11 +197,21 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
             }
         }
         http.post(format!("{url}/api/users")).bearer_auth(TOKEN).body(format!("{{\"password\": \"{PERSON}\", ")).send().await.unwrap();
-        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into()]
+        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into(), FIRST.into(), IN_BODY.into()]
     });
     server.stop();
+    let key_file = std::fs::read(dir.path().join(".local/share/watchfire/secret.key")).unwrap();
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("answered"), "it says much: {said:.500}");
+    // What is looked for is found where it is; and after its use the link does not come again.
+    assert_eq!(said.matches(link_secret.as_str()).count(), 1, "the link is in the log once");
+    let hex: String = key_file.iter().map(|b| format!("{b:02x}")).collect();
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &key_file);
+    let raw = memchr::memmem::find(said.as_bytes(), key_file.trim_ascii());
+    assert!(
+        key_file.len() >= 32 && raw.is_none() && !said.contains(&hex) && !said.contains(&base64),
+        "the key file is in the log"
+    );
     for secret in secrets {
         let line = said.lines().find(|l| l.contains(&secret));
         assert_eq!(line, None, "`{secret}` is in the log");

@@ -2,7 +2,7 @@
 
 mod names;
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::Value;
 
@@ -67,8 +67,13 @@ impl Connector for Generic {
 /// Reads any JSON for this platform; `looked_for` is said when nothing is found. Notes of the body stay with it.
 pub(super) fn read(platform: &str, looked_for: &str, body: &Body) -> Result<Parsed, Problem> {
     let (items, path, around) = items(&body.root)?;
-    let around = Flat::new(around);
+    let mut around = Flat::new(around);
     let mut parsed = Parsed::default();
+    if around.keep(AROUND / items.len().max(1)) {
+        parsed.notes.push(Note::Warning(
+            "Some labels around the list of alerts were left out: they are too long for so many alerts.".to_owned(),
+        ));
+    }
     for (index, item) in items.iter().enumerate() {
         let here = path.as_ref().map_or_else(String::new, |p| format!("{p}/{index}"));
         let read = item.as_object().map(|map| Item { own: Flat::new(Obj::new(map)), around: &around });
@@ -128,10 +133,13 @@ fn normal(name: &str) -> Cow<'_, str> {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
+/// What stands around a list comes with each of its alerts; altogether it may take this many bytes.
+const AROUND: usize = 8 << 20;
+
 /// Scalar fields by their plain names, with the names as sent, and labels.
 #[derive(Default)]
 struct Flat<'a> {
-    fields: HashMap<Cow<'a, str>, (&'a str, &'a Value)>,
+    fields: BTreeMap<Cow<'a, str>, (&'a str, &'a Value)>,
     labels: labels::Labels,
 }
 
@@ -159,6 +167,21 @@ impl<'a> Flat<'a> {
             }
         }
         flat
+    }
+
+    /// Keeps labels and fields of `most` bytes in all; whether any were left out.
+    fn keep(&mut self, most: usize) -> bool {
+        let all = self.labels.len() + self.fields.len();
+        let mut left = most;
+        let mut fits = |length: usize| {
+            let fits = length <= left;
+            left -= if fits { length } else { 0 };
+            fits
+        };
+        // In an order that is always the same, so that a body is always read the same way.
+        self.labels.retain(|name, value| fits(name.len() + value.len()));
+        self.fields.retain(|_, (name, value)| fits(name.len() + value.as_str().map_or(24, str::len)));
+        self.labels.len() + self.fields.len() < all
     }
 
     fn find(&self, names: &[&str]) -> Option<(&'a str, String)> {

@@ -12,7 +12,10 @@ mod deliveries;
 mod hooks;
 mod incidents;
 pub mod netdata;
+#[cfg(not(any(test, fuzzing)))]
 mod params;
+#[cfg(any(test, fuzzing))]
+pub mod params;
 mod parts;
 pub mod system;
 mod tokens;

@@ -28,6 +28,12 @@ impl FromRequestParts<AppState> for Params {
 }
 
 impl Params {
+    /// These parameters.
+    #[cfg(any(test, fuzzing))]
+    pub fn of(query: &[(String, String)]) -> Self {
+        Self(query.to_vec())
+    }
+
     /// The first value of a parameter, if it is not empty.
     pub fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.trim()).filter(|v| !v.is_empty())

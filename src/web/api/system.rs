@@ -90,7 +90,11 @@ pub async fn metrics(_: Viewer, State(state): State<AppState>, headers: HeaderMa
     let analyzed = u64::try_from(count(IncidentStatus::Analyzed)).unwrap_or(0);
     let by_status =
         [(IncidentStatus::Analyzed, analyzed), (IncidentStatus::Investigating, total.saturating_sub(analyzed))];
-    let text = state.shared.metrics.render(state.store.behind(), &by_status).map_err(|_| ApiError::internal())?;
+    let text = state
+        .shared
+        .metrics
+        .render(state.store.behind(), state.shared.bodies.held(), &by_status)
+        .map_err(|_| ApiError::internal())?;
     // The older form reads the newer one: what it does not know is a comment to it.
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = if accept.contains("application/openmetrics-text") {

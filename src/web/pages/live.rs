@@ -49,7 +49,8 @@ pub async fn live(
 ) -> Response {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).unwrap_or_else(|| params.get("after"));
     let after = last.parse().ok();
-    let (tx, rx) = mpsc::channel(16);
+    // A reader that takes nothing holds these few, and its place.
+    let (tx, rx) = mpsc::channel(4);
     tokio::spawn(follow(state, client, headers, after, tx));
     let mut response = Stream::new(ReceiverStream::new(rx)).into_response();
     // Proxies would hold it back otherwise.
@@ -244,7 +245,7 @@ mod tests {
     fn only_the_last_state_of_an_incident_is_drawn() {
         let event = |seq, change, n| {
             let what = What::Incident(change, Box::new(samples::incident(n)));
-            Arc::new(Event { seq, at: samples::now(), what })
+            Arc::new(Event::new(seq, samples::now(), what))
         };
         let batch = [
             event(1, IncidentChange::Created, 7),
