@@ -96,21 +96,22 @@ impl View {
         if *filter == AlertFilter::default() {
             return self.everything(tables::ALERTS, before, limit);
         }
+        if let Some(id) = filter.incident
+            && *filter == (AlertFilter { incident: Some(id), ..AlertFilter::default() })
+        {
+            // Nothing but its incident is asked for, which knows how many it has: one row more tells of a next page.
+            let rows = |before| Ok(Box::new(self.alerts_of(id, before)?.take(limit.saturating_add(1))) as Found);
+            let listing = page(rows, before, limit, |_| Ok(Fit::Yes))?;
+            let total = self.incident(id)?.map_or(0, |i| i.alert_count);
+            return Ok(Listing { total, total_is_exact: true, ..listing });
+        }
         let rows = |before| match filter.incident {
             // An incident's alerts are found through it, however many others there are.
             Some(id) => self.alerts_of(id, before),
             None if filter.wants_open_only() => self.open_alerts(before),
             None => self.newest(tables::ALERTS, before),
         };
-        let mut listing = page(rows, before, limit, |row| filter.fits(row).map(Fit::from))?;
-        // Nothing but its incident is asked for: that knows how many it has.
-        if let Some(id) = filter.incident
-            && *filter == (AlertFilter { incident: Some(id), ..AlertFilter::default() })
-        {
-            listing.total = self.incident(id)?.map_or(0, |i| i.alert_count);
-            listing.total_is_exact = true;
-        }
-        Ok(listing)
+        page(rows, before, limit, |row| filter.fits(row).map(Fit::from))
     }
 
     fn alerts_of(&self, id: IncidentId, before: Option<u64>) -> Result<Found, StoreError> {
