@@ -13,7 +13,7 @@ use watchfire::{
     connectors,
     model::*,
     runtime::clock::Clock,
-    store::{NewDelivery, Policy, Store, StoreOptions},
+    store::{NewDelivery, Policy, Retention, Store, StoreOptions},
 };
 use watchfire_bench::{
     args::{arg, quit, text},
@@ -64,7 +64,10 @@ async fn main() {
         quit("--dir names the folder to make");
     }
     let clock = Clock::manual(Time::from_secs(plan.began));
-    let policy = Policy { max_behind: u64::MAX, cluster_window: Duration::ZERO, ..Policy::default() };
+    // Nothing is forgotten on the way, and every incident is that of one service.
+    let years = Duration::from_secs(3_650 * 86_400);
+    let retention = Retention { deliveries: years, incidents: years, bytes: 0 };
+    let policy = Policy { max_behind: u64::MAX, cluster_window: Duration::ZERO, retention, ..Policy::default() };
     let options = StoreOptions { dir: dir.into(), cache_bytes: 512 << 20, policy };
     let store = Store::open(options, clock.clone()).unwrap_or_else(|e| quit(&e.to_string()));
     let began = std::time::Instant::now();
