@@ -147,7 +147,7 @@ fn page<T: DeserializeOwned>(
     let later = before.is_some();
     for (read, row) in rows(before)?.enumerate() {
         let (key, bytes) = row?;
-        if read == SCAN {
+        if read == SCAN || (read >= COUNT && listing.next.is_some()) {
             // The page may be short: its cursor goes on from here.
             listing.next.get_or_insert(key + 1);
             listing.total_is_exact = false;
@@ -178,7 +178,7 @@ fn count(rows: Found, fit: impl Fn(&[u8]) -> Result<Fit, StoreError>) -> Result<
     let mut total = 0;
     for (read, row) in rows.enumerate() {
         let (_, bytes) = row?;
-        if read == SCAN {
+        if read == COUNT {
             return Ok((total, false));
         }
         match fit(bytes.value())? {
@@ -190,8 +190,10 @@ fn count(rows: Found, fit: impl Fn(&[u8]) -> Result<Fit, StoreError>) -> Result<
     Ok((total, true))
 }
 
-/// Rows looked at for one page, and again for the total of a later one, at most.
+/// Rows looked at for one page at most.
 const SCAN: usize = 10_000;
+/// Rows looked at for a total at most, once the page is full.
+const COUNT: usize = 2_000;
 
 /// Whether a value is among those wanted: compared without case, `*` at the end is a prefix. Nothing wanted is anything.
 fn among(wanted: &[String], value: Option<&str>) -> bool {
