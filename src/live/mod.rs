@@ -222,9 +222,15 @@ impl Hub {
         Ok(())
     }
 
-    /// Reads all that is new into the ring.
+    /// Reads all that is new into the ring. When nobody listens nothing is read: a stream that comes back later is told by
+    /// the store what it missed.
     async fn catch_up(&self) -> Result<(), StoreError> {
         loop {
+            if self.shared.rounds.receiver_count() == 0 {
+                let last = *self.shared.source.changes().borrow();
+                self.shared.ring_mut().pass(last);
+                return Ok(());
+            }
             let after = self.shared.ring().head();
             let piece = self.shared.source.read(after, BATCH).await?;
             if !take(&mut self.shared.ring_mut(), piece) {

@@ -73,6 +73,13 @@ impl Ring {
         }
     }
 
+    /// Moves on to `head` without what changed up to there: who was before it is told by the store.
+    pub(super) fn pass(&mut self, head: u64) {
+        if head > self.head {
+            self.restart(head);
+        }
+    }
+
     /// Forgets everything up to `floor`: the log lost changes that were never read.
     pub(super) fn restart(&mut self, floor: u64) {
         self.events.clear();

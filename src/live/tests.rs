@@ -128,6 +128,22 @@ async fn a_stream_from_now_on_gets_what_comes_and_nothing_before() {
 }
 
 #[tokio::test]
+async fn nothing_is_read_while_nobody_listens_and_nothing_is_missed() {
+    let log = Log::new(0, 100);
+    let (hub, ..) = start(&log, RING);
+    settle().await;
+    let before = log.reads();
+    for _ in 0..10 {
+        log.write(500);
+        settle().await;
+    }
+    assert_eq!(log.reads(), before);
+    let mut stream = hub.subscribe(Some(40));
+    log.write(1);
+    assert_eq!(read_upto(&mut stream, 5_101).await, (41..=5_101).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn the_first_change_goes_out_at_once_and_then_four_rounds_a_second() {
     let clock = Clock::manual(Time::default());
     let log = Log::new(0, 0);

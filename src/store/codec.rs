@@ -1,7 +1,7 @@
 //! How rows are written: one tag byte, then MessagePack with field names, so that a field can be added without a
 //! migration. Bodies are packed and compressed by `intake`.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 
@@ -19,15 +19,23 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// Bytes as a row.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    value(untagged(bytes)?)
+}
+
+/// A row without its tag.
+pub fn untagged(bytes: &[u8]) -> Result<&[u8], StoreError> {
     match bytes.split_first() {
-        Some((&TAG, rest)) => {
-            let mut row = rmp_serde::Deserializer::from_read_ref(rest);
-            row.set_max_depth(DEPTH);
-            T::deserialize(&mut row).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
-        }
+        Some((&TAG, rest)) => Ok(rest),
         Some((tag, _)) => Err(StoreError::Damaged(format!("a row has the unknown tag {tag}"))),
         None => Err(StoreError::Damaged("a row is empty".to_owned())),
     }
+}
+
+/// A value of a row.
+pub fn value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    let mut row = rmp_serde::Deserializer::from_read_ref(bytes);
+    row.set_max_depth(DEPTH);
+    T::deserialize(&mut row).map_err(|e| StoreError::Damaged(format!("a row cannot be read: {e}")))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod faults;
 mod faults_power;
 #[cfg(test)]
 mod faults_tests;
+mod fields;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

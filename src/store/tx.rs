@@ -3,7 +3,10 @@
 
 mod forget;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,6 +37,7 @@ pub struct Tx<'t> {
     counters: BTreeMap<Platform, ConnectorCounters>,
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
+    opens: BTreeMap<Platform, Arc<[Severity]>>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -102,6 +106,7 @@ impl<'t> Tx<'t> {
             counters: BTreeMap::new(),
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
+            opens: BTreeMap::new(),
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -196,8 +201,7 @@ impl<'t> Tx<'t> {
         put(&mut self.alerts, number, alert)?;
         let closed = alert.closed_at.map_or(i64::MAX, Time::millis);
         self.live_alerts.insert(number, (alert.fingerprint.0, closed))?;
-        self.world.touched = true;
-        self.world.alerts.insert(alert.fingerprint, world::LiveAlert { number, closed_at: alert.closed_at });
+        self.world.meet(alert.fingerprint, world::LiveAlert { number, closed_at: alert.closed_at });
         if quiet_before != alert.quiet_at {
             if let Some(at) = quiet_before {
                 self.quiet.remove((at.millis(), number))?;
@@ -253,16 +257,9 @@ impl<'t> Tx<'t> {
     /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
     pub fn forget_closed(&mut self) -> Result<usize, StoreError> {
         let horizon = self.now.minus(self.policy.reopen_within);
-        let old: Vec<(Fingerprint, u64)> = self
-            .world
-            .alerts
-            .iter()
-            .filter(|(_, live)| live.closed_at.is_some_and(|t| t < horizon))
-            .map(|(f, live)| (*f, live.number))
-            .collect();
-        self.world.touched |= !old.is_empty();
+        let old = self.world.closed_before(horizon);
         for (fingerprint, number) in &old {
-            self.world.alerts.remove(fingerprint);
+            self.world.forget(fingerprint);
             self.live_alerts.remove(number)?;
         }
         Ok(old.len())
@@ -271,8 +268,7 @@ impl<'t> Tx<'t> {
     /// A closed alert whose identity starts a new episode: only the new one can be met from now on.
     pub fn supersede(&mut self, closed: &Alert) -> Result<(), StoreError> {
         self.live_alerts.remove(closed.id.number())?;
-        self.world.touched = true;
-        self.world.alerts.remove(&closed.fingerprint);
+        self.world.forget(&closed.fingerprint);
         Ok(())
     }
 
@@ -331,6 +327,22 @@ impl<'t> Tx<'t> {
             self.counters.insert(platform.to_owned(), counters);
         }
         Ok(self.counters.entry(platform.to_owned()).or_default())
+    }
+
+    /// The severities that open or join incidents for a platform; empty for those that do by themselves. Read once for all
+    /// of its deliveries: a command that changes them has a transaction of its own.
+    pub fn opens(&mut self, platform: &str) -> Result<Arc<[Severity]>, StoreError> {
+        if let Some(known) = self.opens.get(platform) {
+            return Ok(Arc::clone(known));
+        }
+        let opens: Arc<[Severity]> = match self.policy.opens.get(platform) {
+            Some(fixed) => fixed.as_slice().into(),
+            None => {
+                get::<_, ConnectorSettings>(&self.connectors, platform)?.map(|s| s.opens).unwrap_or_default().into()
+            }
+        };
+        self.opens.insert(platform.to_owned(), Arc::clone(&opens));
+        Ok(opens)
     }
 
     /// Counts a delivery for the change log: one event for all of a platform in this transaction.

@@ -36,6 +36,8 @@ struct OpenIncident {
 pub struct World {
     /// Identity → alert, for alerts that are open or closed a short time ago.
     pub alerts: HashMap<Fingerprint, LiveAlert>,
+    // Those of them that are closed, in the order in which they are to be forgotten.
+    closed: BTreeSet<(Time, Fingerprint)>,
     incidents: HashMap<u64, OpenIncident>,
     by_service: HashMap<String, BTreeSet<u64>>,
     by_host: HashMap<String, BTreeSet<u64>>,
@@ -74,7 +76,7 @@ impl World {
             let (number, value) = row?;
             let (fingerprint, closed) = value.value();
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
-            world.alerts.insert(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
+            world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
         let incidents = txn.open_table(tables::INCIDENTS)?;
         for row in txn.open_table(tables::OPEN)?.iter()? {
@@ -85,6 +87,29 @@ impl World {
             world.open(&codec::decode(bytes.value())?);
         }
         Ok(world)
+    }
+
+    /// Signals of this identity meet this alert from now on.
+    pub fn meet(&mut self, fingerprint: Fingerprint, alert: LiveAlert) {
+        self.forget(&fingerprint);
+        if let Some(at) = alert.closed_at {
+            self.closed.insert((at, fingerprint));
+        }
+        self.alerts.insert(fingerprint, alert);
+    }
+
+    /// Signals of this identity meet nothing from now on.
+    pub fn forget(&mut self, fingerprint: &Fingerprint) {
+        self.touched = true;
+        if let Some(LiveAlert { closed_at: Some(at), .. }) = self.alerts.remove(fingerprint) {
+            self.closed.remove(&(at, *fingerprint));
+        }
+    }
+
+    /// Identities and numbers of alerts that closed before that time.
+    pub fn closed_before(&self, horizon: Time) -> Vec<(Fingerprint, u64)> {
+        let old = self.closed.iter().take_while(|(at, _)| *at < horizon);
+        old.filter_map(|(_, f)| self.alerts.get(f).map(|live| (*f, live.number))).collect()
     }
 
     /// The next number of a kind.

@@ -6,21 +6,14 @@ use super::lifecycle;
 use crate::{
     correlation::{self, Subject},
     model::*,
-    store::{
-        StoreError,
-        tables::meta,
-        tx::{Tx, get},
-    },
+    store::{StoreError, tables::meta, tx::Tx},
 };
 
 /// Applies the signals of a delivery. The answers stand in the order of the body; the work is done in an order that does
 /// not depend on it: beginnings before ends, earlier before later.
 pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, StoreError> {
     let platform = delivery.platform.as_str();
-    let opens = match tx.policy.opens.get(platform) {
-        Some(fixed) => fixed.clone(),
-        None => get::<_, ConnectorSettings>(&tx.connectors, platform)?.map(|s| s.opens).unwrap_or_default(),
-    };
+    let opens = tx.opens(platform)?;
     let mut order: Vec<(usize, &Signal, Fingerprint)> =
         delivery.parsed.signals.iter().enumerate().map(|(n, s)| (n, s, s.fingerprint())).collect();
     order.sort_by_key(|(n, s, fingerprint)| {

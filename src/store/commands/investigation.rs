@@ -10,7 +10,7 @@ use crate::{
     store::{
         CommandError, Store, StoreError,
         apply::lifecycle,
-        codec,
+        fields::{fields, optional, value},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -200,16 +200,21 @@ impl Store {
 }
 
 fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
-    let mut best: Option<Job> = None;
+    // In a storm thousands wait: of each only what decides is read.
+    let mut best: Option<(Severity, Time, u64)> = None;
     for row in tx.jobs.iter().map_err(StoreError::from)? {
-        let job: Job = codec::decode(row.map_err(StoreError::from)?.1.value())?;
-        let due = job.not_before <= tx.now && job.leased_until.is_none_or(|t| t <= tx.now);
-        let urgency = |j: &Job| (j.severity, j.queued_at, j.incident);
-        if due && best.as_ref().is_none_or(|b| urgency(&job) < urgency(b)) {
-            best = Some(job);
+        let (number, bytes) = row.map_err(StoreError::from)?;
+        let [queued_at, not_before, leased_until, severity] =
+            fields(bytes.value(), ["queued_at", "not_before", "leased_until", "severity"])?;
+        let leased_until: Option<Time> = optional(leased_until)?;
+        let due = value::<Time>(not_before)? <= tx.now && leased_until.is_none_or(|t| t <= tx.now);
+        let urgency = (value(severity)?, value(queued_at)?, number.value());
+        if due && best.is_none_or(|b| urgency < b) {
+            best = Some(urgency);
         }
     }
-    let Some(mut job) = best else { return Ok(None) };
+    let Some((_, _, number)) = best else { return Ok(None) };
+    let Some(mut job) = get::<_, Job>(&tx.jobs, number)? else { return Ok(None) };
     let id = job.incident;
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;

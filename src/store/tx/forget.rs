@@ -127,8 +127,7 @@ impl Tx<'_> {
             self.quiet.remove((at.millis(), number))?;
         }
         if self.world.alerts.get(&alert.fingerprint).is_some_and(|live| live.number == number) {
-            self.world.touched = true;
-            self.world.alerts.remove(&alert.fingerprint);
+            self.world.forget(&alert.fingerprint);
         }
         Ok(())
     }

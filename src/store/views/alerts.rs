@@ -1,9 +1,15 @@
 //! Alerts.
 
-use super::{Listing, View, all_words, among};
+use std::collections::BTreeMap;
+
+use super::{Fit, Found, Listing, View, all_words, among, page};
 use crate::{
     model::*,
-    store::{StoreError, tables},
+    store::{
+        StoreError,
+        fields::{fields, optional, text, value},
+        tables,
+    },
 };
 
 /// Which alerts. Empty lists mean any.
@@ -32,30 +38,44 @@ pub struct AlertFilter {
 }
 
 impl AlertFilter {
-    /// Whether an alert is wanted.
-    pub fn matches(&self, a: &Alert) -> bool {
-        (self.statuses.is_empty() || self.statuses.contains(&a.status))
-            && (self.severities.is_empty() || self.severities.contains(&a.severity))
-            && among(&self.sources, Some(&a.platform))
-            && among(&self.services, a.service.as_deref())
-            && among(&self.hosts, a.host.as_deref())
-            && self.incident.is_none_or(|i| a.incident == Some(i))
-            && self.since.is_none_or(|t| a.last_seen >= t)
-            && self.until.is_none_or(|t| a.last_seen < t)
-            && self
-                .labels
-                .iter()
-                .all(|(name, value)| a.labels.get(name).is_some_and(|v| among(std::slice::from_ref(value), Some(v))))
-            && (self.words.is_empty()
-                || all_words(
-                    &self.words,
-                    &[
-                        &a.title,
-                        a.service.as_deref().unwrap_or(""),
-                        a.host.as_deref().unwrap_or(""),
-                        a.description.as_deref().unwrap_or(""),
-                    ],
-                ))
+    fn fits(&self, row: &[u8]) -> Result<bool, StoreError> {
+        let [platform, service, host, severity, status, last_seen] =
+            fields(row, ["platform", "service", "host", "severity", "status", "last_seen"])?;
+        let last_seen: Time = value(last_seen)?;
+        Ok((self.statuses.is_empty() || self.statuses.contains(&value(status)?))
+            && (self.severities.is_empty() || self.severities.contains(&value(severity)?))
+            && self.since.is_none_or(|t| last_seen >= t)
+            && self.until.is_none_or(|t| last_seen < t)
+            && (self.sources.is_empty() || among(&self.sources, Some(value(platform)?)))
+            && (self.services.is_empty() || among(&self.services, value(service)?))
+            && (self.hosts.is_empty() || among(&self.hosts, value(host)?))
+            && self.words_fit(row)?
+            && self.labels_fit(row)?)
+    }
+
+    fn words_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.words.is_empty() {
+            return Ok(true);
+        }
+        let [title, description, service, host] = fields(row, ["title", "description", "service", "host"])?;
+        Ok(all_words(&self.words, &[text(title)?, text(service)?, text(host)?, text(description)?]))
+    }
+
+    fn labels_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.labels.is_empty() {
+            return Ok(true);
+        }
+        let [labels] = fields(row, ["labels"])?;
+        let labels: BTreeMap<&str, &str> = optional(labels)?.unwrap_or_default();
+        let fits = |name: &str, wanted: &String| {
+            labels.get(name).is_some_and(|v| among(std::slice::from_ref(wanted), Some(v)))
+        };
+        Ok(self.labels.iter().all(|(name, wanted)| fits(name, wanted)))
+    }
+
+    /// Only alerts that are open are wanted: they have a table of their own.
+    fn wants_open_only(&self) -> bool {
+        !self.statuses.is_empty() && !self.statuses.contains(&AlertStatus::Resolved)
     }
 }
 
@@ -73,29 +93,39 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Alert>, StoreError> {
-        if let Some(id) = filter.incident {
-            // An incident's alerts are found through it, however many others there are.
-            let mut listing = Listing { items: Vec::new(), next: None, total: 0, total_is_exact: true };
-            let members = self.table(tables::MEMBERS)?;
-            for row in members.range((id.0, 0)..=(id.0, u64::MAX))?.rev() {
-                let number = row?.0.value().1;
-                let Some(alert) = self.row::<u64, Alert>(tables::ALERTS, number)?.filter(|a| filter.matches(a)) else {
-                    continue;
-                };
-                listing.total += 1;
-                if before.is_some_and(|b| number >= b) {
-                    continue;
-                }
-                if listing.items.len() < limit {
-                    listing.items.push(alert);
-                } else if listing.next.is_none() {
-                    listing.next = Some(number + 1);
-                }
-            }
-            return Ok(listing);
+        if *filter == AlertFilter::default() {
+            return self.everything(tables::ALERTS, before, limit);
         }
-        let everything = *filter == AlertFilter::default();
-        self.page(tables::ALERTS, before, limit, everything, |a| filter.matches(a))
+        if let Some(id) = filter.incident
+            && *filter == (AlertFilter { incident: Some(id), ..AlertFilter::default() })
+        {
+            // Nothing but its incident is asked for, which knows how many it has: one row more tells of a next page.
+            let rows = |before| Ok(Box::new(self.alerts_of(id, before)?.take(limit.saturating_add(1))) as Found);
+            let listing = page(rows, before, limit, |_| Ok(Fit::Yes))?;
+            let total = self.incident(id)?.map_or(0, |i| i.alert_count);
+            return Ok(Listing { total, total_is_exact: true, ..listing });
+        }
+        let rows = |before| match filter.incident {
+            // An incident's alerts are found through it, however many others there are.
+            Some(id) => self.alerts_of(id, before),
+            None if filter.wants_open_only() => self.open_alerts(before),
+            None => self.newest(tables::ALERTS, before),
+        };
+        page(rows, before, limit, |row| filter.fits(row).map(Fit::from))
+    }
+
+    fn alerts_of(&self, id: IncidentId, before: Option<u64>) -> Result<Found, StoreError> {
+        let members = self.table(tables::MEMBERS)?.range((id.0, 0)..(id.0, before.unwrap_or(u64::MAX)))?.rev();
+        self.picked(tables::ALERTS, members.map(|row| Ok(row?.0.value().1)))
+    }
+
+    fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
+        let live = self.table(tables::LIVE_ALERTS)?.range(..before.unwrap_or(u64::MAX))?.rev();
+        let open = live.filter_map(|row| match row {
+            Ok((number, state)) => (state.value().1 == i64::MAX).then(|| Ok(number.value())),
+            Err(e) => Some(Err(e.into())),
+        });
+        self.picked(tables::ALERTS, open)
     }
 
     /// Why the alert is where it is; none without an incident.

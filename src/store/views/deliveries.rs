@@ -1,9 +1,13 @@
 //! Deliveries, as rows and as received.
 
-use super::{Listing, View};
+use super::{Listing, View, page};
 use crate::{
     model::*,
-    store::{StoreError, pack, tables},
+    store::{
+        StoreError,
+        fields::{fields, value},
+        pack, tables,
+    },
 };
 
 /// Which deliveries. Empty means any.
@@ -43,9 +47,19 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<DeliveryRow>, StoreError> {
-        let everything = *filter == DeliveryFilter::default();
-        self.page(tables::DELIVERIES, before, limit, everything, |r: &DeliveryRow| {
-            filter.platform.as_ref().is_none_or(|p| *p == r.platform) && filter.outcome.is_none_or(|o| o == r.outcome)
-        })
+        if *filter == DeliveryFilter::default() {
+            return self.everything(tables::DELIVERIES, before, limit);
+        }
+        page(
+            |before| self.newest(tables::DELIVERIES, before),
+            before,
+            limit,
+            |row| {
+                let [platform, outcome] = fields(row, ["platform", "outcome"])?;
+                let (platform, outcome): (&str, DeliveryOutcome) = (value(platform)?, value(outcome)?);
+                let fits = filter.platform.as_deref().is_none_or(|p| p == platform);
+                Ok((fits && filter.outcome.is_none_or(|o| o == outcome)).into())
+            },
+        )
     }
 }

@@ -1,12 +1,17 @@
 //! Incidents and what hangs on them.
 
-use redb::ReadableTable;
-
-use super::{Listing, View, all_words, among};
+use super::{Fit, Found, Listing, View, all_words, among, page};
 use crate::{
     model::*,
-    store::{StoreError, codec, tables, world::key},
+    store::{
+        StoreError, codec,
+        fields::{fields, optional, text, value},
+        tables,
+        world::key,
+    },
 };
+use redb::ReadableTable;
+use serde::Deserialize;
 
 /// Members looked at from each end.
 const MEMBERS: usize = 1_000;
@@ -39,27 +44,56 @@ pub struct IncidentFilter {
 impl IncidentFilter {
     /// Whether an incident is wanted.
     pub fn matches(&self, i: &Incident) -> bool {
+        let head = Head {
+            status: i.status,
+            severity: i.severity,
+            source: &i.source,
+            owner: i.owner.as_deref(),
+            detected_at: i.detected_at,
+            resolved_at: i.resolved_at,
+            updated_at: i.updated_at,
+        };
+        self.head_fits(&head) && (!self.wants_names() || self.names_fit(i))
+    }
+
+    fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
+        let head = Head::of(row)?;
+        // Numbers grow with the time of detection, but for a clock that was set back.
+        if self.since.is_some_and(|since| head.detected_at < since.minus(CLOCK_SET_BACK)) {
+            return Ok(Fit::NoneOlder);
+        }
+        Ok((self.head_fits(&head) && (!self.wants_names() || self.names_in_row_fit(row)?)).into())
+    }
+
+    fn head_fits(&self, i: &Head<'_>) -> bool {
         let status = if self.statuses.is_empty() {
             i.status != IncidentStatus::Merged
         } else {
             self.statuses.contains(&i.status)
         };
         let owner = self.owners.is_empty()
-            || match &i.owner {
+            || match i.owner {
                 None => self.owners.iter().any(|o| o == "none"),
                 Some(owner) => self.owners.iter().any(|o| o.eq_ignore_ascii_case(owner)),
             };
-        let any =
-            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
         status
             && owner
             && (self.severities.is_empty() || self.severities.contains(&i.severity))
-            && among(&self.sources, Some(&i.source))
-            && any(&self.services, &i.affected_services)
-            && any(&self.hosts, &i.affected_hosts)
+            && among(&self.sources, Some(i.source))
             && self.since.is_none_or(|t| i.detected_at >= t)
             && self.until.is_none_or(|t| i.detected_at < t)
-            && self.closed_since.is_none_or(|t| i.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
+            && self.closed_since.is_none_or(|t| i.status.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
+    }
+
+    fn wants_names(&self) -> bool {
+        !(self.services.is_empty() && self.hosts.is_empty() && self.words.is_empty())
+    }
+
+    fn names_fit(&self, i: &Incident) -> bool {
+        let any =
+            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
+        any(&self.services, &i.affected_services)
+            && any(&self.hosts, &i.affected_hosts)
             && (self.words.is_empty()
                 || all_words(
                     &self.words,
@@ -71,6 +105,74 @@ impl IncidentFilter {
                         i.investigation.summary.as_deref().unwrap_or(""),
                     ],
                 ))
+    }
+
+    fn names_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        let [services, hosts] = fields(row, ["affected_services", "affected_hosts"])?;
+        let any = |wanted: &[String], names: Option<&[u8]>| -> Result<bool, StoreError> {
+            let names: Vec<&str> =
+                if wanted.is_empty() { return Ok(true) } else { optional(names)?.unwrap_or_default() };
+            Ok(names.iter().any(|n| among(wanted, Some(n))))
+        };
+        Ok(any(&self.services, services)? && any(&self.hosts, hosts)? && self.words_in_row_fit(row)?)
+    }
+
+    fn words_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+        if self.words.is_empty() {
+            return Ok(true);
+        }
+        let [id, title, services, hosts, investigation] =
+            fields(row, ["id", "title", "affected_services", "affected_hosts", "investigation"])?;
+        let id: IncidentId = value(id)?;
+        let names = |names| Ok::<_, StoreError>(optional::<Vec<&str>>(names)?.unwrap_or_default().join(" "));
+        let found: Option<Summary<'_>> = optional(investigation)?;
+        let summary = found.and_then(|f| f.summary).unwrap_or_default();
+        Ok(all_words(&self.words, &[text(title)?, &id.to_string(), &names(services)?, &names(hosts)?, summary]))
+    }
+
+    /// The one service that is asked for by its whole name: its incidents have a table of their own.
+    fn one_service(&self) -> Option<&str> {
+        match self.services.as_slice() {
+            [one] if !one.ends_with('*') => Some(one),
+            _ => None,
+        }
+    }
+}
+
+/// A clock may be set back by less than this without hiding incidents from a list.
+const CLOCK_SET_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// What words are looked for in, of an investigation.
+#[derive(Deserialize)]
+struct Summary<'a> {
+    #[serde(default)]
+    summary: Option<&'a str>,
+}
+
+/// What every filter looks at.
+struct Head<'a> {
+    status: IncidentStatus,
+    severity: Severity,
+    source: &'a str,
+    owner: Option<&'a str>,
+    detected_at: Time,
+    resolved_at: Option<Time>,
+    updated_at: Time,
+}
+
+impl<'a> Head<'a> {
+    fn of(row: &'a [u8]) -> Result<Self, StoreError> {
+        let [status, severity, source, owner, detected_at, resolved_at, updated_at] =
+            fields(row, ["status", "severity", "source", "owner", "detected_at", "resolved_at", "updated_at"])?;
+        Ok(Self {
+            status: value(status)?,
+            severity: value(severity)?,
+            source: value(source)?,
+            owner: optional::<&str>(owner)?,
+            detected_at: value(detected_at)?,
+            resolved_at: optional(resolved_at)?,
+            updated_at: value(updated_at)?,
+        })
     }
 }
 
@@ -97,7 +199,25 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        self.page(tables::INCIDENTS, before, limit, false, |i| filter.matches(i))
+        let open_only = !filter.statuses.is_empty() && filter.statuses.iter().all(|s| s.is_open());
+        let rows = |before| match filter.one_service() {
+            _ if open_only => self.open_rows(before),
+            Some(service) => self.rows_of_service(service, before),
+            None => self.newest(tables::INCIDENTS, before),
+        };
+        page(rows, before, limit, |row| filter.fits(row))
+    }
+
+    pub(super) fn open_rows(&self, before: Option<u64>) -> Result<Found, StoreError> {
+        let open = self.table(tables::OPEN)?.range(..before.unwrap_or(u64::MAX))?.rev();
+        self.picked(tables::INCIDENTS, open.map(|row| Ok(row?.0.value())))
+    }
+
+    fn rows_of_service(&self, service: &str, before: Option<u64>) -> Result<Found, StoreError> {
+        let service = key(service);
+        let numbers = (service.as_str(), 0)..(service.as_str(), before.unwrap_or(u64::MAX));
+        let found = self.table(tables::BY_SERVICE)?.range(numbers)?.rev();
+        self.picked(tables::INCIDENTS, found.map(|row| Ok(row?.0.value().1)))
     }
 
     /// Every open incident (at most `limit`), newest id first, and how many there are.

@@ -8,16 +8,21 @@ mod deliveries;
 mod incidents;
 mod live;
 mod overview;
+#[cfg(test)]
+mod tests;
 
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
 pub use overview::{Opened, Overview};
 
-use redb::{Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, Value};
+use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;
 
-use super::{StoreError, codec, tables};
+use super::{
+    StoreError, codec,
+    tables::{self, Rows},
+};
 
 /// One consistent snapshot of the store.
 pub struct View {
@@ -71,67 +76,129 @@ impl View {
         self.table(definition)?.get(key)?.map(|bytes| codec::decode(bytes.value())).transpose()
     }
 
-    /// A page of a table whose keys grow, newest first: rows that pass, up to `limit`. Counting goes on past the page so
-    /// that the total is exact for lists that a person could read, and stops where only a machine would care.
-    fn page<T: DeserializeOwned>(
+    /// The rows of a table whose keys grow, newest first; those with a key below `before` only.
+    fn newest(&self, definition: Rows, before: Option<u64>) -> Result<Found, StoreError> {
+        let rows = self.table(definition)?.range(..before.unwrap_or(u64::MAX))?.rev();
+        Ok(Box::new(rows.map(|row| {
+            let (key, bytes) = row?;
+            Ok((key.value(), bytes))
+        })))
+    }
+
+    /// The rows of a table under these numbers, in their order.
+    fn picked(
         &self,
-        definition: TableDefinition<'static, u64, &'static [u8]>,
+        definition: Rows,
+        numbers: impl Iterator<Item = Result<u64, StoreError>> + 'static,
+    ) -> Result<Found, StoreError> {
+        let table = self.table(definition)?;
+        Ok(Box::new(numbers.filter_map(move |number| {
+            let row = number.and_then(|n| Ok(table.get(n)?.map(|bytes| (n, bytes))));
+            row.transpose()
+        })))
+    }
+
+    /// The first page of all rows of a table, or a later one: the table knows how many it has.
+    fn everything<T: DeserializeOwned>(
+        &self,
+        definition: Rows,
         before: Option<u64>,
         limit: usize,
-        everything: bool,
-        keep: impl Fn(&T) -> bool,
     ) -> Result<Listing<T>, StoreError> {
-        let table = self.table(definition)?;
-        let mut listing = Listing { items: Vec::new(), next: None, total: 0, total_is_exact: true };
-        if everything {
-            // No condition: the table knows how many rows it has.
-            listing.total = redb::ReadableTableMetadata::len(&table)?;
-            for found in table.range(..before.unwrap_or(u64::MAX))?.rev() {
-                let (key, bytes) = found?;
-                if listing.items.len() == limit {
-                    listing.next = Some(key.value() + 1);
-                    break;
-                }
-                listing.items.push(codec::decode(bytes.value())?);
-            }
-            return Ok(listing);
-        }
-        for (read, found) in table.range(..before.unwrap_or(u64::MAX))?.rev().enumerate() {
-            let (key, bytes) = found?;
-            if read == SCAN {
-                // The page may be short: its cursor goes on from here.
-                listing.next = Some(key.value() + 1);
-                break;
-            }
-            let row: T = codec::decode(bytes.value())?;
-            if !keep(&row) {
-                continue;
-            }
+        let total = redb::ReadableTableMetadata::len(&self.table(definition)?)?;
+        let mut listing = Listing { items: Vec::new(), next: None, total, total_is_exact: true };
+        for row in self.newest(definition, before)? {
+            let (key, bytes) = row?;
             if listing.items.len() == limit {
-                listing.next = Some(key.value() + 1);
+                listing.next = Some(key + 1);
                 break;
             }
-            listing.items.push(row);
-        }
-        if before.is_none() && listing.next.is_none() {
-            listing.total = listing.items.len() as u64;
-            return Ok(listing);
-        }
-        for (read, found) in table.iter()?.rev().enumerate() {
-            if read == SCAN {
-                listing.total_is_exact = false;
-                break;
-            }
-            if keep(&codec::decode(found?.1.value())?) {
-                listing.total += 1;
-            }
+            listing.items.push(codec::decode(bytes.value())?);
         }
         Ok(listing)
     }
 }
 
-/// Rows read for one page, and again for its total, at most.
+/// Rows as they lie in their table, with their keys.
+type Found = Box<dyn Iterator<Item = Result<(u64, AccessGuard<'static, &'static [u8]>), StoreError>>>;
+
+/// Whether a list wants a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Yes,
+    No,
+    /// Nor any that is older.
+    NoneOlder,
+}
+
+impl From<bool> for Fit {
+    fn from(fits: bool) -> Self {
+        if fits { Self::Yes } else { Self::No }
+    }
+}
+
+/// A page of rows that come newest first: those that fit, up to `limit`. Only these are decoded. Counting goes on past the
+/// page so that the total is exact for lists that a person could read, and stops where only a machine would care.
+///
+/// `rows` gives those with a key below the one it is given; `fit` looks at a row's bytes.
+fn page<T: DeserializeOwned>(
+    rows: impl Fn(Option<u64>) -> Result<Found, StoreError>,
+    before: Option<u64>,
+    limit: usize,
+    fit: impl Fn(&[u8]) -> Result<Fit, StoreError>,
+) -> Result<Listing<T>, StoreError> {
+    let mut listing = Listing { items: Vec::new(), next: None, total: 0, total_is_exact: true };
+    // What is before a later page is counted by another walk, from the newest on.
+    let later = before.is_some();
+    for (read, row) in rows(before)?.enumerate() {
+        let (key, bytes) = row?;
+        if read == SCAN || (read >= COUNT && listing.next.is_some()) {
+            // The page may be short: its cursor goes on from here.
+            listing.next.get_or_insert(key + 1);
+            listing.total_is_exact = false;
+            break;
+        }
+        match fit(bytes.value())? {
+            Fit::No => continue,
+            Fit::NoneOlder => break,
+            Fit::Yes => listing.total += 1,
+        }
+        if listing.items.len() < limit {
+            listing.items.push(codec::decode(bytes.value())?);
+            continue;
+        }
+        listing.next.get_or_insert(key + 1);
+        if later {
+            break;
+        }
+    }
+    if later {
+        (listing.total, listing.total_is_exact) = count(rows(None)?, fit)?;
+    }
+    Ok(listing)
+}
+
+/// How many of the newest rows fit, and whether all were looked at.
+fn count(rows: Found, fit: impl Fn(&[u8]) -> Result<Fit, StoreError>) -> Result<(u64, bool), StoreError> {
+    let mut total = 0;
+    for (read, row) in rows.enumerate() {
+        let (_, bytes) = row?;
+        if read == COUNT {
+            return Ok((total, false));
+        }
+        match fit(bytes.value())? {
+            Fit::Yes => total += 1,
+            Fit::No => {}
+            Fit::NoneOlder => break,
+        }
+    }
+    Ok((total, true))
+}
+
+/// Rows looked at for one page at most.
 const SCAN: usize = 10_000;
+/// Rows looked at for a total at most, once the page is full.
+const COUNT: usize = 2_000;
 
 /// Whether a value is among those wanted: compared without case, `*` at the end is a prefix. Nothing wanted is anything.
 fn among(wanted: &[String], value: Option<&str>) -> bool {
@@ -139,21 +206,25 @@ fn among(wanted: &[String], value: Option<&str>) -> bool {
 }
 
 fn matches(wanted: &str, value: &str) -> bool {
-    let (wanted, value) = (wanted.to_lowercase(), value.to_lowercase());
-    match wanted.strip_suffix('*') {
-        Some(prefix) => value.starts_with(prefix),
-        None => wanted == value,
+    let (wanted, is_prefix) = wanted.strip_suffix('*').map_or((wanted, false), |prefix| (prefix, true));
+    if wanted.is_ascii() && value.is_ascii() {
+        let part = if is_prefix { value.get(..wanted.len()) } else { Some(value) };
+        return part.is_some_and(|p| p.eq_ignore_ascii_case(wanted));
     }
+    let (wanted, value) = (wanted.to_lowercase(), value.to_lowercase());
+    if is_prefix { value.starts_with(&wanted) } else { value == wanted }
 }
 
 /// Whether every word stands somewhere in the texts, compared without case.
 fn all_words(words: &[String], texts: &[&str]) -> bool {
-    let mut lower = None;
-    words.iter().all(|word| {
-        let texts = lower.get_or_insert_with(|| texts.iter().map(|t| t.to_lowercase()).collect::<Vec<_>>());
-        let word = word.to_lowercase();
-        texts.iter().any(|t| t.contains(&word))
-    })
+    // One text, so that a look at ten thousand rows allocates little. No word has a line break in it.
+    let mut all = texts.join("\n");
+    if all.is_ascii() {
+        all.make_ascii_lowercase();
+    } else {
+        all = all.to_lowercase();
+    }
+    words.iter().all(|word| all.contains(&word.to_lowercase()))
 }
 
 /// A page of a list.

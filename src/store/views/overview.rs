@@ -1,11 +1,13 @@
 //! The figures of the watch panel.
 
-use redb::ReadableTable;
-
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, tables},
+    store::{
+        StoreError,
+        fields::{fields, optional, value},
+        tables,
+    },
 };
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -46,17 +48,41 @@ pub struct Overview {
     pub opened: Vec<Opened>,
 }
 
+/// What the figures are made from.
+struct Brief {
+    severity: Severity,
+    owned: bool,
+    detected_at: Time,
+    test: bool,
+}
+
+impl Brief {
+    fn of(row: &[u8]) -> Result<Self, StoreError> {
+        let [severity, owner, detected_at, test] = fields(row, ["severity", "owner", "detected_at", "test"])?;
+        Ok(Self {
+            severity: value(severity)?,
+            owned: optional::<&str>(owner)?.is_some(),
+            detected_at: value(detected_at)?,
+            test: optional(test)?.unwrap_or(false),
+        })
+    }
+}
+
 impl View {
     /// The figures of the watch panel at `now`.
     pub fn overview(&self, now: Time) -> Result<Overview, StoreError> {
         let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
-        for row in self.table(tables::OPEN)?.iter()? {
-            let Some(incident) = self.incident(IncidentId(row?.0.value()))?.filter(|i| !i.test) else { continue };
+        for row in self.open_rows(None)? {
+            let (_, bytes) = row?;
+            let incident = Brief::of(bytes.value())?;
+            if incident.test {
+                continue;
+            }
             o.open += 1;
             if incident.severity == Severity::Critical {
                 o.critical += 1;
             }
-            if incident.owner.is_none() {
+            if !incident.owned {
                 o.unowned += 1;
                 o.oldest_unowned = Some(o.oldest_unowned.map_or(incident.detected_at, |t| t.min(incident.detected_at)));
             }
@@ -90,9 +116,9 @@ impl View {
     /// Incident numbers grow with time, so the walk ends with the first one that is too old.
     fn opened(&self, now: Time, o: &mut Overview) -> Result<(), StoreError> {
         let (day, shown) = (now.minus(DAY), now.minus(DAY / 4));
-        let incidents = self.table(tables::INCIDENTS)?;
-        for row in incidents.iter()?.rev() {
-            let incident: Incident = crate::store::codec::decode(row?.1.value())?;
+        for row in self.newest(tables::INCIDENTS, None)? {
+            let (number, bytes) = row?;
+            let incident = Brief::of(bytes.value())?;
             if incident.detected_at < day {
                 break;
             }
@@ -101,7 +127,7 @@ impl View {
             }
             o.incidents_24h += 1;
             if incident.detected_at >= shown {
-                o.opened.push(Opened { at: incident.detected_at, id: incident.id, severity: incident.severity });
+                o.opened.push(Opened { at: incident.detected_at, id: IncidentId(number), severity: incident.severity });
             }
         }
         o.opened.reverse();

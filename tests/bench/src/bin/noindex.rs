@@ -1,0 +1,45 @@
+//! The server without its text index following the store: what the index costs is the difference to the whole.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+use watchfire::{
+    app,
+    config::{self, Sources},
+    investigation::Runner,
+    live::Hub,
+    runtime::{clock::Clock, tls},
+    search::Search,
+    web::{server, shared::Shared, state::AppState},
+};
+use watchfire_bench::args::{quit, text};
+
+#[tokio::main]
+async fn main() {
+    if let Err(e) = serve().await {
+        quit(&e.to_string());
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    tls::install_provider();
+    let flags = vec![("data_dir".to_owned(), text("dir")), ("listen".to_owned(), text("listen"))];
+    let config = config::load(&Sources::of_process(None, flags), &app::platforms()).map_err(|p| p.to_string())?;
+    let (clock, stop) = (Clock::System, CancellationToken::new());
+    let store = app::open_store(&config, clock.clone()).await?;
+    let listener = tokio::net::TcpListener::bind(&config.listen).await?;
+    app::ensure_connectors(&store, &clock).await?;
+    let live = Hub::new(store.clone());
+    tokio::spawn(live.clone().run(stop.clone()));
+    tokio::spawn(Runner::new(store.clone(), clock.clone(), config.investigation_workers).run(stop.clone()));
+    let of = store.clone();
+    let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
+    let shared = Arc::new(Shared::new(&config, &clock)?);
+    let state =
+        AppState { store: store.clone(), live, search, config: Arc::new(config), clock, stop: stop.clone(), shared };
+    server::serve(listener, state).await;
+    // As long as the requests; the process is killed anyway when it is measured.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    store.close();
+    Ok(())
+}
