@@ -10,6 +10,7 @@ use crate::{
     store::{
         CommandError, Store, StoreError,
         apply::lifecycle,
+        codec,
         fields::{fields, optional, value},
         tables::meta,
         tx::{Tx, get, put},
