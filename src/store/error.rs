@@ -119,6 +119,8 @@ fn from_redb(e: redb::Error) -> StoreError {
     match e {
         redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => StoreError::Full,
         redb::Error::Io(io) => StoreError::Io(io.to_string()),
+        // What it holds in memory was given up, after a panic for example: the file may be sound, and is opened again.
+        redb::Error::Corrupted(what) if what.contains("reopen the database") => StoreError::Io(what),
         redb::Error::Corrupted(what) => StoreError::Damaged(what),
         other => StoreError::Io(other.to_string()),
     }

@@ -24,6 +24,8 @@ struct Inner {
     full: AtomicBool,
     // Calls of each kind that fail from now on.
     failing: [AtomicU32; 3],
+    // The next call of the kind panics, as the database itself does on what contradicts itself.
+    panics: [AtomicBool; 3],
 }
 
 /// What a disk is asked to do.
@@ -45,6 +47,11 @@ impl Disk {
         self.inner.failing[call as usize].store(times, Ordering::SeqCst);
     }
 
+    /// Has the next call of this kind panic.
+    pub fn panic_once(&self, call: Call) {
+        self.inner.panics[call as usize].store(true, Ordering::SeqCst);
+    }
+
     /// A file on it.
     pub fn file(&self) -> File {
         let disk = self.clone();
@@ -56,6 +63,7 @@ impl Disk {
     }
 
     fn works(&self, call: Call) -> io::Result<()> {
+        assert!(!self.inner.panics[call as usize].swap(false, Ordering::SeqCst), "told to");
         let left = &self.inner.failing[call as usize];
         let failed = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
         // EIO, as Linux numbers it.

@@ -71,7 +71,7 @@ impl Patient {
     async fn recovers(&mut self) {
         tokio::time::timeout(PATIENCE, async { while self.work().await != (true, true) {} })
             .await
-            .expect("it goes on by itself");
+            .unwrap_or_else(|_| panic!("it goes on by itself: {:?}", self.store.health()));
         self.applied().await;
         self.store.health().unwrap();
         let view = self.store.view().unwrap();
@@ -99,6 +99,20 @@ async fn calls_that_fail_for_a_while_cost_nothing_that_was_answered() {
                 patient.recovers().await;
                 patient.disks[which].fail(call, 0);
             }
+            patient.store.close();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_the_database_ends_neither_thread() {
+    for which in 0..2 {
+        for call in [Call::Write, Call::Sync] {
+            let mut patient = Patient::new();
+            patient.work().await;
+            patient.applied().await;
+            patient.disks[which].panic_once(call);
+            patient.recovers().await;
             patient.store.close();
         }
     }

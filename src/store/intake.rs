@@ -3,6 +3,7 @@
 //! applied lies in the main file and is forgotten here: the file stays small, and so is the walk over it after a kill.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -117,7 +118,7 @@ impl Worker {
     }
 
     fn take(&mut self, group: Vec<(NewDelivery, Answer)>) {
-        if let Err(e) = self.ready() {
+        if let Err(e) = guarded(|| self.ready()) {
             return refuse(group.into_iter().map(|(_, answer)| answer), &e);
         }
         let last = self.last.load(Ordering::Acquire);
@@ -131,7 +132,7 @@ impl Worker {
             return;
         }
         let (deliveries, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        match append(&self.file, last, applied, deliveries) {
+        match guarded(|| append(&self.file, last, applied, deliveries)) {
             Ok((new_last, results)) => {
                 self.last.store(new_last, Ordering::Release);
                 for (answer, submitted) in answers.into_iter().zip(results) {
@@ -162,6 +163,13 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// A damaged page can make redb panic: the thread must outlive that, or nothing is taken until the process starts anew. The
+/// error is one after which the file is opened again, because what is on it is no longer known.
+fn guarded<R>(work: impl FnOnce() -> Result<R, StoreError>) -> Result<R, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::Io("writing to the intake's file panicked".to_owned())))
 }
 
 fn refuse(answers: impl IntoIterator<Item = Answer>, e: &StoreError) {
