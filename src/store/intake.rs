@@ -282,6 +282,11 @@ pub fn last_seq(file: &File) -> Result<u64, StoreError> {
     pack::last_seq(&file.read()?.open_table(tables::BLOBS)?)
 }
 
+/// The first sequence number that is still on the disk; none when empty.
+pub fn first_seq(file: &File) -> Result<Option<u64>, StoreError> {
+    Ok(file.read()?.open_table(tables::BLOBS)?.first()?.map(|(first, _)| first.value()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,9 @@ use super::{
     tables::{self, meta},
 };
 
+/// Part of the name of a folder that a restore fills.
+pub(super) const UNFINISHED: &str = ".restoring-";
+
 /// The files of a store, opened and checked.
 pub struct Files {
     /// Held as long as the store is open.
@@ -63,6 +66,11 @@ pub(super) fn together(lock: fs::File, intake: File, main: File, dir: &Path) -> 
     make_intake_tables(&intake)?;
     let stored = intake::last_seq(&intake)?;
     let (position, last_change, nonce) = prepare_main(&main, dir)?;
+    if let Some(first) = intake::first_seq(&intake)?.filter(|first| *first > position + 1) {
+        return Err(StoreError::Damaged(format!(
+            "intake.redb begins at delivery {first}, and watchfire.redb ends at {position}: what was between them is missing, so the files do not belong together; restore both from one backup"
+        )));
+    }
     if stored < position {
         return Err(StoreError::Damaged(format!(
             "intake.redb ends at delivery {stored}, before watchfire.redb's position {position}; the files do not belong together, restore both from one backup"
@@ -106,6 +114,12 @@ fn holds_anything(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.len() > 0)
 }
 
+/// Whether a restore was broken off while it put its files into this folder: what it moved aside is in there as well.
+fn half_restored(dir: &Path) -> bool {
+    let mut names = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.file_name());
+    names.any(|name| name.to_string_lossy().contains(UNFINISHED))
+}
+
 /// The path of a database file of the folder, made when the folder is new. In a folder with a key the store was whole once:
 /// an empty file put in the place of a lost one would look like a store that never had anything in it.
 fn made(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
@@ -116,6 +130,12 @@ fn made(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
     if seal::key_file(dir).exists() {
         return Err(StoreError::Damaged(format!(
             "{} is missing or empty, and secret.key shows that this folder held a store; restore the folder from a backup, or remove secret.key and both .redb files to begin an empty one",
+            path.display()
+        )));
+    }
+    if half_restored(dir) {
+        return Err(StoreError::Damaged(format!(
+            "{} is missing or empty, because a restore into this folder was broken off; run `watchfire restore --replace` again, or move back what is in its folder before-restore-* and remove .*{UNFINISHED}*",
             path.display()
         )));
     }

@@ -522,3 +522,23 @@ fn only_the_owner_can_read_the_data_folder() {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
 }
+
+/// One of both files is a copy of last week: what was acknowledged since is in neither.
+#[tokio::test]
+async fn files_with_a_gap_between_them_are_refused() {
+    let f = Fixture::new();
+    f.send("grafana", vec![firing("grafana:a", None)]).await;
+    f.store.close();
+    let main = f.dir.path().join("watchfire.redb");
+    let old = std::fs::read(&main).unwrap();
+    let store = Fixture::open(f.dir.path(), &f.clock);
+    for _ in 0..200 {
+        let sent = store.submit(plain(&f.clock, "grafana:b")).await.unwrap();
+        assert!(store.applied(sent.seq, Duration::from_secs(10)).await);
+    }
+    store.close();
+    std::fs::write(&main, old).unwrap();
+    let options = StoreOptions { dir: f.dir.path().to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
+    let said = Store::open(options, f.clock.clone()).unwrap_err().to_string();
+    assert!(said.contains("do not belong together") && said.contains("from one backup"), "{said}");
+}

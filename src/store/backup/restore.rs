@@ -68,6 +68,12 @@ struct Place {
 
 /// Restores. Blocking. When it fails, everything is as it was.
 pub fn restore(what: Restore<'_>) -> Result<Restored, BackupError> {
+    // A link stays one: what it points to is replaced, on the disk where that is.
+    let elsewhere = what.dir.is_symlink() || what.dir.file_name().is_none();
+    let resolved = elsewhere.then(|| fs::canonicalize(what.dir).map_err(BackupError::file(what.dir))).transpose()?;
+    let dir = resolved.as_deref().unwrap_or(what.dir);
+    let going = what.going;
+    let what = Restore { dir, going: &mut |bytes| going(bytes), ..what };
     let Contents { sealed_key, .. } = look(what.from)?;
     let key = match (&sealed_key, what.passphrase) {
         (Some(sealed), Some(passphrase)) => Some(key::open(sealed, passphrase)?),
@@ -173,7 +179,7 @@ fn place(dir: &Path) -> Result<Place, BackupError> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut random = [0; 4];
     seal::random(&mut random)?;
-    let unfinished = format!(".{name}.restoring-{}", digest::hex(&random));
+    let unfinished = format!(".{name}{}{}", open::UNFINISHED, digest::hex(&random));
     let beside = dir.with_file_name(&unfinished);
     if !is_mount(dir) {
         match open::private_folder(&beside) {
@@ -241,6 +247,13 @@ fn put(place: &Place, dir: &Path, occupied: bool, now: Time) -> Result<Option<Pa
         if aside.exists() {
             return Err(BackupError::Exists(aside.display().to_string()));
         }
+        if exchange(&place.unfinished, dir) {
+            // The restored one is in its place, and what was there has the other's name: no moment was without a store.
+            sync_folder(dir.parent().unwrap_or(Path::new(".")));
+            let named = fs::rename(&place.unfinished, &aside);
+            sync_folder(dir.parent().unwrap_or(Path::new(".")));
+            return Ok(Some(if named.is_ok() { aside } else { place.unfinished.clone() }));
+        }
         fs::rename(dir, &aside).map_err(BackupError::file(dir))?;
     } else if dir.exists() {
         // Only a lock that nobody holds can be in it.
@@ -257,13 +270,46 @@ fn put(place: &Place, dir: &Path, occupied: bool, now: Time) -> Result<Option<Pa
     Ok(occupied.then_some(aside))
 }
 
-/// The same where the folder itself must stay. `watchfire.redb` goes first and comes last: without it the folder is
-/// refused at a start, so that a half-way state is never served.
+/// Has two folders change places at once; whether that could be done, which not every file system can.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// The same where the folder itself must stay. `watchfire.redb` goes first and comes last: without it, a folder with
+/// the unfinished one in it is refused at a start, so that a half-way state is never served.
 fn put_inside(unfinished: &Path, dir: &Path, occupied: bool, aside: &str) -> Result<Option<PathBuf>, BackupError> {
+    let mut moves = Vec::new();
+    let done = move_inside(unfinished, dir, occupied, aside, &mut moves);
+    if done.is_err() {
+        // Back as it was, the last one first: what is missing must not look like a store that never was.
+        for (from, to) in moves.iter().rev() {
+            let _ = fs::rename(to, from);
+        }
+        let _ = fs::remove_dir(dir.join(aside));
+    }
+    done
+}
+
+fn move_inside(
+    unfinished: &Path,
+    dir: &Path,
+    occupied: bool,
+    aside: &str,
+    moves: &mut Vec<(PathBuf, PathBuf)>,
+) -> Result<Option<PathBuf>, BackupError> {
     let main = Part::Main.file();
-    let move_all = |from: &Path, to: &Path, mut names: Vec<String>| -> Result<(), BackupError> {
-        for name in std::mem::take(&mut names) {
-            fs::rename(from.join(&name), to.join(&name)).map_err(BackupError::file(&from.join(&name)))?;
+    let mut move_all = |from: &Path, to: &Path, names: Vec<String>| -> Result<(), BackupError> {
+        for name in names {
+            let (from, to) = (from.join(&name), to.join(&name));
+            fs::rename(&from, &to).map_err(BackupError::file(&from))?;
+            moves.push((from, to));
         }
         sync_folder(to);
         Ok(())
@@ -289,4 +335,66 @@ fn put_inside(unfinished: &Path, dir: &Path, occupied: bool, aside: &str) -> Res
 /// For tests: as into a folder that cannot be renamed.
 pub(super) fn restore_within(what: Restore<'_>, occupied: bool) -> Result<Restored, BackupError> {
     into_place(&Place::within(what.dir, ".restoring")?, what, None, occupied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(path: &Path, names: &[&str]) {
+        fs::create_dir_all(path).unwrap();
+        for name in names {
+            fs::write(path.join(name), *name).unwrap();
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn no_moment_is_without_a_folder_in_the_place() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("data");
+        folder(&dir, &["watchfire.redb"]);
+        let probe = home.path().join("probe");
+        folder(&probe, &[]);
+        if !exchange(&probe, &dir) {
+            return; // This file system cannot.
+        }
+        assert!(exchange(&probe, &dir));
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looked = scope.spawn(|| {
+                let mut missing = 0;
+                while !done.load(Ordering::Relaxed) {
+                    missing += u32::from(fs::symlink_metadata(&dir).is_err());
+                }
+                missing
+            });
+            for n in 0..100 {
+                let unfinished = home.path().join("unfinished");
+                folder(&unfinished, &["watchfire.redb", "new"]);
+                let now = Time::from_secs(1_772_500_000 + n);
+                let aside = put(&Place { unfinished, inside: false }, &dir, true, now).unwrap().unwrap();
+                assert!(dir.join("new").exists() && aside.join("new").exists() == (n > 0));
+            }
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(looked.join().unwrap(), 0, "times that the folder was not there");
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_its_place_leaves_the_folder_as_it_was() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("data");
+        folder(&dir, &["intake.redb", "secret.key", "watchfire.redb"]);
+        let unfinished = dir.join(".restoring-1");
+        folder(&unfinished, &["intake.redb", "watchfire.redb"]);
+        // A folder of that name with something in it cannot be replaced by a file.
+        folder(&dir.join("before-restore-x/secret.key"), &["old"]);
+        put_inside(&unfinished, &dir, true, "before-restore-x").unwrap_err();
+        for name in ["intake.redb", "secret.key", "watchfire.redb"] {
+            assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), name);
+        }
+        assert_eq!(entries(&unfinished).unwrap().len(), 2);
+    }
 }

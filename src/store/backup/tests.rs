@@ -243,6 +243,35 @@ async fn a_folder_that_cannot_be_renamed_is_filled_from_within() {
     assert_eq!(names(&dir.join("before-restore-20260303T103000Z")), ["intake.redb", "watchfire.redb"]);
 }
 
+/// A restore into a folder that cannot be renamed, killed between two of its files.
+#[tokio::test]
+async fn half_a_restore_is_no_empty_store() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    fs::create_dir_all(dir.join("before-restore-20260303T103000Z")).unwrap();
+    fs::create_dir_all(dir.join(".data.restoring-00112233")).unwrap();
+    let options = StoreOptions { dir: dir.clone(), cache_bytes: 8 << 20, policy: Policy::default() };
+    let said = Store::open(options, Clock::manual(start())).unwrap_err().to_string();
+    assert!(said.contains("broken off") && said.contains("before-restore-"), "{said}");
+    assert!(!dir.join("watchfire.redb").exists() && !dir.join("intake.redb").exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_the_data_folder_stays_a_link() {
+    let home = tempfile::tempdir().unwrap();
+    let (link, data) = (home.path().join("link"), home.path().join("disk").join("data"));
+    let store = furnished(&data, 10).await;
+    let file = home.path().join("b.tar");
+    backup(&store, &file, None).await.unwrap();
+    store.close();
+    std::os::unix::fs::symlink(&data, &link).unwrap();
+    let done = restore(Restore { replace: true, ..restoring(&file, &link, &mut |_| true) }).unwrap();
+    assert!(link.is_symlink() && !data.is_symlink());
+    assert_eq!(done.aside, Some(home.path().join("disk").join("data.before-restore-20260303T103000Z")));
+    open(&data).close();
+}
+
 #[tokio::test]
 async fn a_disk_that_is_nearly_full_and_a_stop_leave_nothing_behind() {
     let home = tempfile::tempdir().unwrap();
