@@ -56,8 +56,10 @@ pub fn sweep(tx: &mut Tx<'_>, by_age: bool, budget: usize) -> Result<usize, Stor
         let fresh = tx.now.minus(FRESH);
         while removed < budget && stored(tx) > retention.bytes {
             let left = budget - removed;
-            let done = match tx.forget_deliveries(fresh, left.min(100))? {
-                0 => tx.forget_incidents(fresh, left.min(100))?,
+            // Two at least, a delivery with its results: with less, an incident would go although there are older deliveries.
+            let left = left.clamp(2, 100);
+            let done = match tx.forget_deliveries(fresh, left)? {
+                0 => tx.forget_incidents(fresh, left)?,
                 n => n,
             };
             if done == 0 {

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     model::*,
     store::{
-        AlertFilter, DeliveryFilter, IncidentFilter, Policy,
+        AlertFilter, DeliveryFilter, IncidentFilter, NewDelivery, Policy,
         tests::{Fixture, firing, me, minutes, resolved},
     },
 };
@@ -134,6 +134,49 @@ async fn more_than_may_be_stored_is_removed_oldest_first() {
     let (deliveries, incidents, _) = counts(&f);
     assert!(deliveries < 20 && incidents > 20, "deliveries go before incidents: {deliveries}, {incidents}");
     assert!(f.store.view().unwrap().incident(IncidentId(101)).unwrap().is_some_and(|i| i.is_open()));
+    f.store.close();
+}
+
+/// A clock that was ahead for a moment must not keep everything that came after it, until that time has come.
+#[tokio::test]
+async fn what_was_received_while_the_clock_was_ahead_holds_nothing_up() {
+    let f = keeping(Retention { deliveries: days(30), incidents: days(400), bytes: 0 });
+    let mild = |key: &str| Signal { severity: Severity::Info, ..firing(key, None) };
+    f.send("grafana", vec![mild("grafana:before")]).await;
+    let astray = NewDelivery {
+        at: f.clock.now().plus(days(3_000)),
+        platform: "grafana".into(),
+        outcome: DeliveryOutcome::Accepted,
+        problem: None,
+        headers: Vec::new(),
+        body: Vec::new(),
+        parsed: Parsed { signals: vec![mild("grafana:ahead")], ..Parsed::default() },
+        replay_of: None,
+    };
+    f.store.submit(astray).await.unwrap();
+    for n in 0..3 {
+        f.send("grafana", vec![mild(&format!("grafana:{n}"))]).await;
+    }
+    later(&f, days(31)).await;
+    assert_eq!(counts(&f).0, 1, "deliveries after it are gone as well, but for the last");
+    later(&f, days(400)).await;
+    assert_eq!(counts(&f), (1, 0, 1), "and alerts; its own goes in its time");
+    f.consistent();
+    f.store.close();
+}
+
+/// However little may be removed in a step.
+#[tokio::test]
+async fn no_incident_goes_while_there_are_older_deliveries() {
+    let f = keeping(Retention { deliveries: days(3_000), incidents: days(3_000), bytes: 1 });
+    f.send("grafana", vec![firing("grafana:a", None), firing("grafana:b", None)]).await;
+    f.send("grafana", vec![resolved("grafana:a"), resolved("grafana:b")]).await;
+    let removed = f.store.command(|tx| {
+        tx.now = tx.now.plus(days(2));
+        Ok(sweep(tx, false, 1)?)
+    });
+    assert!(removed.await.unwrap() >= 1);
+    assert_eq!((counts(&f).0, f.incident(1).alert_count), (1, 2));
     f.store.close();
 }
 

@@ -13,13 +13,21 @@ impl Tx<'_> {
     /// Removes deliveries received before `horizon`, oldest first, at most about `budget` rows. Returns how many rows.
     pub fn forget_deliveries(&mut self, horizon: Time, budget: usize) -> Result<usize, StoreError> {
         let mut old = Vec::new();
+        let mut dated = 0;
         for row in self.deliveries.iter()?.take(budget / 2) {
             let (seq, bytes) = row?;
-            if codec::decode::<DeliveryRow>(bytes.value())?.at >= horizon {
+            let at = codec::decode::<DeliveryRow>(bytes.value())?.at;
+            // Received while the clock was ahead: what came after it tells how old it is, or it would keep all of that.
+            let astray = at > self.now;
+            if at >= horizon && !astray {
                 break;
             }
             old.push(seq.value());
+            if !astray {
+                dated = old.len();
+            }
         }
+        old.truncate(dated);
         // The last one applied stays: the position points at it.
         old.retain(|seq| *seq != self.world.last(meta::POSITION));
         for seq in &old {
@@ -146,7 +154,8 @@ impl Tx<'_> {
                 break;
             }
             let alert: Alert = codec::decode(bytes.value())?;
-            if alert.first_seen >= horizon {
+            // One that was received while the clock was ahead says nothing about those after it.
+            if alert.first_seen >= horizon && alert.first_seen <= self.now {
                 break;
             }
             looked = number.value();
@@ -182,7 +191,11 @@ impl Tx<'_> {
         let mut old = Vec::new();
         for row in self.audit.iter()?.take(budget.saturating_sub(removed)) {
             let (number, bytes) = row?;
-            if codec::decode::<AuditEntry>(bytes.value())?.at >= horizon {
+            let at = codec::decode::<AuditEntry>(bytes.value())?.at;
+            if at > self.now {
+                continue;
+            }
+            if at >= horizon {
                 break;
             }
             old.push(number.value());
