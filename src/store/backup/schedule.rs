@@ -266,7 +266,7 @@ impl Backups {
         })
         .await?;
         let _one = self.inner.one.lock().await;
-        let bytes = self.make(unfinished.clone(), at, None, CancellationToken::new()).await?.bytes;
+        let bytes = self.make(unfinished.clone(), at, None, CancellationToken::new(), |made| Ok(made.bytes)).await?;
         let (dir, keep) = (schedule.dir.clone(), schedule.keep);
         blocking(move || {
             // The same second twice: the newer one is as good.
@@ -278,20 +278,21 @@ impl Backups {
         Ok(Kept { name, at, bytes })
     }
 
-    /// Writes one. `gone` is set when whoever asked went away.
-    async fn make(
+    /// Writes one, and has it `taken` before anybody can go away. `gone` is set when whoever asked went away.
+    async fn make<R: Send + 'static>(
         &self,
         path: PathBuf,
         at: Time,
         passphrase: Option<String>,
         gone: CancellationToken,
-    ) -> Result<super::Made, BackupError> {
+        taken: impl FnOnce(super::Made) -> Result<R, BackupError> + Send + 'static,
+    ) -> Result<R, BackupError> {
         let view = self.inner.store.exclusive_view().await?;
         let (store, stop, free) = (self.inner.store.clone(), self.inner.stop.clone(), self.inner.free);
         blocking(move || {
             let going = |_| !stop.is_cancelled() && !gone.is_cancelled();
             let order = Order { passphrase: passphrase.as_deref(), free, ..Order::new(&path, at, &going) };
-            write(&store, &view, &order)
+            taken(write(&store, &view, &order)?)
         })
         .await
     }
@@ -306,15 +307,15 @@ impl Backups {
         let path = self.inner.store.dir().join(format!("{DOWNLOAD}{}", super::digest::hex(&random)));
         let gone = CancellationToken::new();
         let asked = gone.clone().drop_guard();
-        let made = self.make(path.clone(), at, passphrase, gone).await?;
+        let unnamed = path.clone();
+        let taken = move |made| {
+            let file = File::open(&unnamed).map_err(BackupError::file(&unnamed));
+            // Without a name it is gone with its last reader, whatever happens to the process or to whoever asked.
+            fs::remove_file(&unnamed).map_err(BackupError::file(&unnamed))?;
+            Ok((made, file?))
+        };
+        let (made, file) = self.make(path, at, passphrase, gone, taken).await?;
         asked.disarm();
-        let file = blocking(move || {
-            let file = File::open(&path).map_err(BackupError::file(&path))?;
-            // Without a name it is gone with its last reader, whatever happens to the process.
-            fs::remove_file(&path).map_err(BackupError::file(&path))?;
-            Ok(file)
-        })
-        .await?;
         Ok(Download { file, bytes: made.bytes, name: name_of(at), manifest: made.manifest, place })
     }
 }

@@ -380,3 +380,36 @@ async fn a_download_is_whole_and_leaves_no_file() {
     backups.download(None).await.unwrap();
     store.close();
 }
+
+/// Whoever asked may go away at any moment, also after the last piece was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_copy_for_a_download_loses_its_name_whether_somebody_waits_or_not() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let store = furnished(&dir, 5).await;
+    let backups = Backups::new(store.clone(), Clock::manual(start()), None, CancellationToken::new());
+    let before = names(&dir);
+    let mut asked = Box::pin(backups.download(None));
+    loop {
+        if names(&dir) != before {
+            break;
+        }
+        tokio::select! {
+            biased;
+            done = &mut asked => {
+                done.unwrap();
+                break;
+            }
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // Nobody polls it any more.
+    let gone = async {
+        while names(&dir) != before {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("it has no name in the end");
+    drop(asked);
+    store.close();
+}
