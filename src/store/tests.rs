@@ -413,6 +413,35 @@ async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
     assert!(view.results(sound.seq).unwrap().unwrap()[0].incident_id.is_some());
 }
 
+#[tokio::test]
+async fn an_alert_that_cannot_fall_quiet_stops_neither_the_others_nor_deliveries() {
+    let f = Fixture::new();
+    let quiet = |key: &str| Signal { quiet_after_secs: Some(60), ..firing(key, Some(key)) };
+    let alerts = f.send("grafana", vec![quiet("grafana:broken"), quiet("grafana:sound")]).await;
+    let broken = alerts[0].alert_id.unwrap();
+    // Its alert refers to an incident that is not there.
+    let damage = f.store.command(move |tx| {
+        let mut alert = tx.alert(broken.number())?.unwrap();
+        alert.incident = Some(IncidentId(99));
+        let before = alert.quiet_at;
+        Ok(tx.put_alert(&alert, before)?)
+    });
+    damage.await.unwrap();
+    let mut changes = f.store.changes();
+    f.clock.advance(minutes(2));
+    let sound = alerts[1].alert_id.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while f.store.view().unwrap().alert(sound).unwrap().unwrap().is_open() {
+            changes.changed().await.unwrap();
+        }
+    })
+    .await
+    .expect("the other one falls quiet");
+    let sent = f.store.submit(plain(&f.clock, "grafana:next")).await.unwrap();
+    assert!(f.store.applied(sent.seq, Duration::from_secs(10)).await);
+    f.store.health().unwrap();
+}
+
 /// A store whose files are on disks that can be full.
 fn on_disks(dir: &Path, clock: &Clock, main: Option<&faults::Disk>, intake: Option<&faults::Disk>) -> Store {
     let options = StoreOptions { dir: dir.to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };

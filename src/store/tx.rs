@@ -228,10 +228,16 @@ impl<'t> Tx<'t> {
         self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
     }
 
-    /// Alerts whose quiet time has come, at most `limit`.
-    pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<u64>, StoreError> {
+    /// Alerts whose quiet time has come, with that time, at most `limit`.
+    pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
-        due.take(limit).map(|row| Ok(row?.0.value().1)).collect()
+        due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// Takes the timer of an alert away that cannot be closed.
+    pub fn forget_timer(&mut self, timer: (i64, u64)) -> Result<(), StoreError> {
+        self.quiet.remove(timer)?;
+        Ok(())
     }
 
     /// The clock was set back by this much: whatever waits for a moment waits no longer than it would have.
@@ -379,7 +385,8 @@ impl<'t> Tx<'t> {
         let mut old = Vec::new();
         for row in self.sessions.iter()? {
             let (hash, bytes) = row?;
-            if codec::decode::<Session>(bytes.value())?.expires_at <= self.now {
+            // One that cannot be read lets nobody in either.
+            if codec::decode::<Session>(bytes.value()).map_or(true, |s| s.expires_at <= self.now) {
                 old.push(hash.value());
             }
         }

@@ -327,16 +327,39 @@ impl Writer {
         if !due && !trim {
             return Ok(());
         }
-        self.transaction(|tx| {
-            for number in tx.quiet_alerts(QUIET_BATCH)? {
+        let done = self.transaction(|tx| {
+            for (_, number) in tx.quiet_alerts(QUIET_BATCH)? {
                 apply::signals::quiet(tx, number)?;
             }
             tx.forget_closed()?;
             tx.trim_sessions()?;
             Ok(())
-        })
-        .map_err(as_store)?;
+        });
+        match done.map_err(as_store) {
+            Err(StoreError::Damaged(_)) => self.quiet_singly()?,
+            done => done?,
+        }
         self.last_trim = now;
+        Ok(())
+    }
+
+    /// One of the alerts that are due cannot be closed, whenever it is tried: the others, and deliveries, must not wait for
+    /// it for ever. It loses its timer.
+    fn quiet_singly(&mut self) -> Result<(), StoreError> {
+        let due = self.transaction(|tx| Ok(tx.quiet_alerts(QUIET_BATCH)?)).map_err(as_store)?;
+        for timer in due {
+            match self.transaction(|tx| Ok(apply::signals::quiet(tx, timer.1)?)).map_err(as_store) {
+                Err(StoreError::Damaged(why)) => {
+                    tracing::error!(
+                        alert = timer.1,
+                        why,
+                        "an alert cannot fall quiet and stays as it is; run `watchfire check`"
+                    );
+                    self.transaction(|tx| Ok(tx.forget_timer(timer)?)).map_err(as_store)?;
+                }
+                done => done?,
+            }
+        }
         Ok(())
     }
 

@@ -309,7 +309,9 @@ impl Door<'_> {
 
 /// Ends an alert that fell quiet: a test that has done its duty, or a platform that never says when it is over.
 pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
-    let Some(mut alert) = tx.alert(number)? else { return Ok(()) };
+    let Some(mut alert) = tx.alert(number)? else {
+        return Err(StoreError::Damaged(format!("alert {number} has a timer and no row")));
+    };
     let quiet_before = alert.quiet_at;
     alert.quiet_at = None;
     if !alert.is_open() {
