@@ -10,7 +10,7 @@ use super::{
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Nobody waits longer for an answer while the disk fails.
-const QUICK: Duration = Duration::from_secs(5);
+const QUICK: Duration = Duration::from_secs(10);
 
 struct Patient {
     store: Store,

@@ -22,6 +22,10 @@ const EACH_IDLE: u64 = 30 << 10;
 /// What a stream may cost, read or not.
 const EACH_STREAM: u64 = 100 << 10;
 
+/// Nobody waits longer for an answer, however many stand around; idle connections and stalled readers go after ten seconds
+/// and more.
+const SOON: Duration = Duration::from_secs(7);
+
 /// One crowd at a time: they need handles and processors.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
@@ -86,7 +90,7 @@ async fn five_thousand_idle_connections_keep_nobody_out_and_cost_little() {
     for n in 50..80 {
         let (status, took) = post(&http, &server, n).await;
         assert_eq!(status, 202);
-        assert!(took < Duration::from_secs(2), "{took:?} with {wanted} idle connections");
+        assert!(took < SOON, "{took:?} with {wanted} idle connections");
     }
     let after = resident(&server);
     let each = after.saturating_sub(before) / wanted as u64;
@@ -109,16 +113,22 @@ async fn when_all_places_are_taken_the_oldest_idle_connection_makes_room() {
     let http = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
     let began = Instant::now();
     let mut idle = Vec::new();
+    let mut filled = Duration::ZERO;
     for n in 0..700 {
+        if n == 300 {
+            filled = began.elapsed();
+        }
         idle.push(TcpStream::connect(address(&server)).await.unwrap());
         if n % 50 == 0 {
             let (status, took) = post(&http, &server, n).await;
             assert_eq!(status, 202);
-            assert!(took < Duration::from_secs(2), "{took:?} after {n} idle connections");
+            assert!(took < SOON, "{took:?} after {n} idle connections");
         }
     }
-    // Idle ones end by themselves after ten seconds; nobody waited for that.
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    // Idle ones end by themselves after ten seconds; nobody waited for that. A machine that took long while there was room
+    // may take long when there is none.
+    let most = Duration::from_secs(9).max(8 * filled);
+    assert!(began.elapsed() < most, "{:?}, and {filled:?} while there was room", began.elapsed());
     let closed = tokio::time::timeout(PATIENCE, idle[0].read(&mut [0; 1])).await.unwrap();
     assert!(matches!(closed, Ok(0) | Err(_)), "the oldest was ended");
     drop(idle);
@@ -188,7 +198,7 @@ async fn a_thousand_streams_of_which_half_are_never_read() {
         "{STREAMS} streams, half of them not read: {before} bytes before, {after} after, {each} each; slowest answer {slowest:?}"
     );
     assert!(each < EACH_STREAM, "{each} bytes for each stream");
-    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    assert!(slowest < SOON, "{slowest:?}");
     drop(never);
     server.stop();
 }

@@ -23,7 +23,7 @@ use crate::{
 
 const TOKEN: &str = "disk-test-token-0123456789";
 /// Nobody waits longer for a refusal.
-const QUICK: Duration = Duration::from_secs(6);
+const QUICK: Duration = Duration::from_secs(12);
 const MIB: u64 = 1 << 20;
 
 /// A small disk of its own in memory, gone with the test.

@@ -94,7 +94,8 @@ async fn beyond_its_capacity_it_goes_on_and_refuses_at_once() {
     // figure itself is measured from outside, in `tests/bench`.
     assert!(goodput[1] as f64 >= 0.5 * goodput[0] as f64, "{goodput:?}: less is taken when more come");
     assert!(refused > 100, "the test went beyond the capacity: {refused} refusals");
-    assert!(slowest < Duration::from_secs(2), "a refusal took {slowest:?}");
+    // Whoever waited for a place in the queue would have waited five seconds.
+    assert!(slowest < Duration::from_secs(4), "a refusal took {slowest:?}");
     assert_eq!(figure(&test, "watchfire_refusals_total{platform=\"generic\",reason=\"behind\"}").await, refused);
     // All that was acknowledged is there, and nothing else.
     let store = test.app().store().clone();
@@ -196,9 +197,8 @@ async fn large_bodies_do_not_fill_the_memory_and_small_ones_pass() {
     }
     let held = figure(&test, "watchfire_body_bytes").await;
     assert!((40 << 20..=81 << 20).contains(&held), "{held} bytes are held");
-    let began = Instant::now();
+    // Had it to wait for room, it would be told to come back.
     assert_eq!(test.deliver("generic", &body(1)).await.status, 202);
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(figure(&test, "watchfire_refusals_total{platform=\"generic\",reason=\"memory\"}").await >= 4);
     drop(large);
     // All of it is given back.

@@ -49,7 +49,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut_off() {
     // Without end: no pause is long, the whole is.
     let head = b"POST /api/webhooks/generic HTTP/1.1\r\nx-a: ".iter().copied().chain(std::iter::repeat(b'a'));
     let said = trickle(&mut stream, head, Duration::from_millis(100)).await;
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 408") || said.starts_with("HTTP/1.1 400"), "{said}");
     test.stop().await;
 }
@@ -84,7 +84,7 @@ async fn a_body_that_trickles_is_cut_off_at_its_deadline() {
         }
         assert!(said.starts_with("HTTP/1.1 408"), "{path}: {said}");
         assert!(said.contains("too_slow"), "{path}: {said}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{path}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "{path}: {:?}", began.elapsed());
     }
     test.stop().await;
 }
@@ -98,7 +98,7 @@ async fn a_stranger_that_trickles_is_cut_off_sooner() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let said = trickle(&mut stream, std::iter::repeat(b' '), Duration::from_millis(20)).await;
     assert!(said.starts_with("HTTP/1.1 401"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     test.stop().await;
 }
 
@@ -121,7 +121,7 @@ async fn idle_connections_do_not_hold_up_others() {
         let began = Instant::now();
         let body = json!({"id": n.to_string(), "title": "x", "severity": "high"});
         assert_eq!(test.deliver("generic", &body).await.status, 202);
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     }
     let began = Instant::now();
     test.stop().await;

@@ -317,6 +317,6 @@ async fn floods_of_frames_end_their_own_connection_only() {
     }
     let began = Instant::now();
     assert_eq!(answer(test.request(reqwest::Method::GET, "/readyz")).await.status, 200);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(8));
     test.stop().await;
 }
