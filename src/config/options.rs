@@ -216,7 +216,7 @@ pub const OPTIONS: &[Opt<Config>] = &[
         placeholder: "SIZE",
         default: Some("20GiB"),
         example: "20GiB",
-        help: "How much is stored at most: then the oldest deliveries go first, then the oldest resolved incidents. It counts rows without the database's own overhead, which takes up to about as much again. 0: no limit; otherwise at least 64MiB.",
+        help: "How much is stored at most: then the oldest deliveries go first, then the oldest resolved incidents; what is younger than a day stays. It counts rows without the database's own overhead, which takes up to about as much again. 0: no limit; otherwise at least 64MiB.",
         set: set!(keep_bytes, kept_size),
     },
     Opt {
