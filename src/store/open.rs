@@ -90,18 +90,43 @@ pub fn private_folder(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Makes an empty file that only its owner can read, unless there is one: redb would make it for everybody.
+/// Makes an empty file that only its owner can read; there must be none: redb would make it for everybody.
 fn private_file(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
-    options.create(true).append(true);
+    options.create_new(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|e| StoreError::Io(format!("{}: {e}", path.display())))
+    let file = options.open(path).map_err(|e| StoreError::Io(format!("{}: {e}", path.display())))?;
+    for_owner(path, &file);
+    Ok(())
+}
+
+/// Gives a file that was just made to the account that its folder belongs to: what an administrator does as root must not
+/// keep the service out. Never for a file that was there: it may be a link to something else.
+pub(super) fn for_owner(path: &Path, made: &fs::File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let Some(Ok(folder)) = path.parent().map(fs::metadata) else { return };
+        if made.metadata().is_ok_and(|m| m.uid() != folder.uid())
+            && let Err(e) = fchown(made, Some(folder.uid()), Some(folder.gid()))
+        {
+            tracing::debug!(path = %path.display(), error = %e, "a file could not be given to the owner of its folder");
+        }
+    }
 }
 
 /// One process a folder: redb locks its own files, this says it before anything is touched, and in words.
 pub(super) fn lock(dir: &Path) -> Result<fs::File, StoreError> {
-    let file = fs::OpenOptions::new().create(true).write(true).truncate(false).open(dir.join("lock"))?;
+    let path = dir.join("lock");
+    let file = match fs::OpenOptions::new().create_new(true).write(true).open(&path) {
+        Ok(file) => {
+            for_owner(&path, &file);
+            file
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => fs::OpenOptions::new().write(true).open(&path)?,
+        Err(e) => return Err(e.into()),
+    };
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),

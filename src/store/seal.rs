@@ -8,7 +8,7 @@ use std::{
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
 
-use super::StoreError;
+use super::{StoreError, open};
 use crate::model::{Sealed, Time};
 
 const FILE: &str = "secret.key";
@@ -102,12 +102,17 @@ fn make(path: &Path) -> Result<Vec<u8>, StoreError> {
     let mut key = vec![0u8; 32];
     random(&mut key)?;
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // Under another name until it is whole: half a key would look like a damaged one at the next start.
     let unfinished = path.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+        _ => {}
+    }
     let mut file = options.open(&unfinished)?;
+    open::for_owner(&unfinished, &file);
     file.write_all(&key)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

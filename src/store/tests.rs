@@ -552,6 +552,22 @@ fn only_the_owner_can_read_the_data_folder() {
     }
 }
 
+/// What an administrator does as root in a folder of the service must not keep the service out of it.
+#[cfg(unix)]
+#[test]
+fn files_that_root_makes_belong_to_the_owner_of_the_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let dir = tempfile::tempdir().unwrap();
+    if chown(dir.path(), Some(12_345), Some(12_345)).is_err() {
+        return; // Not root: the files belong to whoever runs this.
+    }
+    Fixture::open(dir.path(), &Clock::manual(Time::from_secs(START))).close();
+    for name in ["lock", "secret.key", "intake.redb", "watchfire.redb"] {
+        let meta = std::fs::metadata(dir.path().join(name)).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (12_345, 12_345), "{name}");
+    }
+}
+
 /// One of both files is a copy of last week: what was acknowledged since is in neither.
 #[tokio::test]
 async fn files_with_a_gap_between_them_are_refused() {

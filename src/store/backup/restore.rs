@@ -221,12 +221,12 @@ fn is_mount(_: &Path) -> bool {
 /// Whoever restores as root restores for the account that the folder belongs to.
 #[cfg(unix)]
 fn give_to_owner(before: &Path, unfinished: &Path) {
-    use std::os::unix::fs::{MetadataExt, chown};
+    use std::os::unix::fs::{MetadataExt, lchown};
     let Ok(owner) = fs::metadata(before) else { return };
     let ours = |path: &Path| fs::metadata(path).is_ok_and(|m| (m.uid(), m.gid()) == (owner.uid(), owner.gid()));
     let files = fs::read_dir(unfinished).into_iter().flatten().flatten().map(|e| e.path());
     for path in files.chain([unfinished.to_owned()]).filter(|p| !ours(p)) {
-        if let Err(e) = chown(&path, Some(owner.uid()), Some(owner.gid())) {
+        if let Err(e) = lchown(&path, Some(owner.uid()), Some(owner.gid())) {
             tracing::warn!(path = %path.display(), error = %e, "a restored file could not be given to the owner of the data folder");
         }
     }
