@@ -101,6 +101,11 @@ impl Search {
 
     fn rebuild(&self, view: &View) -> Result<(), SearchError> {
         let filter = IncidentFilter { statuses: IncidentStatus::ALL.to_vec(), ..IncidentFilter::default() };
+        // Those that were removed meanwhile as well; who searches sees this with the commit and not before.
+        self.opened(|o| {
+            let writer = o.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(writer.delete_all_documents().map(drop)?)
+        })?;
         let mut before = None;
         loop {
             let page = view.incidents(&filter, before, REBUILD)?;
@@ -114,7 +119,7 @@ impl Search {
         }
     }
 
-    fn index(&self, view: &View, incident: &Incident) -> Result<(), SearchError> {
+    pub(super) fn index(&self, view: &View, incident: &Incident) -> Result<(), SearchError> {
         let (title, body) = text(view, incident)?;
         let fields = self.inner.fields;
         let mut document = Document::default();
@@ -137,7 +142,7 @@ impl Search {
         })
     }
 
-    fn commit(&self, seq: u64) -> Result<(), SearchError> {
+    pub(super) fn commit(&self, seq: u64) -> Result<(), SearchError> {
         self.opened(|o| {
             let mut writer = o.writer.lock().unwrap_or_else(PoisonError::into_inner);
             let mut prepared = writer.prepare_commit()?;

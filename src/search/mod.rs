@@ -298,6 +298,26 @@ mod tests {
         assert_eq!((search.len(), search.seq()), (3, *store.changes().borrow()));
     }
 
+    /// So far behind that the log no longer says which incidents were removed.
+    #[tokio::test]
+    async fn what_was_removed_unseen_is_not_found_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        send(&store, 0, "Disk full on log-store").await;
+        let search = Search::open(store.clone()).unwrap();
+        let view = store.view().unwrap();
+        let incident = view.incident(IncidentId(1)).unwrap().unwrap();
+        search.index(&view, &Incident { id: IncidentId(99), ..incident }).unwrap();
+        search.commit(1).unwrap();
+        assert_eq!(search.len(), 1);
+        search.inner.seq.store(0, Ordering::Release);
+        search.catch_up().unwrap();
+        assert_eq!((search.len(), search.seq()), (1, *store.changes().borrow()));
+        send(&store, 1, "Certificate expires").await;
+        search.catch_up().unwrap();
+        assert_eq!(search.len(), 2);
+    }
+
     #[tokio::test]
     async fn an_index_of_another_store_or_a_broken_one_is_made_anew() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
