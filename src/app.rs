@@ -1,5 +1,6 @@
 //! The wiring: what starts in which order, and what stops in which order. A process is one `App`, and so is a test.
 
+mod keys;
 mod local;
 
 use std::{
@@ -24,10 +25,14 @@ use crate::{
         systemd, tls,
     },
     search::{Search, SearchError},
-    store::{CommandError, Policy, Retention, Store, StoreError, StoreOptions},
+    store::{
+        CommandError, Policy, Retention, Store, StoreError, StoreOptions,
+        backup::schedule::{Backups, Schedule},
+    },
     web::{self, shared::Shared, state::AppState},
 };
 
+pub use keys::{Renewed, check as check_key, rekey};
 pub use local::{LocalAccess, local_access};
 pub use web::auth::{
     check_name,
@@ -59,6 +64,11 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The key file belongs to another database.
+    #[error(
+        "the key file {0} does not open the connector keys in this database; put the right one back, or, when it is lost, run `watchfire rekey`, which makes a new one and new connector keys"
+    )]
+    Key(String),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -76,6 +86,7 @@ pub struct App {
     config: Arc<Config>,
     store: Store,
     shared: Arc<Shared>,
+    backups: Backups,
     addr: SocketAddr,
     // Two supervisors, because the door closes before the rooms behind it.
     door: Supervisor,
@@ -103,6 +114,7 @@ impl App {
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &clock).await?;
+        keys::check(&store).await?;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);
 
@@ -110,6 +122,11 @@ impl App {
         let door = Supervisor::new(clock.clone(), door_stop.clone(), Backoff::default());
         let rooms = Supervisor::new(clock.clone(), rooms_stop.clone(), Backoff::default());
 
+        let backups = Backups::new(store.clone(), clock.clone(), schedule(&config), door_stop.clone());
+        door.spawn("backup", OnEnd::Restart, {
+            let backups = backups.clone();
+            move || backups.clone().run()
+        });
         let hub = Hub::new(store.clone());
         rooms.spawn("live", OnEnd::Restart, {
             let (hub, stop) = (hub.clone(), rooms_stop.clone());
@@ -148,6 +165,7 @@ impl App {
             store: store.clone(),
             live: hub,
             search,
+            backups: backups.clone(),
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -162,7 +180,7 @@ impl App {
                 }
             }
         });
-        Ok(App { config, store, shared, addr, door, door_stop, rooms, rooms_stop })
+        Ok(App { config, store, shared, backups, addr, door, door_stop, rooms, rooms_stop })
     }
 
     /// The address it listens on, with the port that was taken.
@@ -183,6 +201,11 @@ impl App {
     /// The store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What makes its backups.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// The settings it runs with.
@@ -241,6 +264,11 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
     }
+}
+
+fn schedule(config: &Config) -> Option<Schedule> {
+    let dir = config.backup_dir.clone()?;
+    Some(Schedule { dir, every: config.backup_every, keep: config.backup_keep })
 }
 
 fn policy(config: &Config) -> Policy {

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     app::{self, AppError},
     runtime::clock::Clock,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// The configuration, then the store.
@@ -30,11 +30,12 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         }
         Err(e) => return Err(e.into()),
     };
-    let found = store.check().await;
+    let found = checked(&store).await;
     app::close(store).await;
-    let violated = found?;
+    let (violated, digest) = found?;
     if violated.is_empty() {
         out.line(format_args!("store: good ({})", config.data_dir.display()))?;
+        out.line(format_args!("digest: {digest}"))?;
         return out.flush();
     }
     for what in &violated {
@@ -42,4 +43,14 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
     }
     out.flush()?;
     Err(CliError::Failed(format!("the store in {} has {} problems", config.data_dir.display(), violated.len())))
+}
+
+/// What is wrong, and one number for everything that is stored.
+async fn checked(store: &Store) -> Result<(Vec<String>, String), CliError> {
+    let mut violated = store.check().await?;
+    match app::check_key(store).await {
+        Err(wrong @ AppError::Key(_)) => violated.push(wrong.to_string()),
+        done => done?,
+    }
+    Ok((violated, store.read(|v| v.digest()).await?))
 }

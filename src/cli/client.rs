@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::CliError;
 
+/// A download that takes longer has hung.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(24 * 3600);
+
 /// A running server.
 #[derive(Clone)]
 pub struct Client {
@@ -88,6 +91,22 @@ impl Client {
         Ok(Answer { status, body })
     }
 
+    /// One request whose answer is read piece by piece, and may take as long as it goes on.
+    pub async fn download(&self, path: &str, body: &Value) -> Result<reqwest::Response, CliError> {
+        let mut request = self.http.post(format!("{}{path}", self.url)).timeout(LONGEST_DOWNLOAD);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        Err(self.refused(&Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() }))
+    }
+
     /// One request that must succeed.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CliError> {
         let headers: &[(&str, String)] =
@@ -153,7 +172,8 @@ impl Client {
         CliError::Failed(format!("{detail}{fields}{remedy}"))
     }
 
-    fn unreachable(&self, e: &reqwest::Error) -> CliError {
+    /// It did not answer, or not to the end.
+    pub fn unreachable(&self, e: &reqwest::Error) -> CliError {
         let why = if e.is_timeout() {
             "did not answer in time"
         } else if e.is_connect() {

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod access;
+mod backup;
 mod check;
 mod client;
 mod compact;
@@ -13,7 +14,9 @@ mod options;
 pub mod out;
 mod password;
 mod reindex;
+mod rekey;
 mod replay;
+mod restore;
 mod send;
 mod serve;
 mod token;
@@ -25,7 +28,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app::AppError,
-    store::{CommandError, StoreError},
+    store::{CommandError, StoreError, backup::BackupError},
 };
 use options::AllOptions;
 
@@ -53,7 +56,7 @@ macro_rules! failed {
     };
 }
 
-failed!(AppError, StoreError, CommandError);
+failed!(AppError, StoreError, CommandError, BackupError);
 
 /// Alerts in, few incidents out, each with its cause.
 #[derive(Debug, Parser)]
@@ -72,6 +75,12 @@ enum Command {
     Serve(AllOptions),
     /// Check the configuration and the store of a stopped server
     Check(AllOptions),
+    /// Make a verified backup in one file, of a running or a stopped server
+    Backup(backup::BackupArgs),
+    /// Restore a backup; what is in the data folder is never overwritten
+    Restore(restore::RestoreArgs),
+    /// Make a new key file for a stopped server that has lost its own
+    Rekey(rekey::RekeyArgs),
     /// Make the text index of a stopped server anew
     Reindex(AllOptions),
     /// Give the space of what was removed back to the disk; of a stopped server
@@ -134,6 +143,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(options) => serve::run(&options).await,
         Command::Check(options) => check::run(&options).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
+        Command::Rekey(args) => rekey::run(args).await,
         Command::Reindex(options) => reindex::run(&options).await,
         Command::Compact(options) => compact::run(&options).await,
         Command::User(command) => user::run(command).await,

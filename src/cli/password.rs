@@ -13,12 +13,33 @@ pub fn read(from_stdin: bool) -> Result<String, CliError> {
     if ask("Once more: ")? == first { Ok(first) } else { Err(CliError::Failed("the two were not the same".to_owned())) }
 }
 
+/// Where a passphrase comes from besides the terminal and standard input.
+const PASSPHRASE: &str = "WATCHFIRE_BACKUP_PASSPHRASE";
+
+/// The passphrase of a backup, from the environment, standard input or the terminal, where a new one is asked for twice.
+pub fn passphrase(from_stdin: bool, new: bool) -> Result<String, CliError> {
+    match std::env::var(PASSPHRASE) {
+        Ok(given) if !given.is_empty() && !from_stdin => return Ok(given),
+        _ => {}
+    }
+    if from_stdin || !std::io::stdin().is_terminal() {
+        return first_line(std::io::stdin().lock());
+    }
+    let first = ask("Passphrase of the backup: ")?;
+    if !new || ask("Once more: ")? == first {
+        return Ok(first);
+    }
+    Err(CliError::Failed("the two were not the same".to_owned()))
+}
+
 fn first_line(input: impl BufRead) -> Result<String, CliError> {
     let mut line = String::new();
     input.take(8192).read_line(&mut line).map_err(|e| CliError::Failed(format!("no password could be read: {e}")))?;
     let line = line.trim_end_matches(['\r', '\n']);
     if line.is_empty() {
-        return Err(CliError::Usage("no password came on standard input; write it there as one line".to_owned()));
+        return Err(CliError::Usage(
+            "no password or passphrase came on standard input; write it there as one line".to_owned(),
+        ));
     }
     Ok(line.to_owned())
 }

@@ -44,7 +44,8 @@ impl Sources {
 }
 
 /// Variables that belong to the commands, not to the settings.
-const COMMAND_VARIABLES: [&str; 3] = ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN"];
+const COMMAND_VARIABLES: [&str; 4] =
+    ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN", "WATCHFIRE_BACKUP_PASSPHRASE"];
 
 /// The settings with nothing set but the data folder.
 pub fn defaults(data_dir: PathBuf) -> Config {
@@ -65,6 +66,9 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         keep_deliveries: Duration::ZERO,
         keep_incidents: Duration::ZERO,
         keep_bytes: 0,
+        backup_dir: None,
+        backup_every: Duration::ZERO,
+        backup_keep: 0,
         correlation_mode: CorrelationMode::Any,
         cluster_window: Duration::ZERO,
         reopen_within: Duration::ZERO,

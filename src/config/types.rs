@@ -55,6 +55,12 @@ pub struct Config {
     pub keep_incidents: Duration,
     /// Bytes of rows kept at most; 0 is unlimited.
     pub keep_bytes: u64,
+    /// Folder of scheduled backups; none makes none.
+    pub backup_dir: Option<PathBuf>,
+    /// Time between two of them.
+    pub backup_every: Duration,
+    /// How many of them are kept.
+    pub backup_keep: usize,
     /// How alerts are grouped.
     pub correlation_mode: CorrelationMode,
     /// An alert within this distance of an incident's start joins it.

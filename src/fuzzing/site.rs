@@ -14,7 +14,7 @@ use crate::{
     live::Hub,
     runtime::{clock::Clock, tls},
     search::Search,
-    store::Store,
+    store::{Store, backup::schedule::Backups},
     web::{self, connections::Limits, server::Server, shared::Shared, state::AppState},
 };
 
@@ -25,7 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A site on a store of its own.
 pub struct Site {
-    runtime: Runtime,
+    // None only while it is dropped.
+    runtime: Option<Runtime>,
     server: Server,
     store: Store,
 }
@@ -57,6 +58,7 @@ impl Site {
                 store: store.clone(),
                 live: Hub::new(store.clone()),
                 search: Search::open(store.clone())?,
+                backups: Backups::new(store.clone(), clock.clone(), None, CancellationToken::new()),
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),
@@ -67,13 +69,14 @@ impl Site {
             let server = Server::new(web::serve_router(state), limits, CancellationToken::new());
             Ok::<_, AppError>((store, server))
         })?;
-        Ok(Self { runtime, server, store })
+        Ok(Self { runtime: Some(runtime), server, store })
     }
 
     /// Sends the bytes on a connection of their own, and then nothing more.
     pub fn http(&self, bytes: &[u8]) {
         let (mut peer, ours) = duplex(256 << 10);
-        let said = self.runtime.block_on(async {
+        let Some(runtime) = &self.runtime else { return };
+        let said = runtime.block_on(async {
             let served = tokio::spawn(self.server.clone().connection(
                 ours,
                 ([127, 0, 0, 1], 9).into(),
@@ -115,6 +118,9 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
+        // A task that still waits for its delivery to be stored holds the store's intake open, and nothing drives it any
+        // more: it goes first.
+        drop(self.runtime.take());
         self.store.close();
     }
 }

@@ -110,7 +110,7 @@ fn rows_of_any_bytes() {
 
 #[test]
 fn bodies_of_any_bytes() {
-    run("connectors", 1500, connectors);
+    run("connectors", 600, connectors);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use tantivy::Term;
 use tokio_util::sync::CancellationToken;
 
-use super::{Document, Search, SearchError, payload};
+use super::{Document, Search, SearchError, payload, unharmed};
 use crate::{
     model::{ChangeSubject, Incident, IncidentId, IncidentStatus},
     runtime::clock::Clock,
@@ -31,15 +31,23 @@ impl Search {
         let mut changes = self.inner.store.changes();
         loop {
             let search = self.clone();
-            match tokio::task::spawn_blocking(move || search.catch_up()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(e)) => tracing::warn!(error = %e, "the text index is behind"),
-                Err(e) => tracing::error!(error = %e, "indexing ended by a panic"),
-            }
+            let done = match tokio::task::spawn_blocking(move || search.catch_up()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(e)) => {
+                    tracing::warn!(error = %e, "the text index is behind");
+                    false
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "indexing ended by a panic; the text index is made anew");
+                    self.give_up(true);
+                    false
+                }
+            };
             let due = async {
                 // The pause first: changes that come meanwhile are indexed together.
                 clock.sleep(PAUSE).await;
-                changes.changed().await
+                // What failed is tried again whether anything changes or not.
+                if done { changes.changed().await } else { Ok(()) }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -48,8 +56,22 @@ impl Search {
         }
     }
 
-    /// Brings the index up to the store. Blocking.
+    /// Brings the index up to the store. Blocking. After an error of the index the next call opens it again.
     pub fn catch_up(&self) -> Result<(), SearchError> {
+        let done = self.once();
+        // Made anew at once: nothing but what is derived is lost.
+        if matches!(done, Err(SearchError::Damaged)) { self.once() } else { done }
+    }
+
+    fn once(&self) -> Result<(), SearchError> {
+        self.mend()?;
+        unharmed(|| self.follow()).inspect_err(|e| match e {
+            SearchError::Store(_) => {}
+            e => self.give_up(matches!(e, SearchError::Damaged)),
+        })
+    }
+
+    fn follow(&self) -> Result<(), SearchError> {
         loop {
             let view = self.inner.store.view()?;
             let (first, last) = view.change_range()?;
@@ -70,7 +92,7 @@ impl Search {
             for id in subjects {
                 match view.incident(id)? {
                     Some(incident) => self.index(&view, &incident)?,
-                    None => self.forget(id),
+                    None => self.forget(id)?,
                 }
             }
             self.commit(reached)?;
@@ -99,23 +121,30 @@ impl Search {
         document.add_u64(fields.number, incident.id.0);
         document.add_text(fields.title, title);
         document.add_text(fields.body, body);
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.delete_term(Term::from_field_u64(fields.number, incident.id.0));
-        writer.add_document(document)?;
-        Ok(())
+        self.opened(|o| {
+            let writer = o.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.delete_term(Term::from_field_u64(fields.number, incident.id.0));
+            writer.add_document(document)?;
+            Ok(())
+        })
     }
 
-    fn forget(&self, id: IncidentId) {
-        let writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.delete_term(Term::from_field_u64(self.inner.fields.number, id.0));
+    fn forget(&self, id: IncidentId) -> Result<(), SearchError> {
+        self.opened(|o| {
+            let writer = o.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.delete_term(Term::from_field_u64(self.inner.fields.number, id.0));
+            Ok(())
+        })
     }
 
     fn commit(&self, seq: u64) -> Result<(), SearchError> {
-        let mut writer = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut prepared = writer.prepare_commit()?;
-        prepared.set_payload(&payload(self.inner.store.nonce(), seq));
-        prepared.commit()?;
-        self.inner.reader.reload()?;
+        self.opened(|o| {
+            let mut writer = o.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut prepared = writer.prepare_commit()?;
+            prepared.set_payload(&payload(self.inner.store.nonce(), seq));
+            prepared.commit()?;
+            Ok(o.reader.reload()?)
+        })?;
         self.inner.seq.store(seq, Ordering::Release);
         Ok(())
     }

@@ -6,15 +6,16 @@ mod follow;
 mod similar;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument,
+    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError,
     schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
 };
 
@@ -34,6 +35,12 @@ pub enum SearchError {
     /// Reading what is to be indexed failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Not open: the last attempt to write it failed.
+    #[error("the text index is not open; it is opened again by itself")]
+    Closed,
+    /// What stands in its files cannot be read.
+    #[error("the text index is damaged; it is made anew by itself")]
+    Damaged,
     /// The folder cannot be made or moved.
     #[error("the folder of the text index cannot be used: {0}")]
     Folder(#[from] std::io::Error),
@@ -48,10 +55,17 @@ pub struct Search {
 struct Inner {
     store: Store,
     fields: Fields,
-    reader: IndexReader,
-    writer: Mutex<IndexWriter>,
+    // None from a failure on until it is opened again: tantivy's writer does nothing more after one.
+    opened: RwLock<Option<Opened>>,
+    // What is in the folder cannot be read: it is made anew.
+    damaged: AtomicBool,
     /// The last change that is in the index.
     seq: AtomicU64,
+}
+
+struct Opened {
+    reader: IndexReader,
+    writer: Mutex<IndexWriter>,
 }
 
 #[derive(Clone, Copy)]
@@ -70,18 +84,40 @@ impl std::fmt::Debug for Search {
 impl Search {
     /// Opens the index of the store's data folder, or makes a new one when there is none that fits. Blocking.
     pub fn open(store: Store) -> Result<Self, SearchError> {
-        let folder = store.dir().join("index");
-        let (schema, fields) = schema();
-        let (index, seq) = match existing(&folder, &schema, store.nonce()) {
-            Some(found) if found.1 <= *store.changes().borrow() => found,
-            _ => (make(&folder, schema)?, 0),
-        };
-        index.tokenizers().register(analyzer::NAME, analyzer::analyzer());
-        let writer = index.writer_with_num_threads(1, WRITER_BYTES)?;
-        // The follower reloads after its own commits: no thread that watches the folder.
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        let inner = Inner { store, fields, reader, writer: Mutex::new(writer), seq: AtomicU64::new(seq) };
-        Ok(Self { inner: Arc::new(inner) })
+        let (_, fields) = schema();
+        let (opened, seq) = open(&store, false)?;
+        let (opened, seq, damaged) = (RwLock::new(Some(opened)), AtomicU64::new(seq), AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { store, fields, opened, damaged, seq }) })
+    }
+
+    /// Opens the index again after a failure; anew, if what is there is damaged.
+    fn mend(&self) -> Result<(), SearchError> {
+        let mut place = self.inner.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if place.is_none() {
+            let (opened, seq) = open(&self.inner.store, self.inner.damaged.load(Ordering::Acquire))?;
+            *place = Some(opened);
+            self.inner.seq.store(seq, Ordering::Release);
+            self.inner.damaged.store(false, Ordering::Release);
+            tracing::info!(seq, "the text index was opened again");
+        }
+        Ok(())
+    }
+
+    /// Closes it after a failure.
+    fn give_up(&self, damaged: bool) {
+        *self.inner.opened.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.inner.damaged.fetch_or(damaged, Ordering::AcqRel);
+    }
+
+    fn opened<R>(&self, f: impl FnOnce(&Opened) -> Result<R, SearchError>) -> Result<R, SearchError> {
+        match &*self.inner.opened.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(opened) => f(opened),
+            None => Err(SearchError::Closed),
+        }
+    }
+
+    fn searcher(&self) -> Result<Searcher, SearchError> {
+        self.opened(|o| Ok(o.reader.searcher()))
     }
 
     /// Makes the index anew from the store, whatever it holds now. Blocking; minutes with a million incidents.
@@ -97,7 +133,7 @@ impl Search {
 
     /// Incidents in the index.
     pub fn len(&self) -> u64 {
-        self.inner.reader.searcher().num_docs()
+        self.searcher().map_or(0, |s| s.num_docs())
     }
 
     /// Whether nothing is in the index.
@@ -140,9 +176,43 @@ fn existing(folder: &Path, schema: &Schema, nonce: u64) -> Option<(Index, u64)> 
     (version == VERSION && of == nonce).then_some((index, seq))
 }
 
+/// Opens the index of the store's folder for writing, or makes one where none fits or it is damaged; and how far it has come.
+fn open(store: &Store, damaged: bool) -> Result<(Opened, u64), SearchError> {
+    let folder = store.dir().join("index");
+    let (schema, _) = schema();
+    let found = if damaged { None } else { existing(&folder, &schema, store.nonce()) };
+    if let Some((index, seq)) = found.filter(|(_, seq)| *seq <= *store.changes().borrow()) {
+        match unharmed(|| writable(&index)) {
+            Err(SearchError::Damaged) => tracing::warn!("the text index is damaged"),
+            opened => return Ok((opened?, seq)),
+        }
+    }
+    Ok((writable(&make(&folder, schema)?)?, 0))
+}
+
+fn writable(index: &Index) -> Result<Opened, SearchError> {
+    index.tokenizers().register(analyzer::NAME, analyzer::analyzer());
+    // The follower reloads after its own commits: no thread that watches the folder.
+    let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    let writer = Mutex::new(index.writer_with_num_threads(1, WRITER_BYTES)?);
+    Ok(Opened { reader, writer })
+}
+
+/// Runs `f` on an index that may be damaged: tantivy says so with an error or by a panic.
+fn unharmed<R>(f: impl FnOnce() -> Result<R, SearchError>) -> Result<R, SearchError> {
+    use TantivyError as E;
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Err(SearchError::Index(
+            E::DataCorruption(_) | E::OpenReadError(_) | E::IncompatibleIndex(_) | E::SchemaError(_),
+        )))
+        | Err(_) => Err(SearchError::Damaged),
+        Ok(done) => done,
+    }
+}
+
 fn make(folder: &Path, schema: Schema) -> Result<Index, SearchError> {
     if folder.exists() {
-        tracing::info!("the text index is of another version or store; making it anew");
+        tracing::info!("the text index does not fit; making it anew");
         std::fs::remove_dir_all(folder)?;
     }
     private_folder(folder)?;
@@ -241,5 +311,45 @@ mod tests {
         assert_eq!(Search::open(other.clone()).unwrap().seq(), 0);
         std::fs::write(two.path().join("index").join("meta.json"), b"{ not json").unwrap();
         assert_eq!(Search::open(other).unwrap().seq(), 0);
+    }
+
+    #[tokio::test]
+    async fn after_a_disk_that_failed_it_goes_on_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        let (folder, aside) = (dir.path().join("index"), dir.path().join("aside"));
+        send(&store, 0, "Disk full on log-store").await;
+        let search = Search::open(store.clone()).unwrap();
+        search.catch_up().unwrap();
+        std::fs::rename(&folder, &aside).unwrap();
+        std::fs::write(&folder, b"in the way").unwrap();
+        send(&store, 1, "Disk full on mail-store").await;
+        for _ in 0..3 {
+            assert!(search.catch_up().is_err());
+        }
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        search.catch_up().unwrap();
+        assert_eq!((search.len(), search.seq()), (2, *store.changes().borrow()));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_index_is_made_anew() {
+        for contents in [b"".as_slice(), b"garbage", &[0; 5_000]] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = open_store(dir.path());
+            send(&store, 0, "Disk full on log-store").await;
+            Search::open(store.clone()).unwrap().catch_up().unwrap();
+            for file in std::fs::read_dir(dir.path().join("index")).unwrap() {
+                let path = file.unwrap().path();
+                if !path.ends_with("meta.json") && !path.ends_with(".managed.json") {
+                    std::fs::write(path, contents).unwrap();
+                }
+            }
+            let search = Search::open(store.clone()).unwrap();
+            send(&store, 1, "Disk full on mail-store").await;
+            search.catch_up().unwrap();
+            assert_eq!((search.len(), search.seq()), (2, *store.changes().borrow()));
+        }
     }
 }

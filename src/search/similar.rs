@@ -9,7 +9,7 @@ use tantivy::{
     schema::{IndexRecordOption, Value},
 };
 
-use super::{Document, Search, SearchError, analyzer, follow};
+use super::{Document, Search, SearchError, analyzer, follow, unharmed};
 use crate::{
     model::{Incident, IncidentId, IncidentStatus},
     store::{StoreError, View},
@@ -36,7 +36,7 @@ impl Search {
     /// Tests and merged ones are left out. Blocking.
     pub fn earlier(&self, view: &View, incident: &Incident, limit: usize) -> Result<Vec<(Incident, f64)>, StoreError> {
         // An index that cannot be read costs its part of the answer, not the page.
-        let alike = self.similar(view, incident, CANDIDATES).unwrap_or_else(|e| {
+        let alike = unharmed(|| self.similar(view, incident, CANDIDATES)).unwrap_or_else(|e| {
             tracing::warn!(error = %e, "the text index was not asked for similar incidents");
             Vec::new()
         });
@@ -68,7 +68,7 @@ impl Search {
         limit: usize,
     ) -> Result<Vec<(IncidentId, f64)>, SearchError> {
         let (title, body) = follow::text(view, incident)?;
-        let searcher = self.inner.reader.searcher();
+        let searcher = self.searcher()?;
         let mut rarity = Rarity { searcher: &searcher, search: self, known: BTreeMap::new() };
         let mine = rarity.weights(&title, &body)?;
         let mut found: Vec<(IncidentId, f64)> = Vec::new();

@@ -20,6 +20,11 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// The key file of a database that is there is gone.
+    #[error(
+        "the key file {0} is missing, and connector keys and secrets cannot be read without it; put its copy back, or, when there is none, run `watchfire rekey`, which makes a new one and new connector keys"
+    )]
+    NoKey(String),
     /// Written by an older version, where nothing migrates it.
     #[error(
         "the data in {dir} has the older schema {found}; start the server on it once, which brings it up to this version"

@@ -4,13 +4,20 @@
 //! delivery through the intake. Nothing is answered, published or followed before it is durable.
 
 mod apply;
+pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;
 mod counted;
+#[cfg(test)]
+mod damage_tests;
 pub mod error;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod faults_power;
+#[cfg(test)]
+mod faults_tests;
 mod fields;
 mod file;
 #[cfg(any(test, fuzzing))]
@@ -19,6 +26,8 @@ mod intake;
 mod migrate;
 mod open;
 mod pack;
+#[cfg(test)]
+mod power_tests;
 mod retention;
 pub mod seal;
 mod space;
@@ -33,6 +42,7 @@ mod writer;
 use std::{
     collections::BTreeMap,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -171,7 +181,10 @@ impl Store {
     ///
     /// Fails when another process has the folder, when a newer version wrote it, or when the files do not belong together.
     pub fn open(options: StoreOptions, clock: Clock) -> Result<Self, StoreError> {
-        Self::on(open::files(&options)?, options, clock)
+        let dir = options.dir.clone();
+        // Rows of a damaged file can break assumptions that redb makes only with an assertion.
+        catch_unwind(AssertUnwindSafe(|| Self::on(open::files(&options)?, options, clock)))
+            .unwrap_or_else(|_| Err(open::damaged(&dir, "a file's contents contradict each other")))
     }
 
     fn on(files: open::Files, options: StoreOptions, clock: Clock) -> Result<Self, StoreError> {
@@ -245,7 +258,11 @@ impl Store {
             let _place = place;
             f(&store.view()?)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
+        match tokio::task::spawn_blocking(work).await {
+            Ok(read) => read,
+            Err(e) if e.is_panic() => Err(StoreError::Damaged("reading failed: it panicked".to_owned())),
+            Err(_) => Err(StoreError::Stopped),
+        }
     }
 
     /// A snapshot for blocking callers.

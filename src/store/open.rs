@@ -2,11 +2,12 @@
 
 use std::{
     fs,
+    panic::catch_unwind,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use redb::{Database, ReadableTable};
+use redb::{Database, ReadableTable, ReadableTableMetadata, TableHandle};
 
 use super::{
     StoreError, StoreOptions,
@@ -40,28 +41,35 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
         StoreError::Io(format!("the data folder {} cannot be made: {e}; choose another with --data-dir", dir.display()))
     })?;
     let lock = lock(dir)?;
-    let fresh = !dir.join("watchfire.redb").exists();
-    let sealer = seal::Sealer::open_file(dir, fresh)?;
-    if !fresh {
+    if holds_anything(&dir.join("watchfire.redb")) {
         migrate::folder(dir, options.cache_bytes)?;
     }
-    // The intake first: after a crash in between it is empty, the main file is missing, and the folder counts as fresh.
-    let intake = file(dir.join("intake.redb"), options.cache_bytes / 4)?;
+    let intake = file(made(dir, "intake.redb")?, options.cache_bytes / 4)?;
+    ours(&intake, "intake.redb", tables::BLOBS, dir)?;
     make_intake_tables(&intake)?;
-    let stored = intake::last_seq(&intake)?;
-    if fresh && stored > 0 {
+    if intake::last_seq(&intake)? > 0 && !holds_anything(&dir.join("watchfire.redb")) {
         return Err(StoreError::Damaged(format!(
-            "{} has deliveries in intake.redb but no watchfire.redb; restore both from a backup",
+            "{} has deliveries in intake.redb but no watchfire.redb, or an empty one; restore both from one backup",
             dir.display()
         )));
     }
-    let main = file(dir.join("watchfire.redb"), options.cache_bytes)?;
+    let main = file(made(dir, "watchfire.redb")?, options.cache_bytes)?;
+    together(lock, intake, main, dir)
+}
+
+/// Both files with their tables, found to belong together, and the key.
+pub(super) fn together(lock: fs::File, intake: File, main: File, dir: &Path) -> Result<Files, StoreError> {
+    ours(&main, "watchfire.redb", tables::META, dir)?;
+    make_intake_tables(&intake)?;
+    let stored = intake::last_seq(&intake)?;
     let (position, last_change, nonce) = prepare_main(&main, dir)?;
     if stored < position {
         return Err(StoreError::Damaged(format!(
             "intake.redb ends at delivery {stored}, before watchfire.redb's position {position}; the files do not belong together, restore both from one backup"
         )));
     }
+    // The last to be made: where it is, both files were whole once.
+    let sealer = seal::Sealer::open_file(dir, seals_nothing(&main)?)?;
     Ok(Files { lock, main: Arc::new(main), intake: Arc::new(intake), sealer, position, last_change, nonce })
 }
 
@@ -93,26 +101,93 @@ pub(super) fn lock(dir: &Path) -> Result<fs::File, StoreError> {
     }
 }
 
-fn file(path: PathBuf, cache: usize) -> Result<File, StoreError> {
-    File::open(move || database(&path, cache))
+/// Whether a file is there with something in it.
+fn holds_anything(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| m.len() > 0)
 }
 
+/// The path of a database file of the folder, made when the folder is new. In a folder with a key the store was whole once:
+/// an empty file put in the place of a lost one would look like a store that never had anything in it.
+fn made(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    let path = dir.join(name);
+    if holds_anything(&path) {
+        return Ok(path);
+    }
+    if seal::key_file(dir).exists() {
+        return Err(StoreError::Damaged(format!(
+            "{} is missing or empty, and secret.key shows that this folder held a store; restore the folder from a backup, or remove secret.key and both .redb files to begin an empty one",
+            path.display()
+        )));
+    }
+    // Under another name until it is whole: half a database would be refused at the next start.
+    let unfinished = path.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+        _ => {}
+    }
+    private_file(&unfinished)?;
+    drop(Database::create(&unfinished)?);
+    fs::File::open(&unfinished)?.sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    seal::sync_folder(dir)?;
+    Ok(path)
+}
+
+fn file(path: PathBuf, cache: usize) -> Result<File, StoreError> {
+    File::open(move || {
+        // What stands in a damaged file can break assumptions that redb makes only with an assertion.
+        catch_unwind(|| database(&path, cache))
+            .unwrap_or_else(|_| Err(damaged(&path, "its contents contradict each other")))
+    })
+}
+
+/// Damage of a file or folder, with the remedy.
+pub(super) fn damaged(path: &Path, what: &str) -> StoreError {
+    StoreError::Damaged(format!("{}: {what}; restore the folder from a backup", path.display()))
+}
+
+// Never makes one: also when it is opened again after an error, an empty file is no substitute.
 pub(super) fn database(path: &Path, cache: usize) -> Result<Database, StoreError> {
-    private_file(path)?;
     let shown = path.display().to_string();
     Database::builder()
         .set_cache_size(cache)
         .set_repair_callback(move |r| {
             tracing::warn!(file = %shown, percent = format!("{:.0}", r.progress() * 100.0), "repairing after an unclean end");
         })
-        .create(path)
-        .map_err(|e| match StoreError::from(e) {
-            StoreError::Damaged(what) => {
-                StoreError::Damaged(format!("{}: {what}; restore the folder from a backup", path.display()))
+        .open(path)
+        .map_err(|e| match e {
+            redb::DatabaseError::Storage(redb::StorageError::Io(io))
+                if matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
+            {
+                StoreError::Damaged(io.to_string())
             }
+            other => other.into(),
+        })
+        .map_err(|e| match e {
+            StoreError::Damaged(what) => damaged(path, &what),
             StoreError::Io(what) => StoreError::Io(format!("{}: {what}", path.display())),
             other => other,
         })
+}
+
+/// Refuses a database that has other tables than ours, or none in a folder whose store was whole once.
+fn ours<K: redb::Key, V: redb::Value>(
+    file: &File,
+    name: &str,
+    table: redb::TableDefinition<'static, K, V>,
+    dir: &Path,
+) -> Result<(), StoreError> {
+    let tables: Vec<String> = file.read()?.list_tables()?.map(|t| t.name().to_owned()).collect();
+    let new = tables.is_empty() && !seal::key_file(dir).exists();
+    if new || tables.iter().any(|t| t == table.name()) {
+        return Ok(());
+    }
+    Err(damaged(&dir.join(name), "it is a database, but not this one"))
+}
+
+/// Whether no row needs the key: then a missing one can be made.
+fn seals_nothing(main: &File) -> Result<bool, StoreError> {
+    Ok(main.read()?.open_table(tables::CONNECTORS)?.is_empty()?)
 }
 
 pub(super) fn make_intake_tables(file: &File) -> Result<(), StoreError> {

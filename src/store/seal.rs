@@ -1,14 +1,28 @@
 //! Secrets at rest: ChaCha20-Poly1305 with a key file beside the databases, so that a copied database alone tells none.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
 
 use super::StoreError;
-use crate::model::Sealed;
+use crate::model::{Sealed, Time};
 
 const FILE: &str = "secret.key";
 const NONCE: usize = 12;
+
+/// The key file of a data folder.
+pub(super) fn key_file(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// Has the names of a folder on the disk: a file that was made or renamed is not, until then.
+pub(super) fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+}
 
 /// Encrypts and decrypts secrets.
 #[derive(Clone)]
@@ -26,15 +40,12 @@ impl Sealer {
     /// Reads the key file of the data folder, or makes it (readable by the owner alone) when `may_make`: with an existing
     /// database a missing key must be said, not replaced.
     pub fn open_file(dir: &Path, may_make: bool) -> Result<Self, StoreError> {
-        let path = dir.join(FILE);
+        let path = key_file(dir);
         let key = match fs::read(&path) {
             Ok(key) => key,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => make(&path)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(StoreError::Damaged(format!(
-                    "the key file {} is missing; put it back from a backup (connector keys and secrets cannot be read without it)",
-                    path.display()
-                )));
+                return Err(StoreError::NoKey(path.display().to_string()));
             }
             Err(e) => return Err(e.into()),
         };
@@ -42,6 +53,20 @@ impl Sealer {
             StoreError::Damaged(format!("the key file {} has {} bytes instead of 32", path.display(), key.len()))
         })?;
         Ok(Self { cipher })
+    }
+
+    /// Makes a new key file; the one that is there is moved aside under the name returned. For a folder that no process
+    /// has open.
+    pub fn renew_file(dir: &Path, now: Time) -> Result<Option<PathBuf>, StoreError> {
+        let path = dir.join(FILE);
+        let aside = path.with_extension(format!("key.before-{}", now.timestamp().strftime("%Y%m%dT%H%M%SZ")));
+        let moved = match fs::rename(&path, &aside) {
+            Ok(()) => Some(aside),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e.into()),
+        };
+        make(&path)?;
+        Ok(moved)
     }
 
     /// Encrypts a secret.
@@ -68,7 +93,8 @@ impl Sealer {
     }
 }
 
-fn random(buffer: &mut [u8]) -> Result<(), StoreError> {
+/// Fills with random bytes.
+pub fn random(buffer: &mut [u8]) -> Result<(), StoreError> {
     getrandom::fill(buffer).map_err(|e| StoreError::Io(format!("no random numbers from the system: {e}")))
 }
 
@@ -85,6 +111,9 @@ fn make(path: &Path) -> Result<Vec<u8>, StoreError> {
     file.write_all(&key)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
+    if let Some(dir) = path.parent() {
+        sync_folder(dir)?;
+    }
     Ok(key)
 }
 

@@ -522,21 +522,3 @@ fn only_the_owner_can_read_the_data_folder() {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
 }
-
-#[tokio::test]
-async fn a_first_start_that_broke_off_is_gone_on_with_and_a_lost_main_file_is_said() {
-    let clock = Clock::manual(Time::from_secs(START));
-    let dir = tempfile::tempdir().unwrap();
-    let store = Fixture::open(dir.path(), &clock);
-    store.close();
-    drop(store);
-    std::fs::remove_file(dir.path().join("watchfire.redb")).unwrap();
-    let store = Fixture::open(dir.path(), &clock);
-    store.submit(plain(&clock, "grafana:a")).await.unwrap();
-    store.close();
-    drop(store);
-    std::fs::remove_file(dir.path().join("watchfire.redb")).unwrap();
-    let options = StoreOptions { dir: dir.path().to_owned(), cache_bytes: 8 << 20, policy: Policy::default() };
-    let lost = Store::open(options, clock).unwrap_err();
-    assert!(matches!(&lost, StoreError::Damaged(what) if what.contains("watchfire.redb")), "{lost}");
-}

@@ -234,6 +234,26 @@ impl<'t> Tx<'t> {
         due.take(limit).map(|row| Ok(row?.0.value().1)).collect()
     }
 
+    /// The clock was set back by this much: whatever waits for a moment waits no longer than it would have.
+    pub fn set_back(&mut self, by: std::time::Duration) -> Result<(), StoreError> {
+        let quiet: Vec<u64> = self.quiet.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, StoreError>>()?;
+        for number in quiet {
+            if let Some(mut alert) = self.alert(number)? {
+                let before = alert.quiet_at;
+                alert.quiet_at = before.map(|t| t.minus(by));
+                self.put_alert(&alert, before)?;
+            }
+        }
+        let jobs: Vec<Job> =
+            self.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
+        for mut job in jobs {
+            job.not_before = job.not_before.minus(by);
+            job.leased_until = job.leased_until.map(|t| t.minus(by));
+            put(&mut self.jobs, job.incident.0, &job)?;
+        }
+        Ok(())
+    }
+
     /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
     pub fn forget_closed(&mut self) -> Result<usize, StoreError> {
         let horizon = self.now.minus(self.policy.reopen_within);

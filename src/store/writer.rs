@@ -11,11 +11,14 @@ use std::{
     time::Duration,
 };
 
+use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{CommandError, Policy, StoreError, apply, file::File, pack, retention, tables, tx::Tx, world::World};
+use super::{
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, retention, tables, tx::Tx, world::World,
+};
 use crate::{
-    model::{Delivery, DeliveryOutcome, Parsed, Problem, Time},
+    model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
 };
 
@@ -35,6 +38,8 @@ const COMMANDS_BETWEEN: u32 = 16;
 pub(super) const KEEP_CHANGES: u64 = 100_000;
 /// The change log is trimmed when it is this much too long.
 const TRIM: u64 = 10_000;
+/// A clock that falls back by less is being adjusted, not set.
+const SET_BACK: Duration = Duration::from_secs(5);
 /// Alerts that fall quiet in one transaction.
 const QUIET_BATCH: usize = 1_000;
 /// Between two steps of the retention when there is nothing else to do: the disk is for others as well.
@@ -81,6 +86,8 @@ pub struct Writer {
     singly: usize,
     mended: Wait,
     last_trim: Time,
+    // The latest time that was seen, and how long the process had run by then.
+    seen: (Time, Duration),
     trust: retention::Trust,
     // The last step of the retention removed all it might: there is more.
     sweeping: bool,
@@ -161,6 +168,8 @@ pub struct Start {
 /// Starts the thread.
 pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
     let world = World::load(&start.main.read()?)?;
+    // Also while the process was not running.
+    let seen = (last_applied(&start.main)?.max(start.clock.now()), start.clock.uptime());
     let (work, inbox) = mpsc::channel();
     let health = Arc::new(Mutex::new(None));
     let woken = Arc::new(AtomicBool::new(false));
@@ -187,9 +196,17 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         singly: 0,
         mended: Wait::begin(Duration::ZERO),
         last_trim: Time::from_millis(0),
+        seen,
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
     Ok((handle, thread))
+}
+
+/// When the newest delivery was applied.
+fn last_applied(main: &File) -> Result<Time, StoreError> {
+    let deliveries = main.read()?.open_table(tables::DELIVERIES)?;
+    let newest = deliveries.last()?.map(|(_, row)| codec::decode::<DeliveryRow>(row.value())).transpose()?;
+    Ok(newest.map_or(Time::from_millis(0), |row| row.applied_at))
 }
 
 impl Writer {
@@ -232,7 +249,10 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let result = self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
+        let work = || self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
+        // A damaged page can make redb panic: that must be said, and not end the thread that says it.
+        let result = catch_unwind(AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(StoreError::Damaged("the store could not be read: it panicked".to_owned())));
         self.note_health(result.as_ref().err());
         result
     }
@@ -297,6 +317,7 @@ impl Writer {
     /// What the time asks for, after `applied` deliveries.
     fn timers(&mut self, applied: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
+        self.notice_set_back(now)?;
         let due = self.falls_quiet(now).inspect_err(|e| self.main.note(e))?;
         // A clock that was set back must not stop the trimming until it has caught up again.
         let trim = now.distance(self.last_trim) >= Duration::from_secs(60);
@@ -316,6 +337,19 @@ impl Writer {
         })
         .map_err(as_store)?;
         self.last_trim = now;
+        Ok(())
+    }
+
+    /// Timers stand in the store as moments. When the clock is set back they would come late by as much.
+    fn notice_set_back(&mut self, now: Time) -> Result<(), StoreError> {
+        let running = self.clock.uptime();
+        let (seen, ran) = self.seen;
+        let by = seen.plus(running.saturating_sub(ran)).since(now);
+        if by >= SET_BACK {
+            tracing::warn!(seconds = by.as_secs(), "the clock was set back; timers are moved along");
+            self.transaction(|tx| Ok(tx.set_back(by)?)).map_err(as_store)?;
+        }
+        self.seen = (now, running);
         Ok(())
     }
 

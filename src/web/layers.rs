@@ -15,12 +15,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, DefaultPredicate, Predicate, predicate::NotForContentType},
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
 };
 use tracing::Instrument;
 
 use super::{
     auth::{csrf, of_parts},
+    backup,
     error::{self, ApiError, audience},
     extract::Deadline,
     state::AppState,
@@ -44,7 +47,7 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
     ];
     // The last added is the outermost; read from the bottom to follow a request.
     routes
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(middleware::from_fn_with_state(state.clone(), same_site))
         .merge(hooks)
         .layer(middleware::map_response(security_headers))
@@ -53,6 +56,11 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetSensitiveRequestHeadersLayer::new(secret_headers))
         .layer(middleware::from_fn_with_state(state.clone(), named_and_counted))
+}
+
+// A backup is large, mostly compressed already, and should arrive with its length.
+fn compressible() -> impl Predicate {
+    DefaultPredicate::new().and(NotForContentType::const_new(backup::KIND))
 }
 
 /// Gives the request its id, a span in the log and its place in the figures, and writes errors in their reader's form.

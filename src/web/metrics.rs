@@ -2,17 +2,28 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicI64, AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+        info::Info,
+    },
     registry::{Registry, Unit},
 };
 
-use crate::model::IncidentStatus;
+use super::storage::Sizes;
+use crate::{model::IncidentStatus, store::backup::schedule::Status};
 
 /// Labels of deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,6 +59,56 @@ struct IncidentLabels {
     status: String,
 }
 
+/// Labels of files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FileLabels {
+    file: String,
+}
+
+/// Labels of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
+}
+
+/// What is read at the time of asking.
+#[derive(Clone, Debug, Default)]
+pub struct Now {
+    /// Deliveries stored but not yet applied.
+    pub behind: u64,
+    /// Memory held for bodies, in bytes.
+    pub bodies: usize,
+    /// Bytes of rows by kind.
+    pub rows: Vec<(&'static str, u64)>,
+    /// On the disk.
+    pub sizes: Sizes,
+    /// Scheduled backups.
+    pub backups: Status,
+}
+
+/// A figure that is there only when it is known.
+#[derive(Clone, Debug)]
+struct Known(Arc<(&'static str, &'static str, Unit, Mutex<Option<i64>>)>);
+
+impl Known {
+    fn new(name: &'static str, help: &'static str, unit: Unit) -> Self {
+        Self(Arc::new((name, help, unit, Mutex::default())))
+    }
+
+    fn set(&self, value: Option<i64>) {
+        *self.0.3.lock().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+}
+
+impl Collector for Known {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help, unit, value) = &*self.0;
+        let Some(value) = *value.lock().unwrap_or_else(PoisonError::into_inner) else { return Ok(()) };
+        let gauge = ConstGauge::new(value);
+        gauge.encode(encoder.encode_descriptor(name, help, Some(unit), gauge.metric_type())?)
+    }
+}
+
 type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
 
 /// All figures.
@@ -61,6 +122,11 @@ pub struct Metrics {
     behind: Gauge<i64, AtomicI64>,
     bodies: Gauge<i64, AtomicI64>,
     streams: Gauge<i64, AtomicI64>,
+    files: Family<FileLabels, Gauge<i64, AtomicI64>>,
+    rows: Family<KindLabels, Gauge<i64, AtomicI64>>,
+    free: Known,
+    last_backup: Known,
+    backup_failures: Counter<u64, AtomicU64>,
 }
 
 impl fmt::Debug for Metrics {
@@ -87,6 +153,12 @@ impl Metrics {
         let behind = Gauge::default();
         let bodies = Gauge::default();
         let streams = Gauge::default();
+        let files = Family::default();
+        let rows = Family::default();
+        let free = Known::new("disk_free", "Left on the disk of the data folder", Unit::Bytes);
+        let what = "When the last scheduled backup was made; absent when there is none";
+        let last_backup = Known::new("backup_last_success_timestamp", what, Unit::Seconds);
+        let backup_failures = Counter::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("deliveries", "Deliveries of senders by platform and outcome", deliveries.clone());
         registry.register(
@@ -105,7 +177,33 @@ impl Metrics {
         registry.register("store_behind", "Deliveries stored but not yet applied", behind.clone());
         registry.register_with_unit("body", "Memory held for bodies of requests", Unit::Bytes, bodies.clone());
         registry.register("sse_clients", "Open event streams", streams.clone());
-        Self { registry, deliveries, refusals, requests, durations, incidents, behind, bodies, streams }
+        registry.register_with_unit(
+            "store_file",
+            "Size of the databases and the text index",
+            Unit::Bytes,
+            files.clone(),
+        );
+        let what = "Bytes of rows by kind, without the database's overhead";
+        registry.register_with_unit("store_rows", what, Unit::Bytes, rows.clone());
+        registry.register_collector(Box::new(free.clone()));
+        registry.register_collector(Box::new(last_backup.clone()));
+        registry.register("backup_failures", "Scheduled backups that failed", backup_failures.clone());
+        Self {
+            registry,
+            deliveries,
+            refusals,
+            requests,
+            durations,
+            incidents,
+            behind,
+            bodies,
+            streams,
+            files,
+            rows,
+            free,
+            last_backup,
+            backup_failures,
+        }
     }
 
     /// Counts a delivery. The platform must be a known one: strangers must not make series.
@@ -137,9 +235,19 @@ impl Metrics {
     }
 
     /// The text, with the figures that are read at the time of asking.
-    pub fn render(&self, behind: u64, bodies: usize, open: &[(IncidentStatus, u64)]) -> Result<String, fmt::Error> {
-        self.behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
-        self.bodies.set(i64::try_from(bodies).unwrap_or(i64::MAX));
+    pub fn render(&self, now: &Now, open: &[(IncidentStatus, u64)]) -> Result<String, fmt::Error> {
+        let gauge = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.behind.set(gauge(now.behind));
+        self.bodies.set(i64::try_from(now.bodies).unwrap_or(i64::MAX));
+        for (file, bytes) in &now.sizes.files {
+            self.files.get_or_create(&FileLabels { file: (*file).to_owned() }).set(gauge(*bytes));
+        }
+        for (kind, bytes) in &now.rows {
+            self.rows.get_or_create(&KindLabels { kind: (*kind).to_owned() }).set(gauge(*bytes));
+        }
+        self.free.set(now.sizes.free.map(gauge));
+        self.last_backup.set(now.backups.last.as_ref().map(|last| last.at.millis().div_euclid(1000)));
+        self.backup_failures.inner().store(now.backups.failures, Ordering::Relaxed);
         for (status, count) in open {
             let labels = IncidentLabels { status: status.to_string() };
             self.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -157,6 +265,7 @@ fn histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::backup::schedule::Kept;
 
     #[test]
     fn figures_are_written() {
@@ -167,7 +276,20 @@ mod tests {
         m.refusal("grafana", "behind");
         m.stream(1);
         m.stream(-1);
-        let text = m.render(7, 2048, &[(IncidentStatus::Analyzed, 2)]).unwrap();
+        let last = Kept { name: String::new(), at: crate::model::Time::from_secs(1_772_500_000), bytes: 1 };
+        let now = Now {
+            behind: 7,
+            bodies: 2048,
+            rows: vec![("alerts", 99)],
+            sizes: Sizes { files: vec![("intake.redb", 4096)], free: Some(77) },
+            backups: Status { last: Some(last), failures: 3, ..Status::default() },
+        };
+        let nothing = m.render(&Now::default(), &[]).unwrap();
+        assert!(
+            !nothing.contains("watchfire_disk_free_bytes 0") && !nothing.contains("timestamp_seconds 0"),
+            "{nothing}"
+        );
+        let text = m.render(&now, &[(IncidentStatus::Analyzed, 2)]).unwrap();
         for line in [
             "watchfire_deliveries_total{platform=\"grafana\",outcome=\"accepted\"} 2",
             "watchfire_http_requests_total{method=\"GET\",route=\"/api/incidents\",code=\"200\"} 1",
@@ -177,6 +299,11 @@ mod tests {
             "watchfire_body_bytes 2048",
             "watchfire_refusals_total{platform=\"grafana\",reason=\"behind\"} 1",
             "watchfire_sse_clients 0",
+            "watchfire_store_file_bytes{file=\"intake.redb\"} 4096",
+            "watchfire_store_rows_bytes{kind=\"alerts\"} 99",
+            "watchfire_disk_free_bytes 77",
+            "watchfire_backup_last_success_timestamp_seconds 1772500000",
+            "watchfire_backup_failures_total 3",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod backup;
 pub mod connections;
 pub mod error;
 pub mod extract;
@@ -19,6 +20,7 @@ pub mod server;
 pub mod shared;
 pub mod sse;
 pub mod state;
+pub mod storage;
 
 use std::time::Duration;
 
@@ -59,6 +61,9 @@ pub(crate) mod tests {
             keep_deliveries: Duration::from_secs(30 * 24 * 3600),
             keep_incidents: Duration::from_secs(400 * 24 * 3600),
             keep_bytes: 0,
+            backup_dir: None,
+            backup_every: Duration::from_secs(86_400),
+            backup_keep: 7,
             correlation_mode: CorrelationMode::Any,
             cluster_window: Duration::from_secs(300),
             reopen_within: Duration::from_secs(900),

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config, ingest::Door, live::Hub, model::Token, runtime::clock::Clock, search::Search, store::Store,
+    config::Config,
+    ingest::Door,
+    live::Hub,
+    model::Token,
+    runtime::clock::Clock,
+    search::Search,
+    store::{Store, backup::schedule::Backups},
 };
 
 /// Shared by all handlers. Cheap to clone.
@@ -17,6 +23,8 @@ pub struct AppState {
     pub live: Hub,
     /// Text: which incidents read alike.
     pub search: Search,
+    /// Makes backups.
+    pub backups: Backups,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

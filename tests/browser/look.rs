@@ -158,6 +158,7 @@ async fn look_at_a_day() {
     let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
     assert_eq!(token.status, 201, "{}", token.text);
     look.at("settings-people", "/settings/people").await;
+    look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("missing", "/incidents/999").await;
     look.end();

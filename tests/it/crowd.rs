@@ -22,6 +22,9 @@ const EACH_IDLE: u64 = 30 << 10;
 /// What a stream may cost, read or not.
 const EACH_STREAM: u64 = 100 << 10;
 
+/// One crowd at a time: they need handles and processors.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 fn start(dir: &Path) -> Server {
     // The test itself needs a handle for each connection.
     watchfire::runtime::files::raise();
@@ -58,6 +61,7 @@ fn possible(wanted: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_idle_connections_keep_nobody_out_and_cost_little() {
+    let _alone = ALONE.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());
     crate::support::crypto();
@@ -94,6 +98,7 @@ async fn five_thousand_idle_connections_keep_nobody_out_and_cost_little() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_all_places_are_taken_the_oldest_idle_connection_makes_room() {
+    let _alone = ALONE.lock().await;
     let dir = tempfile::tempdir().unwrap();
     // 600 files leave 344 places.
     let mut command = std::process::Command::new("sh");
@@ -135,6 +140,7 @@ async fn stream(address: &str) -> TcpStream {
 async fn a_thousand_streams_of_which_half_are_never_read() {
     const STREAMS: usize = 1000;
     const ALERTS: u64 = 300;
+    let _alone = ALONE.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path());
     crate::support::crypto();

@@ -4,11 +4,14 @@
 mod access;
 mod api;
 mod arrows;
+mod backup;
 mod binary;
+mod clock;
 mod crash;
 mod crowd;
 mod declared;
 mod dependencies;
+mod disk;
 mod doors;
 mod edges;
 mod hostile;

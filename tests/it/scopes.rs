@@ -167,6 +167,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         &format!("/deliveries/{delivery}"),
         "/settings/browser",
+        "/settings/storage",
         "/settings/about",
         "/live",
     ] {
@@ -203,6 +204,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/settings/people/remove",
         "/settings/tokens",
         "/settings/tokens/revoke",
+        "/settings/storage/backup",
     ] {
         let post = |token: Option<&str>| {
             let request = test

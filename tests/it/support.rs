@@ -69,6 +69,13 @@ impl TestApp {
         self.app = Some(App::start(self.config.clone(), self.clock.clone()).await.unwrap());
     }
 
+    /// The same on a clock that was set meanwhile.
+    pub async fn restart_at(&mut self, at: Time) {
+        self.app.take().unwrap().stop().await;
+        self.clock = Clock::manual(at);
+        self.app = Some(App::start(self.config.clone(), self.clock.clone()).await.unwrap());
+    }
+
     /// Stops; `bring_back` starts it again at the same address.
     pub async fn take_away(&mut self) {
         let app = self.app.take().unwrap();

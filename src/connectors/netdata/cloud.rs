@@ -27,7 +27,10 @@ pub(super) fn flat(root: Obj<'_>) -> Option<Signal> {
     labels::add(&mut labels, "rooms", rooms(root).as_deref());
     let alert = Alert {
         space: root.text("space").or_else(|| root.object("space").first(&["name", "slug"])),
-        host: root.first(&["hostname", "host"]).or_else(|| message.as_deref().and_then(host_of)),
+        host: root
+            .first(&["hostname", "host"])
+            .and_then(|h| text::host(&h))
+            .or_else(|| message.as_deref().and_then(host_of)),
         chart: root.text("chart").or_else(|| from_link("chart")),
         state: root.first(&["severity", "status"]).unwrap_or_else(|| "warning".to_owned()),
         info: root.text("info"),

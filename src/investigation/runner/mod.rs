@@ -16,7 +16,7 @@ use crate::{
     store::{CommandError, Store, StoreError, commands::Finish},
 };
 
-/// How long a job is ours; when the process dies it is taken again after this.
+/// How long a job is ours, should its runner be lost without the process ending.
 const LEASE: Duration = Duration::from_secs(60);
 /// Looks at the queue at least this often, whatever woke it or not.
 const TICK: Duration = Duration::from_secs(5);
@@ -41,6 +41,10 @@ impl Runner {
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
     pub async fn run(self, stop: CancellationToken) {
+        // Leases of a process that was killed: nobody works on those any more, so nobody need wait for their end.
+        if let Err(e) = self.store.release_all_jobs().await {
+            tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
+        }
         let clock = self.clock.clone();
         let desk = StoreDesk { store: self.store, clock: self.clock };
         work(Arc::new(desk), &clock, self.workers, &stop).await;

@@ -10,6 +10,7 @@ use crate::{
     store::{
         CommandError, Store, StoreError,
         apply::lifecycle,
+        codec,
         fields::{fields, optional, value},
         tables::meta,
         tx::{Tx, get, put},
@@ -90,6 +91,25 @@ impl Store {
         }
         let engine = engine.to_owned();
         self.command(move |tx| lease_next(tx, lease, &engine)).await
+    }
+
+    /// Gives back what is leased, whoever leased it: for the beginning of a process, when nobody can be at work on it.
+    pub async fn release_all_jobs(&self) -> Result<(), CommandError> {
+        if !self.read(|view| Ok(view.jobs(usize::MAX)?.iter().any(|j| j.leased_until.is_some()))).await? {
+            return Ok(());
+        }
+        self.command(|tx| {
+            let jobs: Vec<Job> =
+                tx.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
+            for mut job in jobs.into_iter().filter(|j| j.leased_until.is_some()) {
+                job.leased_until = None;
+                put(&mut tx.jobs, job.incident.0, &job)?;
+                tx.known_incident(job.incident)?.investigation.state = InvestigationState::Queued;
+                tx.changed(job.incident, IncidentChange::Investigation);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Gives a leased job back to the queue; nothing when the lease is over.

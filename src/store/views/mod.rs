@@ -41,6 +41,11 @@ impl View {
         Self { main, intake }
     }
 
+    /// The snapshots of watchfire.redb and intake.redb.
+    pub(super) fn transactions(&self) -> (&ReadTransaction, &ReadTransaction) {
+        (&self.main, &self.intake)
+    }
+
     /// Bytes of rows stored, by kind: deliveries, alerts, incidents, other. Known without reading them.
     pub fn sizes(&self) -> Result<[(&'static str, u64); 4], StoreError> {
         let mut sizes = [("deliveries", 0), ("alerts", 0), ("incidents", 0), ("other", 0)];

@@ -4,6 +4,7 @@ pub mod objects;
 
 mod alerts;
 mod audit;
+mod backup;
 mod bulk;
 mod changes;
 mod connector_object;
@@ -113,6 +114,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(backup::make))
         .routes(routes!(system::version))
         .routes(routes!(system::openapi))
         .routes(routes!(system::healthz))

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     model::IncidentStatus,
-    web::{auth::Viewer, error::ApiError, state::AppState},
+    web::{auth::Viewer, error::ApiError, metrics::Now, state::AppState, storage::Sizes},
 };
 
 /// The API's description, made once.
@@ -85,16 +85,15 @@ pub async fn readyz(State(state): State<AppState>) -> (StatusCode, Answer<Health
 #[utoipa::path(get, path = "/metrics", tag = "system", operation_id = "metrics", responses((status = 200, content_type = "text/plain")))]
 pub async fn metrics(_: Viewer, State(state): State<AppState>, headers: HeaderMap) -> Result<Response, ApiError> {
     // More than this many open ones are counted all the same; only their split by status is of the newest.
-    let (open, total) = state.store.read(|view| view.open_incidents(5000)).await?;
+    let ((open, total), rows) = state.store.read(|view| Ok((view.open_incidents(5000)?, view.sizes()?))).await?;
     let count = |status| open.iter().filter(|i| i.status == status).count();
     let analyzed = u64::try_from(count(IncidentStatus::Analyzed)).unwrap_or(0);
     let by_status =
         [(IncidentStatus::Analyzed, analyzed), (IncidentStatus::Investigating, total.saturating_sub(analyzed))];
-    let text = state
-        .shared
-        .metrics
-        .render(state.store.behind(), state.shared.bodies.held(), &by_status)
-        .map_err(|_| ApiError::internal())?;
+    let (sizes, backups) = (Sizes::of(&state).await, state.backups.status());
+    let bodies = state.shared.bodies.held();
+    let now = Now { behind: state.store.behind(), bodies, rows: rows.to_vec(), sizes, backups };
+    let text = state.shared.metrics.render(&now, &by_status).map_err(|_| ApiError::internal())?;
     // The older form reads the newer one: what it does not know is a comment to it.
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let kind = if accept.contains("application/openmetrics-text") {

@@ -23,6 +23,7 @@ mod said;
 mod samples;
 mod settings;
 mod setup;
+mod storage;
 mod terms;
 mod text;
 mod time;
@@ -86,5 +87,7 @@ pub fn router() -> Router<AppState> {
         .route("/settings/people/remove", post(settings::remove_person))
         .route("/settings/tokens", post(settings::make_token))
         .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/storage", get(storage::storage))
+        .route("/settings/storage/backup", post(storage::download))
         .route("/settings/about", get(settings::about))
 }

@@ -1,6 +1,6 @@
 //! Settings: this browser, people and tokens, about.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
@@ -66,8 +66,6 @@ pub struct People {
 #[derive(Debug)]
 pub struct About {
     facts: Vec<(&'static str, Markup)>,
-    dir: String,
-    files: Vec<(String, String)>,
 }
 
 /// A section.
@@ -93,17 +91,23 @@ struct SettingsPage {
     part: Part,
 }
 
+/// The sections, and whether each is the one that is looked at.
+pub fn tabs(here: &str) -> Vec<(&'static str, &'static str, bool)> {
+    let all = [
+        ("/settings/browser", "This browser"),
+        ("/settings/people", "People and tokens"),
+        ("/settings/storage", "Storage and backup"),
+        ("/settings/about", "About"),
+    ];
+    all.into_iter().map(|(href, name)| (href, name, href == here)).collect()
+}
+
 fn page(ask: &Ask, overview: &Overview, seq: u64, part: Part, error: Option<String>) -> Response {
     let here = match part {
         Part::Browser => "/settings/browser",
         Part::People(_) | Part::NotAllowed => "/settings/people",
         Part::About(_) => "/settings/about",
     };
-    let tabs = [
-        ("/settings/browser", "This browser"),
-        ("/settings/people", "People and tokens"),
-        ("/settings/about", "About"),
-    ];
     let theme = ask.prefs.theme.unwrap_or("system");
     let themes = [("system", "System"), ("light", "Light"), ("dark", "Dark")];
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -112,7 +116,7 @@ fn page(ask: &Ask, overview: &Overview, seq: u64, part: Part, error: Option<Stri
     frame.path = here.to_owned();
     let page = SettingsPage {
         frame,
-        tabs: tabs.into_iter().map(|(href, name)| (href, name, href == here)).collect(),
+        tabs: tabs(here),
         themes: themes.into_iter().map(|(v, name)| (v, name, v == theme)).collect(),
         error,
         part,
@@ -331,30 +335,5 @@ pub async fn about(State(state): State<AppState>, ask: Ask) -> Result<Response, 
         ("Waiting", ui::foreign(&format!("{} not applied yet", ui::plural(state.store.behind(), "webhook")))),
         ("Public URL", ui::foreign_or(&state.config.public_url, "as the request came")),
     ];
-    // Paths of the machine are for those who run it.
-    let (dir, files) = if ask.identity.may_set_up() {
-        let dir = state.store.dir().to_owned();
-        let shown = dir.display().to_string();
-        (shown, tokio::task::spawn_blocking(move || sizes(&dir)).await.unwrap_or_default())
-    } else {
-        (String::new(), Vec::new())
-    };
-    Ok(page(&ask, &overview, seq, Part::About(About { facts, dir, files }), None))
-}
-
-/// Files and folders of the data folder with their sizes.
-fn sizes(dir: &Path) -> Vec<(String, String)> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut found: Vec<(String, u64)> =
-        entries.flatten().map(|e| (e.file_name().to_string_lossy().into_owned(), size(&e.path(), 3))).collect();
-    found.sort();
-    found.into_iter().map(|(name, n)| (text::visible(&name), ui::bytes(n))).collect()
-}
-
-fn size(path: &Path, depth: u8) -> u64 {
-    let Ok(meta) = std::fs::symlink_metadata(path) else { return 0 };
-    if !meta.is_dir() || depth == 0 {
-        return meta.len();
-    }
-    std::fs::read_dir(path).map(|d| d.flatten().map(|e| size(&e.path(), depth - 1)).sum()).unwrap_or(0)
+    Ok(page(&ask, &overview, seq, Part::About(About { facts }), None))
 }

@@ -32,6 +32,11 @@ impl Markup {
         Self::default()
     }
 
+    /// Parts that are markup already, one after the other; only for what is made here.
+    pub fn joined(parts: &[&dyn fmt::Display]) -> Self {
+        Self(parts.iter().map(ToString::to_string).collect())
+    }
+
     /// Markup that a template has made.
     pub fn of(template: &impl askama::Template) -> Self {
         Self(template.render().unwrap_or_default())
