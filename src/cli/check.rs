@@ -6,7 +6,7 @@ use super::{
 use crate::{
     app::{self, AppError},
     runtime::clock::Clock,
-    store::{Store, StoreError},
+    store::{Store, StoreError, verify},
 };
 
 /// The configuration, then the store.
@@ -22,17 +22,23 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         return out.flush();
     }
     out.flush()?;
-    let store = match app::open_store(&config, Clock::System).await {
-        Ok(store) => store,
-        Err(AppError::Store(StoreError::Locked(dir))) => {
+    let (dir, cache) = (config.data_dir.clone(), config.cache_bytes);
+    let pages = tokio::task::spawn_blocking(move || verify(&dir, cache)).await;
+    // What is damaged there would only be said in other words by what follows.
+    let (violated, digest) = match pages.map_err(|e| CliError::Failed(e.to_string()))? {
+        Ok(damaged) if !damaged.is_empty() => (damaged, String::new()),
+        Ok(_) => {
+            let store = app::open_store(&config, Clock::System).await?;
+            let found = checked(&store).await;
+            app::close(store).await;
+            found?
+        }
+        Err(StoreError::Locked(dir)) => {
             note(format_args!("store: not checked, a server runs on {dir}; stop it to check the store"));
             return Ok(());
         }
         Err(e) => return Err(e.into()),
     };
-    let found = checked(&store).await;
-    app::close(store).await;
-    let (violated, digest) = found?;
     if violated.is_empty() {
         out.line(format_args!("store: good ({})", config.data_dir.display()))?;
         out.line(format_args!("digest: {digest}"))?;

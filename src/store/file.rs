@@ -66,6 +66,11 @@ impl File {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Closes it for good.
+    pub fn close(&self) {
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// Opens it again. Snapshots from before fail from now on.
     pub fn reopen(&self) -> Result<(), StoreError> {
         // Closed first: a file is open only once at a time.
@@ -79,5 +84,5 @@ impl File {
 }
 
 fn closed() -> StoreError {
-    StoreError::Io("the file is being opened again after an error".to_owned())
+    StoreError::Io("the file is closed: the process is stopping, or it is being opened again after an error".to_owned())
 }

@@ -35,6 +35,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod verify;
 pub mod views;
 mod world;
 mod writer;
@@ -45,7 +46,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -61,6 +62,7 @@ pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
 pub use retention::Retention;
 use space::Space;
+pub use verify::verify;
 pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
@@ -167,7 +169,9 @@ struct Inner {
     sealer: seal::Sealer,
     nonce: u64,
     threads: Mutex<Option<[JoinHandle<()>; 2]>>,
-    _lock: std::fs::File,
+    // Read while a snapshot is read on the blocking pool; true once the store is closed.
+    closed: RwLock<bool>,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl fmt::Debug for Inner {
@@ -228,7 +232,8 @@ impl Store {
                 sealer: files.sealer,
                 nonce: files.nonce,
                 threads: Mutex::new(Some([intake_thread, writer_thread])),
-                _lock: files.lock,
+                closed: RwLock::new(false),
+                lock: Mutex::new(Some(files.lock)),
             }),
         })
     }
@@ -256,7 +261,8 @@ impl Store {
         let work = move || {
             // Held until the snapshot is gone, also when the asker went away before that.
             let _place = place;
-            f(&store.view()?)
+            let closed = store.inner.closed.read().unwrap_or_else(PoisonError::into_inner);
+            if *closed { Err(StoreError::Stopped) } else { f(&store.view()?) }
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(read) => read,
@@ -355,6 +361,11 @@ impl Store {
                 tracing::error!("a thread of the store ended by a panic; what was acknowledged is on the disk");
             }
         }
+        // Waits for the snapshots that are being read; whoever still holds the store afterwards holds nothing open.
+        *self.inner.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
+        self.inner.main.close();
+        self.inner.intake_file.close();
+        drop(self.inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Runs a command in the writer.
