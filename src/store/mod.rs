@@ -56,7 +56,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{model::*, runtime::clock::Clock};
-pub use commands::{Finish, IncidentPatch};
+pub use commands::{Finish, IncidentPatch, NewThought};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;

@@ -84,6 +84,10 @@ pub(super) fn resolved(key: &str) -> Signal {
     signal
 }
 
+fn thought(text: &str) -> NewThought {
+    NewThought { kind: ThoughtKind::Observation, text: text.to_owned(), evidence: Vec::new() }
+}
+
 pub(super) fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }
@@ -246,14 +250,14 @@ async fn an_investigation_is_leased_written_and_ended() {
     let first = f.store.lease_job(lease, "built-in").await.unwrap().unwrap().lease();
     assert_eq!(first.incident, id);
     assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "leased");
-    f.store.add_thought(first, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    f.store.add_thoughts(first, vec![thought("one")]).await.unwrap();
     f.clock.advance(Duration::from_secs(61));
     let run = f.store.lease_job(lease, "built-in").await.unwrap().expect("a lease that ran out is taken again").lease();
     assert_eq!(f.store.view().unwrap().thoughts(id).unwrap(), vec![], "a new run begins anew");
-    let late = f.store.add_thought(first, ThoughtKind::Observation, "late".into(), vec![]).await;
+    let late = f.store.add_thoughts(first, vec![thought("late")]).await;
     assert!(matches!(late, Err(CommandError::Conflict { .. })), "the runner before can no longer write: {late:?}");
     f.store.release_job(first).await.unwrap();
-    let n = f.store.add_thought(run, ThoughtKind::Observation, "one".into(), vec![]).await.unwrap();
+    let n = f.store.add_thoughts(run, vec![thought("one")]).await.unwrap();
     assert_eq!(n, 1);
     let finish = Finish {
         state: InvestigationState::Complete,

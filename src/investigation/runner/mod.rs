@@ -13,7 +13,7 @@ use super::{Case, ENGINE, Inquiry, Line, gather};
 use crate::{
     model::*,
     runtime::clock::Clock,
-    store::{CommandError, Store, StoreError, commands::Finish},
+    store::{CommandError, NewThought, Store, StoreError, commands::Finish},
 };
 
 /// How long a job is ours, should its runner be lost without the process ending.
@@ -62,7 +62,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
-    fn write(&self, run: Lease, line: Line) -> impl Future<Output = Result<(), CommandError>> + Send;
+    /// Writes the lines of a step.
+    fn write(&self, run: Lease, lines: Vec<Line>) -> impl Future<Output = Result<(), CommandError>> + Send;
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
@@ -102,8 +103,9 @@ impl Desk for StoreDesk {
         self.store.read(move |view| gather::changes(view, case)).await
     }
 
-    async fn write(&self, run: Lease, line: Line) -> Result<(), CommandError> {
-        self.store.add_thought(run, line.kind, line.text, line.evidence).await.map(drop)
+    async fn write(&self, run: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
+        let thought = |line: Line| NewThought { kind: line.kind, text: line.text, evidence: line.evidence };
+        self.store.add_thoughts(run, lines.into_iter().map(thought).collect()).await.map(drop)
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
@@ -251,13 +253,10 @@ async fn investigate<D: Desk>(desk: &D, run: Lease, stop: &CancellationToken) ->
 }
 
 async fn write<D: Desk>(desk: &D, run: Lease, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
-    for line in lines {
-        if stop.is_cancelled() {
-            return Err(Ended::Stopping);
-        }
-        desk.write(run, line).await?;
+    if stop.is_cancelled() {
+        return Err(Ended::Stopping);
     }
-    Ok(())
+    Ok(desk.write(run, lines).await?)
 }
 
 async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {

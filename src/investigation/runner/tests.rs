@@ -14,7 +14,8 @@ struct Table {
     clock: Clock,
     changes: watch::Sender<u64>,
     jobs: Mutex<Vec<Job>>,
-    lines: Mutex<BTreeMap<IncidentId, Vec<Line>>>,
+    // Of each incident, step by step.
+    lines: Mutex<BTreeMap<IncidentId, Vec<Vec<Line>>>>,
     ends: Mutex<BTreeMap<IncidentId, Finish>>,
     released: Mutex<Vec<IncidentId>>,
     leases: AtomicUsize,
@@ -119,7 +120,7 @@ impl Desk for Table {
         Ok(case)
     }
 
-    async fn write(&self, Lease { incident: id, .. }: Lease, line: Line) -> Result<(), CommandError> {
+    async fn write(&self, Lease { incident: id, .. }: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
         tokio::task::yield_now().await;
         if self.written(id.0) == 2 {
             match self.trouble {
@@ -131,7 +132,7 @@ impl Desk for Table {
                 _ => {}
             }
         }
-        lock(&self.lines).entry(id).or_default().push(line);
+        lock(&self.lines).entry(id).or_default().push(lines);
         Ok(())
     }
 
@@ -168,7 +169,7 @@ async fn each_job_is_led_to_its_end_with_its_thoughts_written_first() {
     assert_eq!(table.ended(), (1..=5).map(|n| (n, Complete)).collect());
     assert_eq!(table.most.load(Ordering::SeqCst), 2);
     let (lines, finish) = super::super::examine(&case("deploy, then errors"));
-    assert_eq!(lock(&table.lines)[&IncidentId(5)].len(), lines.len());
+    assert_eq!(lock(&table.lines)[&IncidentId(5)].concat().len(), lines.len());
     assert_eq!(lock(&table.ends)[&IncidentId(5)].answer, finish.answer);
 }
 

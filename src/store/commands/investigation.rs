@@ -17,6 +17,17 @@ use crate::{
     },
 };
 
+/// A thought that is not written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewThought {
+    /// What kind of step it is.
+    pub kind: ThoughtKind,
+    /// A sentence or two.
+    pub text: String,
+    /// Ids of evidence it rests on.
+    pub evidence: Vec<String>,
+}
+
 /// How an investigation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {
@@ -131,23 +142,20 @@ impl Store {
         .await
     }
 
-    /// Writes a thought; its number. `Conflict` when the run was cancelled or taken over meanwhile: stop.
-    pub async fn add_thought(
-        &self,
-        lease: Lease,
-        kind: ThoughtKind,
-        text: String,
-        evidence: Vec<String>,
-    ) -> Result<u32, CommandError> {
+    /// Writes thoughts in order, those of one step at once: each change of a large file has its price. The number of the
+    /// last one. `Conflict` when the run was cancelled or taken over meanwhile: stop.
+    pub async fn add_thoughts(&self, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
         self.command(move |tx| {
             let id = lease.incident;
             running(tx, lease)?;
             let now = tx.now;
-            let head = &mut tx.asked_incident(id)?.investigation;
-            head.steps += 1;
-            let n = head.steps;
-            put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
-            tx.log(ChangeSubject::Thought(id, n))?;
+            let mut n = tx.asked_incident(id)?.investigation.steps;
+            for NewThought { kind, text, evidence } in thoughts {
+                n += 1;
+                put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
+                tx.log(ChangeSubject::Thought(id, n))?;
+            }
+            tx.asked_incident(id)?.investigation.steps = n;
             Ok(n)
         })
         .await

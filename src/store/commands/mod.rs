@@ -7,4 +7,4 @@ mod incidents;
 mod investigation;
 
 pub use incidents::IncidentPatch;
-pub use investigation::Finish;
+pub use investigation::{Finish, NewThought};

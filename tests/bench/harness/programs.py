@@ -186,6 +186,12 @@ class Watchfire(Program):
         time.sleep(1.5)
 
 
+class Sweeping(Watchfire):
+    """The same server, with far less room than what the store holds."""
+
+    env = Watchfire.env | {"WATCHFIRE_RETENTION_SIZE": "64MiB"}
+
+
 class NoIndex(Watchfire):
     """The same server, composed without the task that follows the store into the text index."""
 

@@ -25,6 +25,7 @@ ROWS = {
     11: ("post → event at the last of 1,000 readers, at 1,000 alerts/s", False, {"": (1, 0.4)}),
     12: ("intake beside others", True, {"readers": (0.8, 0.9), "index": (0.75, 0.85)}),
     13: ("at twice the peak", None, {"goodput": (0.8, 0.95), "refusals": (0, 0)}),
+    14: ("while the retention removes what is too much", False, {"": (2, 1.2)}),
 }
 
 

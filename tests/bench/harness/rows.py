@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 
 from .programs import (
-    AUTH, ROOT, Alertmanager, Bare, NoIndex, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
+    AUTH, ROOT, Alertmanager, Bare, NoIndex, Sweeping, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
     load, load_arguments, measured_load, pairs, run_tool,
 )
 
@@ -406,6 +406,36 @@ def overload(bench, _):
     bench.each_round("overload", one)
 
 
+def retention(bench, _):
+    """Row 14: what removing the old costs those who send."""
+    book, folder = bench.book, copied(million(bench), "retention")
+
+    def stored(program):
+        lines = program.get("/metrics")[1].decode().splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith("watchfire_store_rows_bytes{"))
+
+    def one():
+        # The same rate for both, below what either can take; other alerts each round.
+        common = dict(connections=64, rate=2_000, seconds=bench.seconds, warm=bench.warm)
+        with Watchfire(folder) as ours:
+            calm = load(ours, seed=time.time_ns() % 1_000_000, **common)
+            ours.settle()
+        with Sweeping(folder) as ours:
+            before = stored(ours)
+            swept = load(ours, seed=time.time_ns() % 1_000_000, **common)
+            ours.settle()
+            gone = before - stored(ours)
+        if gone <= 0:
+            raise RuntimeError("nothing was removed: the figure would say nothing")
+        book.add(14, "p99 while the old is removed ÷ before", swept["p99_ms"] / calm["p99_ms"])
+        book.figure("p99 ms at 2,000 alerts/s, nothing removed", calm["p99_ms"])
+        book.figure("p99 ms at 2,000 alerts/s, the old removed", swept["p99_ms"])
+        book.figure("MB removed in such a round, what came in taken off", gone / 1e6)
+        return True
+
+    bench.each_round("retention", one)
+
+
 ALL = [
     ({1, 2, 3, 8}, ingest),
     ({4}, safety),
@@ -417,4 +447,5 @@ ALL = [
     ({11}, streams),
     ({12}, beside),
     ({13}, overload),
+    ({14}, retention),
 ]

@@ -254,7 +254,7 @@ pub fn webhook(out: &mut String, alerts: &[(Facts, String, Option<String>)]) {
 
 // Both bodies are about 1.15 KB, whatever stands around the alert.
 const DETAILS_WEBHOOK: usize = 33;
-const DETAILS_ALERTMANAGER: usize = 60;
+const DETAILS_ALERTMANAGER: usize = 74;
 
 /// The body for one alert.
 pub fn body(out: &mut String, shape: Shape, f: Facts, started: &str) {

@@ -8,7 +8,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use watchfire::{connectors, model::*, runtime::clock::Clock, web};
+use tokio_util::sync::CancellationToken;
+use watchfire::{
+    connectors,
+    model::*,
+    runtime::{clock::Clock, files},
+    web,
+};
 use watchfire_bench::args::{arg, quit};
 
 #[tokio::main]
@@ -19,7 +25,8 @@ async fn main() {
     println!("bare: listening on http://{bound}");
     let router = Router::new().route("/api/webhooks/alertmanager", post(take)).with_state(Clock::System);
     // Ends with the process.
-    web::server::serve_router(listener, router, std::future::pending(), std::time::Duration::ZERO).await;
+    let limits = web::connections::Limits::new(files::connections());
+    web::server::serve_router(listener, router, limits, CancellationToken::new(), std::time::Duration::ZERO).await;
 }
 
 async fn take(State(clock): State<Clock>, headers: HeaderMap, body: Bytes) -> (StatusCode, Json<serde_json::Value>) {

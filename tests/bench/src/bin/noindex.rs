@@ -8,8 +8,9 @@ use watchfire::{
     config::{self, Sources},
     investigation::Runner,
     live::Hub,
-    runtime::{clock::Clock, tls},
+    runtime::{clock::Clock, files, tls},
     search::Search,
+    store::backup::schedule::Backups,
     web::{server, shared::Shared, state::AppState},
 };
 use watchfire_bench::args::{quit, text};
@@ -35,9 +36,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let of = store.clone();
     let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
     let shared = Arc::new(Shared::new(&config, &clock)?);
-    let state =
-        AppState { store: store.clone(), live, search, config: Arc::new(config), clock, stop: stop.clone(), shared };
-    server::serve(listener, state).await;
+    let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
+    let config = Arc::new(config);
+    let state = AppState { store: store.clone(), live, search, backups, config, clock, stop: stop.clone(), shared };
+    server::serve(listener, state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
     store.close();
