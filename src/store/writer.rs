@@ -44,8 +44,10 @@ const SET_BACK: Duration = Duration::from_secs(5);
 const QUIET_BATCH: usize = 1_000;
 /// Between two steps of the retention when there is nothing else to do: the disk is for others as well.
 const SWEEP_PAUSE: Duration = Duration::from_millis(100);
-/// How long the retention rests after it failed.
+/// How long the retention rests after it met a row that it cannot read.
 const SWEEP_REST: Duration = Duration::from_secs(3600);
+/// How long it rests after the disk failed.
+const SWEEP_LATER: Duration = Duration::from_secs(60);
 /// After a failed transaction, before the next attempt.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two attempts to open a file again: after an error that may mean reading all of it.
@@ -394,7 +396,11 @@ impl Writer {
                 self.sweeping = false;
                 self.sweep_again = Wait::begin(SWEEP_REST);
             }
-            Err(e) => return Err(e),
+            // Removing takes space of its own for a moment. A disk that has none must not fail by this again and again.
+            Err(e) => {
+                self.sweep_again = Wait::begin(SWEEP_LATER);
+                return Err(e);
+            }
         }
         Ok(())
     }
