@@ -323,7 +323,9 @@ impl Backups {
 /// Takes the oldest away until `keep` are left; never the one just made, and never a file of another name.
 pub(super) fn prune(dir: &Path, keep: usize, made: &Path) {
     let others = kept(dir).unwrap_or_default().into_iter().map(|k| dir.join(k.name)).filter(|p| p != made);
-    for old in others.skip(keep.saturating_sub(1)) {
+    // What names a later time than the one just made comes from a clock that was ahead: it does not push real ones out.
+    let (ahead, before): (Vec<_>, Vec<_>) = others.partition(|p| p.as_path() > made);
+    for old in before.into_iter().chain(ahead).skip(keep.saturating_sub(1)) {
         if let Err(e) = fs::remove_file(&old) {
             tracing::warn!(file = %old.display(), error = %e, "an old backup could not be removed");
         }

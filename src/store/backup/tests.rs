@@ -304,6 +304,20 @@ fn only_names_of_our_own_are_backups() {
     assert_eq!(names(dir.path()), want, "the one just made stays, whatever the clock said before");
 }
 
+#[test]
+fn a_backup_from_a_clock_that_was_ahead_pushes_none_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |day: u32| format!("watchfire-202603{day:02}T103000Z.tar");
+    let ahead = "watchfire-20380101T000000Z.tar".to_owned();
+    for name in [name(1), name(2), name(3), name(4), ahead.clone()] {
+        fs::write(dir.path().join(name), "x").unwrap();
+    }
+    prune(dir.path(), 4, &dir.path().join(name(4)));
+    assert_eq!(names(dir.path()), [name(1), name(2), name(3), name(4)]);
+    prune(dir.path(), 2, &dir.path().join(name(4)));
+    assert_eq!(names(dir.path()), [name(3), name(4)]);
+}
+
 #[tokio::test]
 async fn the_newest_are_kept_and_a_failure_is_tried_again_within_the_hour() {
     static FREE: AtomicU64 = AtomicU64::new(u64::MAX);
