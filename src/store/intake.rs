@@ -35,10 +35,6 @@ const FORGET: usize = 256;
 const RETRY_KNOWN: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Retry ids forgotten with one group at most, for each delivery in it.
 const FORGET_RETRIES: usize = 2;
-/// A group of this many shows that there are many senders.
-const CROWD: usize = 16;
-/// How long such a group's successor gathers.
-const GATHER: Duration = Duration::from_micros(500);
 /// How long a sender waits for a place in the queue before it is told to come back.
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
@@ -108,14 +104,8 @@ impl Intake {
 
 impl Worker {
     fn run(mut self) {
-        let mut before = 0;
         // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
         while let Some(first) = self.queue.blocking_recv() {
-            if before >= CROWD {
-                // The senders that were just answered are on their way again. A moment for them makes one commit of what
-                // would be several, each with its syncs and its pages; a single sender never waits for it.
-                std::thread::park_timeout(GATHER);
-            }
             let mut group = vec![first];
             let mut bytes = 0;
             while group.len() < GROUP && bytes < GROUP_BYTES {
@@ -123,7 +113,6 @@ impl Worker {
                 bytes += next.0.body.len();
                 group.push(next);
             }
-            before = group.len();
             self.take(group);
         }
     }
