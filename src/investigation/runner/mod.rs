@@ -1,4 +1,4 @@
-//! Leads jobs from the queue through the investigation: leases, reads, writes each thought as it comes, and ends the
+//! Leads jobs from the queue through the investigation: leases, reads, writes the thoughts of each step, and ends the
 //! job with its answer, an error, or back in the queue when the process stops.
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
