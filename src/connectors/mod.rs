@@ -4,23 +4,34 @@
 
 mod alert_group;
 mod alertmanager;
+mod azure;
 mod body;
 mod builds;
 mod datadog;
 mod dynatrace;
+mod ended;
 mod fields;
+mod gcp;
 mod generic;
+mod github;
+mod gitlab;
 mod grafana;
+mod healthchecks;
 mod html;
 mod identity;
 mod labels;
 mod moment;
 pub mod netdata;
+mod newrelic;
 mod pagerduty;
 mod repair;
+mod sentry;
 mod signature;
+mod sns;
 mod splunk;
 mod text;
+mod uptime_kuma;
+mod zabbix;
 
 #[cfg(test)]
 mod tests;
@@ -99,6 +110,35 @@ pub enum Signature {
     Invalid,
 }
 
+/// What can be said of a signature that is made with a certificate, before anything is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The request carries none.
+    Unsigned,
+    /// It is right by a certificate that the operator put in.
+    Valid,
+    /// The certificate is here, at an address of the sender's own.
+    Fetch(String),
+    /// It names a place that is not asked, in words.
+    Refuse(String),
+}
+
+/// A platform that signs with a certificate of its own, and wants to be called back before it sends. Fetching is not for
+/// here: these say what to fetch, and what the answer means.
+pub trait Certified: Sync {
+    /// What to do about the signature. `known` is the operator's list of senders and certificates.
+    fn check(&self, request: &Request<'_>, known: &str) -> Check;
+
+    /// Whether the key of this certificate (PEM) made the signature.
+    fn signed_by(&self, request: &Request<'_>, pem: &str) -> Signature;
+
+    /// Whether the sender is on the operator's list: a right signature alone says only that the platform sent it.
+    fn allows(&self, request: &Request<'_>, known: &str) -> bool;
+
+    /// The address that must be called once so that the sender goes on; an error says why that one is not.
+    fn confirmation(&self, request: &Request<'_>) -> Option<Result<String, String>>;
+}
+
 /// A platform.
 pub trait Connector: Sync {
     /// What is fixed about it.
@@ -110,6 +150,16 @@ pub trait Connector: Sync {
     /// The code that answers this request with success. A platform with several senders may owe them different ones.
     fn success(&self, _request: &Request<'_>) -> u16 {
         self.info().success
+    }
+
+    /// What must stand in the answer's body for this sender to go on, as (name, value): Event Grid wants its code back.
+    fn reply(&self, _request: &Request<'_>) -> Option<(&'static str, String)> {
+        None
+    }
+
+    /// For a platform that signs with a certificate instead of a secret.
+    fn certified(&self) -> Option<&dyn Certified> {
+        None
     }
 
     /// Checks the platform's own signature against any of the secrets, in constant time.
@@ -129,6 +179,16 @@ pub const ALL: &[&dyn Connector] = &[
     &builds::JENKINS,
     &builds::CLOUDBEES,
     &alertmanager::Alertmanager,
+    &sns::Sns,
+    &newrelic::NewRelic,
+    &sentry::Sentry,
+    &zabbix::Zabbix,
+    &uptime_kuma::UptimeKuma,
+    &github::GitHub,
+    &gitlab::GitLab,
+    &azure::Azure,
+    &gcp::GoogleCloud,
+    &healthchecks::Healthchecks,
     &generic::Generic,
 ];
 

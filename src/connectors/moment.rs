@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Option<Time> {
         return text.parse().ok().and_then(epoch_fraction);
     }
     let text = ["UTC", "GMT", "utc"].iter().find_map(|zone| text.strip_suffix(zone)).unwrap_or(text).trim_end();
-    let text = short_fraction(text);
+    let text = near_offset(&short_fraction(text));
     let time = match text.parse::<Timestamp>() {
         Ok(at) => at,
         Err(_) => text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp(),
@@ -64,6 +64,14 @@ fn short_fraction(text: &str) -> String {
     format!("{head}.{}{zone}", fraction.get(..9).unwrap_or(fraction))
 }
 
+/// GitLab leaves a space before the offset: `2026-03-03 10:28:00 +0200`.
+fn near_offset(text: &str) -> String {
+    match text.rsplit_once(' ') {
+        Some((head, offset)) if offset.starts_with(['+', '-']) => format!("{}{offset}", head.trim_end()),
+        _ => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -79,6 +87,7 @@ mod tests {
             json!("2026-03-03T10:30:00.0000000Z"),
             json!("2026-03-03T10:30:00.00000000000012Z"),
             json!("2026-03-03T10:30:00+0000"),
+            json!("2026-03-03 12:30:00 +0200"),
             json!("2026-03-03T10:30:00"),
             json!("2026-03-03 10:30:00"),
             json!("2026-03-03 10:30:00 UTC"),

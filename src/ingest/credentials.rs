@@ -10,9 +10,10 @@ use super::settings::{Effective, digest};
 use crate::model::Time;
 
 /// Headers that prove who somebody is; they are neither kept nor given to connectors.
-pub const SECRET_HEADERS: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-watchfire-key"];
-/// Query parameters that hold a key.
-pub const SECRET_PARAMETERS: &[&str] = &["key", "token", "apikey"];
+pub const SECRET_HEADERS: &[&str] =
+    &["authorization", "proxy-authorization", "cookie", "x-watchfire-key", "x-gitlab-token"];
+/// Query parameters that hold a key; the last is Google Cloud's.
+pub const SECRET_PARAMETERS: &[&str] = &["key", "token", "apikey", "auth_token"];
 
 // Senders differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -42,7 +43,8 @@ impl Offered {
         offered.secrets.extend(path_key.map(str::to_owned));
         for (name, value) in headers {
             match name.as_str() {
-                "x-watchfire-key" => offered.secrets.push(value.trim().to_owned()),
+                // GitLab sends its secret token as it is.
+                "x-watchfire-key" | "x-gitlab-token" => offered.secrets.push(value.trim().to_owned()),
                 "authorization" => offered.authorization(value),
                 _ => {}
             }
@@ -135,6 +137,8 @@ mod tests {
         check(&[], &[("key", "KEY")], None, true);
         check(&[], &[("token", "KEY")], None, true);
         check(&[], &[("apiKey", "KEY")], None, true);
+        check(&[], &[("auth_token", "KEY")], None, true);
+        check(&[("x-gitlab-token", "KEY")], &[], None, true);
         check(&[], &[], Some("KEY"), true);
         check(&[("authorization", "Bearer OLD")], &[], None, true);
         check(&[("authorization", "Bearer key")], &[], None, false);

@@ -44,6 +44,7 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         header::PROXY_AUTHORIZATION,
         header::COOKIE,
         HeaderName::from_static("x-watchfire-key"),
+        HeaderName::from_static("x-gitlab-token"),
     ];
     // The last added is the outermost; read from the bottom to follow a request.
     routes

@@ -2,6 +2,7 @@
 
 use crate::{
     connectors::{
+        ended::deploys,
         fields::Obj,
         labels::{self, Labels},
         text,
@@ -226,11 +227,6 @@ fn service_of(job: &str, branch: Option<&str>) -> Option<String> {
     let last = segments.next()?;
     let plain = last.replace("%2F", "/").replace("%252F", "/");
     text::name(if branch == Some(plain.as_str()) { segments.next().unwrap_or(last) } else { last })
-}
-
-fn deploys(job: &str) -> bool {
-    job.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| ["deploy", "deployment", "release", "rollout"].iter().any(|d| word.eq_ignore_ascii_case(d)))
 }
 
 fn names(scm: Obj<'_>, field: &str) -> String {
