@@ -76,6 +76,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
         max_behind: 0,
+        outside: None,
         connectors: BTreeMap::new(),
     };
     for option in OPTIONS {

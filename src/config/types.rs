@@ -75,6 +75,8 @@ pub struct Config {
     pub investigation_workers: usize,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
+    /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
+    pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.
     pub connectors: BTreeMap<String, ConnectorConfig>,
 }

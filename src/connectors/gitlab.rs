@@ -204,11 +204,12 @@ fn job(root: Obj<'_>) -> Ended {
     let path = project.text("path_with_namespace").or_else(|| root.text("project_name"));
     let name = root.first(&["build_name", "job_name", "name"]);
     let allowed = root.first(&["build_allow_failure", "allow_failure"]).as_deref() == Some("true");
-    let mut status = root.first(&["build_status", "job_status"]).unwrap_or_else(|| "unknown".to_owned());
-    if allowed && status == "failed" {
-        // GitLab itself goes on after such a job.
-        status = "skipped".to_owned();
-    }
+    let status = root.first(&["build_status", "job_status"]).unwrap_or_else(|| "unknown".to_owned());
+    // GitLab itself goes on after such a job.
+    let state = match status.as_str() {
+        "failed" if allowed => (SignalStatus::Info, Severity::Info, "failed, as it may"),
+        _ => state(&status, severity(git_ref.as_deref(), root.flag("tag") == Some(true), project)),
+    };
     let web = project.url("web_url").or_else(|| root.object("repository").url("homepage"));
     let id = root.first(&["build_id", "job_id"]);
     let link = web.zip(id).map(|(web, id)| format!("{}/-/jobs/{id}", web.trim_end_matches('/')));
@@ -233,7 +234,7 @@ fn job(root: Obj<'_>) -> Ended {
         what: "Job",
         rule: "The project, the branch or tag, and the job.",
         label: label(name.as_deref(), git_ref.as_deref(), path.as_deref()),
-        state: state(&status, severity(git_ref.as_deref(), root.flag("tag") == Some(true), project)),
+        state,
         parts: vec![("project", root.text("project_id").or(path)), ("ref", git_ref), ("job", name)],
         kind: if environment.is_some() { ChangeKind::Deploy } else { ChangeKind::Build },
         outcome: status,

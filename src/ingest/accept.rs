@@ -46,6 +46,11 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// Whether the head alone proved the sender.
+    pub fn is_proven(&self) -> bool {
+        !self.needs_signature
+    }
+
     // This sender retries on 429 as well.
     fn says_more(&self) -> bool {
         self.connector.info().overload == Overload::TooMany
@@ -72,6 +77,8 @@ const KEPT_HEADERS: &[&str] = &[
     "x-amz-sns-message-type",
     "x-amz-sns-message-id",
     "x-amz-sns-topic-arn",
+    "x-amz-sns-rawdelivery",
+    "aeg-event-type",
     "sentry-hook-resource",
     "sentry-hook-timestamp",
     "request-id",
@@ -148,13 +155,7 @@ impl Door {
             // An unread body cannot be checked against a signature, so it comes from a stranger.
             let unpacked = self.unpack(&mut delivery, &arrival, &mut body);
             unpacked.map_err(|_| self.unauthorized(admission, false))?;
-            let secret = admission.settings.signing_secret.as_deref().unwrap_or_default();
-            let request = request(&arrival, &delivery, &admission.settings);
-            match admission.connector.verify(&request, &[secret]) {
-                Signature::Valid => {}
-                Signature::Invalid => return Err(self.unauthorized(admission, false)),
-                Signature::Absent => return Err(self.unauthorized(admission, true)),
-            }
+            self.proven(admission, &request(&arrival, &delivery, &admission.settings)).await?;
         }
         // All that can be refused without looking at the body is, before it costs anything.
         self.not_overloaded(admission)?;
@@ -173,7 +174,17 @@ impl Door {
             return Err(Refusal::OverRate { says_more, retry_after_secs: secs });
         }
         match self.unpack(&mut delivery, &arrival, &mut body) {
-            Ok(()) => self.take(admission, arrival, delivery, says_more).await,
+            Ok(()) => {
+                let note = match admission.connector.certified() {
+                    Some(certified) if !admission.needs_signature => {
+                        let request = request(&arrival, &delivery, &admission.settings);
+                        let vouched = self.vouch(certified, &admission.settings, &request, false).await;
+                        vouched.map_err(|e| e.refusal(|why| self.turned_away(admission, why)))?
+                    }
+                    _ => None,
+                };
+                self.take(admission, arrival, delivery, note).await
+            }
             Err(DecodeError::TooLarge) => Err(Refusal::TooLarge),
             Err(e) => {
                 let why = e.to_string();
@@ -214,13 +225,15 @@ impl Door {
         admission: &Admission,
         mut arrival: Arrival,
         mut delivery: NewDelivery,
-        says_more: bool,
+        note: Option<Note>,
     ) -> Result<Accepted, Refusal> {
         let info = admission.connector.info();
+        let says_more = admission.says_more();
         arrival.headers.retain(|(name, _)| !SECRET_HEADERS.contains(&name.as_str()));
         arrival.query.retain(|(name, _)| !is_secret_parameter(name));
         let success = admission.connector.success(&request(&arrival, &delivery, &admission.settings));
-        let (mut delivery, read) = if delivery.body.len() > INLINE {
+        let reply = admission.connector.reply(&request(&arrival, &delivery, &admission.settings));
+        let (mut delivery, mut read) = if delivery.body.len() > INLINE {
             // A value in memory is many times its text: only so many large ones at a time.
             let _place = self.memory.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
             let (connector, settings) = (admission.connector, Arc::clone(&admission.settings));
@@ -234,6 +247,10 @@ impl Door {
             // Moved through, so that both ways look alike to what follows.
             (std::mem::replace(&mut delivery, self.delivery(info.slug, &Arrival::default())), read)
         };
+        if let Ok(parsed) = &mut read {
+            parsed.notes.extend(note);
+        }
+        self.confirm(admission.connector, &delivery, &mut read).await;
         let problem = match read {
             Ok(mut parsed) => {
                 apply_severity_map(&mut parsed, &admission.settings);
@@ -251,7 +268,7 @@ impl Door {
         let stored = self.store.submit(delivery).await.map_err(|error| Refusal::NotStored { says_more, error })?;
         match problem {
             Some(problem) if !info.lenient => Err(Refusal::NotUnderstood(problem, stored)),
-            problem => Ok(Accepted { stored, success, signals, problem }),
+            problem => Ok(Accepted { stored, success, signals, problem, reply }),
         }
     }
 
@@ -301,14 +318,31 @@ impl Door {
         }
     }
 
+    /// Whether the signature proves a sender whom nothing else does.
+    async fn proven(&self, admission: &Admission, request: &Request<'_>) -> Result<(), Refusal> {
+        let settings = &admission.settings;
+        if let Some(certified) = admission.connector.certified() {
+            let vouched = self.vouch(certified, settings, request, true).await;
+            return vouched.map(drop).map_err(|e| e.refusal(|why| self.turned_away(admission, why)));
+        }
+        match admission.connector.verify(request, &[settings.signing_secret.as_deref().unwrap_or_default()]) {
+            Signature::Valid => Ok(()),
+            Signature::Invalid => Err(self.unauthorized(admission, false)),
+            Signature::Absent => Err(self.unauthorized(admission, true)),
+        }
+    }
+
     fn unauthorized(&self, admission: &Admission, nothing_offered: bool) -> Refusal {
-        let info = admission.connector.info();
-        self.memory.note_turned_away(info.slug, self.clock.now());
         let why = match (nothing_offered, admission.needs_signature) {
             (true, _) => "the request proves nothing",
             (false, true) => "the signature or key is wrong",
             (false, false) => "the key is wrong",
         };
+        self.turned_away(admission, why)
+    }
+
+    fn turned_away(&self, admission: &Admission, why: &'static str) -> Refusal {
+        self.memory.note_turned_away(admission.connector.info().slug, self.clock.now());
         Refusal::Unauthorized { why, ways: ways(admission.connector, &admission.settings) }
     }
 

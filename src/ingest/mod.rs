@@ -6,9 +6,11 @@ pub mod declare;
 pub mod decode;
 pub mod memory;
 pub mod outcome;
+pub mod outside;
 pub mod rate;
 pub mod replay;
 pub mod settings;
+mod vouch;
 
 pub use accept::{Admission, Door};
 pub use memory::Memory;

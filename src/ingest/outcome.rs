@@ -27,6 +27,8 @@ pub struct Accepted {
     pub signals: Vec<(Fingerprint, SignalStatus)>,
     /// What was not understood, where the sender must be told success all the same.
     pub problem: Option<Problem>,
+    /// What must stand in the answer's body besides, as (name, value).
+    pub reply: Option<(&'static str, String)>,
 }
 
 /// Why a delivery was not taken.
@@ -40,6 +42,11 @@ pub enum Refusal {
         why: &'static str,
         /// The ways that this connector takes.
         ways: Vec<String>,
+    },
+    /// Its signature cannot be checked now, and nothing else proves it.
+    Unchecked {
+        /// What is in the way, and what would help.
+        why: String,
     },
     /// Switched off.
     Off,
@@ -83,7 +90,7 @@ impl Refusal {
     pub fn word(&self) -> &'static str {
         match self {
             Self::UnknownPlatform(_) => "unknown",
-            Self::Unauthorized { .. } => "unauthorized",
+            Self::Unauthorized { .. } | Self::Unchecked { .. } => "unauthorized",
             Self::NotUnderstood(..) => "unparsed",
             Self::NotStored { .. } | Self::Store(_) => "failed",
             _ => "refused",

@@ -51,7 +51,7 @@ impl Door {
         let (signals, problem) = (signals(&delivery.parsed), delivery.problem.clone());
         let says_more = connector.info().overload == Overload::TooMany;
         let stored = self.store.submit(delivery).await.map_err(|error| Refusal::NotStored { says_more, error })?;
-        Ok(Accepted { stored, success, signals, problem })
+        Ok(Accepted { stored, success, signals, problem, reply: None })
     }
 
     /// Parses a stored delivery again with today's connector and applies what it says now. None when it is no longer
@@ -83,7 +83,10 @@ impl Door {
             replay_of: Some(stored.seq),
         };
         // Read as of then, so that times that were left out stay those of the receipt.
-        match parse(connector, &request(&arrival, &delivery, &settings)) {
+        let mut read = parse(connector, &request(&arrival, &delivery, &settings));
+        // What could not be confirmed when it came may be now.
+        self.confirm(connector, &delivery, &mut read).await;
+        match read {
             Ok(mut parsed) => {
                 apply_severity_map(&mut parsed, &settings);
                 // The sender's retry id belongs to the first reading.
@@ -104,7 +107,7 @@ impl Door {
         let stored = self.store.submit(delivery).await.map_err(|error| Refusal::NotStored { says_more, error })?;
         match problem {
             Some(problem) => Err(Refusal::NotUnderstood(problem, stored)),
-            None => Ok(Some(Accepted { stored, success: 202, signals, problem: None })),
+            None => Ok(Some(Accepted { stored, success: 202, signals, problem: None, reply: None })),
         }
     }
 }

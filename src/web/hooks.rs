@@ -29,8 +29,11 @@ use crate::{
 /// The routes. Listed in the API's description by `api::hooks`.
 pub fn router() -> Router<AppState> {
     Router::new()
-        .route("/api/webhooks/{platform}", post(plain).put(plain).get(challenge))
-        .route("/api/webhooks/{platform}/{key}", post(with_key).put(with_key).get(challenge_with_key))
+        .route("/api/webhooks/{platform}", post(plain).put(plain).get(challenge).options(handshake))
+        .route(
+            "/api/webhooks/{platform}/{key}",
+            post(with_key).put(with_key).get(challenge_with_key).options(handshake_with_key),
+        )
         .route("/v1/json/integrations/webhooks/netdata", post(agent))
         // The paths of Aurora, so that senders set up for it go on working.
         .route("/{platform}/webhook/{key}", post(with_key))
@@ -184,7 +187,16 @@ async fn answer(state: &AppState, platform: &str, taken: Accepted, headers: &Hea
         preferred = HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok();
     }
     let body = Taken { delivery_id: taken.stored.id, alerts, problem: taken.problem };
-    let mut response = (status, axum::Json(body)).into_response();
+    let mut response = match taken.reply {
+        None => (status, axum::Json(body)).into_response(),
+        Some((name, value)) => {
+            let mut body = serde_json::to_value(body).unwrap_or_default();
+            if let Some(body) = body.as_object_mut() {
+                body.insert(name.to_owned(), value.into());
+            }
+            (status, axum::Json(body)).into_response()
+        }
+    };
     if let Some(preferred) = preferred {
         response.headers_mut().insert(HeaderName::from_static("preference-applied"), preferred);
     }
@@ -210,6 +222,9 @@ pub fn refused(platform: &str, refusal: Refusal, limit: usize) -> ApiError {
                 ways.join("; ")
             );
             ApiError::unauthorized(detail).with("ways", ways)
+        }
+        Refusal::Unchecked { why } => {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "signature_unchecked", why).retry_after(20)
         }
         Refusal::Off => {
             ApiError::new(StatusCode::FORBIDDEN, "connector_off", format!("the connector {platform} is switched off"))
@@ -256,6 +271,50 @@ fn headers(map: &HeaderMap) -> Vec<(String, String)> {
 
 fn query(query: Option<&str>) -> Vec<(String, String)> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+async fn handshake(
+    State(state): State<AppState>,
+    Path(platform): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    answer_handshake(&state, &platform, None, &request.into_parts().0).await
+}
+
+async fn handshake_with_key(
+    State(state): State<AppState>,
+    Path((platform, key)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    answer_handshake(&state, &platform, Some(&key), &request.into_parts().0).await
+}
+
+/// Senders of CloudEvents (Azure Event Grid) ask with OPTIONS whether this address wants what they send: "HTTP 1.1 Web
+/// Hooks for Event Delivery", 4. Only whoever knows the key is told so.
+async fn answer_handshake(
+    state: &AppState,
+    platform: &str,
+    key: Option<&str>,
+    parts: &Parts,
+) -> Result<Response, ApiError> {
+    let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
+    let admitted = state.door().admit(platform, &headers, &query, key).await;
+    let admission = admitted.map_err(|refusal| refused(platform, refusal, 0))?;
+    if !admission.is_proven() {
+        return Err(ApiError::unauthorized("this question carries no signature; put the connector's key into the URL"));
+    }
+    let mut response = StatusCode::OK.into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::ALLOW, HeaderValue::from_static("POST, PUT, OPTIONS"));
+    if let Some(origin) = parts.headers.get("webhook-request-origin") {
+        answer.insert(HeaderName::from_static("webhook-allowed-origin"), origin.clone());
+        let rate = match admission.settings.rate_per_minute {
+            0 => HeaderValue::from_static("*"),
+            rate => HeaderValue::from(rate),
+        };
+        answer.insert(HeaderName::from_static("webhook-allowed-rate"), rate);
+    }
+    Ok(response)
 }
 
 async fn challenge(

@@ -71,6 +71,7 @@ pub(crate) mod tests {
             investigation_delay: Duration::from_secs(5),
             investigation_workers: 1,
             max_behind: 100_000,
+            outside: None,
             connectors: BTreeMap::new(),
         }
     }

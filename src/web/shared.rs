@@ -59,7 +59,7 @@ impl Shared {
     pub fn new(config: &Config, clock: &Clock) -> Result<Self, NoRandom> {
         let ticks = SharedTicks::new(clock.clone());
         Ok(Self {
-            door: Arc::new(Memory::new(ticks.clone())),
+            door: Arc::new(Memory::new(ticks.clone(), config.outside.clone())),
             logins: LoginLimits::new(ticks),
             metrics: super::metrics::Metrics::new(),
             bodies: super::room::Room::default(),

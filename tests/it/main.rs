@@ -22,6 +22,7 @@ mod netdata;
 mod overload;
 mod scopes;
 mod secrets;
+mod senders;
 mod slow;
 mod slow_http2;
 mod start;

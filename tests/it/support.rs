@@ -54,6 +54,8 @@ impl TestApp {
         config.listen = "127.0.0.1:0".to_owned();
         config.bootstrap_token = Some(TOKEN.to_owned());
         config.cache_bytes = 4 << 20;
+        // Nothing is asked of the internet; nobody listens there.
+        config.outside = Some("http://127.0.0.1:9".to_owned());
         // A machine for tests may have little space.
         config.reserve = 0;
         change(&mut config);

@@ -8,7 +8,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
 };
 use rustls::pki_types::{
-    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, alg_id, pem::PemObject,
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 use serde_json::{Map, Value};
 
@@ -81,7 +81,7 @@ impl Envelope {
         let Some(signature) = self.get("Signature").and_then(|s| BASE64_STANDARD.decode(s.trim()).ok()) else {
             return false;
         };
-        let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return false };
+        let Some(der) = certificate(pem) else { return false };
         let Ok(certificate) = webpki::EndEntityCert::try_from(&der) else { return false };
         self.signed_texts()
             .iter()
@@ -124,6 +124,14 @@ impl Envelope {
 /// The certificates in a text, one after the other.
 pub(super) fn certificates(list: &str) -> impl Iterator<Item = &str> {
     list.match_indices("-----BEGIN CERTIFICATE-----").filter_map(|(at, _)| list.get(at..))
+}
+
+/// The first certificate in a text. Line ends do not matter: a field of one line has lost them.
+fn certificate(pem: &str) -> Option<CertificateDer<'static>> {
+    let (_, rest) = pem.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (inside, _) = rest.split_once("-----END CERTIFICATE-----")?;
+    let plain: String = inside.chars().filter(|c| !c.is_whitespace()).collect();
+    BASE64_STANDARD.decode(plain).ok().map(CertificateDer::from)
 }
 
 /// The path and query of an address of SNS' own: `https://sns.<region>.amazonaws.com/…`, in China with `.cn`. No other
@@ -204,6 +212,7 @@ mod tests {
             let sent = vector(name);
             assert!(envelope(sent.clone()).signed_by(PEM), "{name}");
             assert!(!envelope(sent.clone()).signed_by(OTHER), "{name}: another key");
+            assert!(envelope(sent.clone()).signed_by(&PEM.replace('\n', " ")), "{name}: in one line");
             assert!(!envelope(sent.clone()).signed_by("no certificate"), "{name}");
             for (field, value) in [("Message", "changed"), ("Timestamp", "later"), ("SignatureVersion", "3")] {
                 let mut changed = sent.clone();

@@ -25,6 +25,10 @@ use crate::{
 
 /// How long a rotated key still works.
 pub const OLD_KEY_WORKS: Duration = Duration::from_secs(24 * 3600);
+/// Longest secret, in bytes.
+const LONGEST_SECRET: usize = 1024;
+/// Longest list of senders and their certificates, in bytes.
+const LONGEST_LIST: usize = 16 << 10;
 listing! {
     /// Connectors, by the contract's order.
     Connectors { connectors: ConnectorObject }
@@ -153,7 +157,9 @@ impl ConnectorPatch {
 
 /// Changes a connector's settings.
 pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, actor: Actor) -> Result<(), ApiError> {
-    find(platform)?;
+    let connector = find(platform)?;
+    // Where a platform signs by certificates, they stand there too.
+    let longest = if connector.certified().is_some() { LONGEST_LIST } else { LONGEST_SECRET };
     let what = patch.what();
     let fixed = state.config.connectors.get(platform).map(fixed_names).unwrap_or_default();
     if let Some(name) = fixed.into_iter().find(|name| what.contains_key(*name)) {
@@ -161,13 +167,13 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
             format!("`{name}` is fixed by the configuration (`connectors.{platform}.{name}`) and is changed there");
         return Err(ApiError::new(StatusCode::CONFLICT, "fixed_by_configuration", detail));
     }
-    for (path, secret) in [
-        ("/signing_secret", &patch.signing_secret),
-        ("/challenge_secret", &patch.challenge_secret),
-        ("/basic_password", &patch.basic_password),
+    for (path, secret, longest) in [
+        ("/signing_secret", &patch.signing_secret, longest),
+        ("/challenge_secret", &patch.challenge_secret, LONGEST_SECRET),
+        ("/basic_password", &patch.basic_password, LONGEST_SECRET),
     ] {
-        if secret.as_ref().and_then(Option::as_deref).is_some_and(|s| s.is_empty() || s.len() > 1024) {
-            return Err(ApiError::invalid(path, "1 to 1024 bytes are taken; null takes it away"));
+        if secret.as_ref().and_then(Option::as_deref).is_some_and(|s| s.is_empty() || s.len() > longest) {
+            return Err(ApiError::invalid(path, format!("1 to {longest} bytes are taken; null takes it away")));
         }
     }
     let sealer = state.store.sealer();
