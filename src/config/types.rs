@@ -88,7 +88,7 @@ pub struct ConnectorConfig {
     pub enabled: Option<bool>,
     /// How senders prove who they are.
     pub auth: Option<AuthMode>,
-    /// Jenkins and CloudBees: failed builds open incidents.
+    /// Build servers: failed builds open incidents.
     pub rca_enabled: Option<bool>,
     /// Deliveries a minute, sustained; 0 is unlimited.
     pub rate_per_minute: Option<u32>,

@@ -49,7 +49,7 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// When it was received: the only clock there is here.
     pub received_at: Time,
-    /// Jenkins and CloudBees: failed builds open incidents. Others ignore it.
+    /// Build servers: failed builds open incidents. Others ignore it.
     pub rca_enabled: bool,
 }
 

@@ -146,7 +146,7 @@ fn metric_alert(data: Obj<'_>, action: &str) -> Option<Signal> {
 /// `Critical: Error rate` without its state, which changes.
 fn bare(title: &str) -> &str {
     match title.split_once(": ") {
-        Some((state, rest)) if matches!(state, "Critical" | "Warning" | "Resolved" | "Open") => rest,
+        Some(("Critical" | "Warning" | "Resolved" | "Open", rest)) => rest,
         _ => title,
     }
 }

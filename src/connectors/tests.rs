@@ -199,6 +199,14 @@ fn samples_are_read_by_their_platform() {
 }
 
 #[test]
+fn the_readme_names_every_platform() {
+    let readme = include_str!("../../README.md");
+    for connector in ALL.iter().filter(|c| c.info().slug != "generic") {
+        assert!(readme.contains(connector.info().name), "{}", connector.info().name);
+    }
+}
+
+#[test]
 fn senders_get_the_one_code_that_they_take_for_success() {
     for (path, want) in [
         ("netdata/agent-opsgenie.firing", 200),
@@ -206,6 +214,8 @@ fn senders_get_the_one_code_that_they_take_for_success() {
         ("splunk/observability.firing", 200),
         ("splunk/search.firing", 202),
         ("grafana/unified.firing", 202),
+        ("azure/event-grid-validation", 200),
+        ("azure/metric.firing", 202),
     ] {
         let case = cases().into_iter().find(|c| format!("{}/{}", c.platform, c.name) == path).unwrap();
         let body = case.bytes();

@@ -47,7 +47,12 @@ pub fn connectors(bytes: &[u8]) {
     let request = Request { headers: &headers, query: &[], body, received_at: now(), rca_enabled: how & 0x80 != 0 };
     let read = connector.parse(&request);
     assert_eq!(read, connector.parse(&request), "the same body is read the same way");
-    let _ = (connector.verify(&request, &["secret"]), connector.success(&request));
+    let _ = (connector.verify(&request, &["secret"]), connector.success(&request), connector.reply(&request));
+    if let Some(certified) = connector.certified() {
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+        let _ = (certified.check(&request, pem), certified.signed_by(&request, pem));
+        let _ = (certified.allows(&request, "123456789012"), certified.confirmation(&request));
+    }
     match read {
         Ok(parsed) => sound(connector, &parsed),
         Err(problem) => {

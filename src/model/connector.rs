@@ -58,7 +58,7 @@ pub struct ConnectorSettings {
     /// Basic password, when not the key.
     #[serde(default)]
     pub basic_password: Option<Sealed>,
-    /// Jenkins and CloudBees: failed builds open incidents.
+    /// Build servers: failed builds open incidents.
     #[serde(default)]
     pub rca_enabled: bool,
     /// Severities that open or join incidents; empty means all but `info`.
