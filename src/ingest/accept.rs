@@ -1,6 +1,6 @@
 //! One delivery: admitted by what its head proves, then read, parsed and stored.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
 
 use subtle::ConstantTimeEq;
 
@@ -178,8 +178,14 @@ impl Door {
                 let note = match admission.connector.certified() {
                     Some(certified) if !admission.needs_signature => {
                         let request = request(&arrival, &delivery, &admission.settings);
-                        let vouched = self.vouch(certified, &admission.settings, &request, false).await;
-                        vouched.map_err(|e| e.refusal(|why| self.turned_away(admission, why)))?
+                        match self.vouch(certified, &admission.settings, &request, false).await {
+                            Ok(note) => note,
+                            Err(e) => {
+                                // Whoever has the key is no stranger: what is refused is kept and shown.
+                                self.keep_refused(&arrival, delivery, None, "bad_signature", &e.to_string()).await;
+                                return Err(e.refusal(|why| self.turned_away(admission, why)));
+                            }
+                        }
                     }
                     _ => None,
                 };
@@ -341,9 +347,9 @@ impl Door {
         self.turned_away(admission, why)
     }
 
-    fn turned_away(&self, admission: &Admission, why: &'static str) -> Refusal {
+    fn turned_away(&self, admission: &Admission, why: impl Into<Cow<'static, str>>) -> Refusal {
         self.memory.note_turned_away(admission.connector.info().slug, self.clock.now());
-        Refusal::Unauthorized { why, ways: ways(admission.connector, &admission.settings) }
+        Refusal::Unauthorized { why: why.into(), ways: ways(admission.connector, &admission.settings) }
     }
 
     /// Whether one of the offered secrets is a token that may post to connectors; `Some(None)` for the configured one.

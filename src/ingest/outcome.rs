@@ -1,5 +1,7 @@
 //! What comes to the door, and what becomes of it.
 
+use std::borrow::Cow;
+
 use crate::{
     model::*,
     store::{StoreError, SubmitError, Submitted},
@@ -39,7 +41,7 @@ pub enum Refusal {
     /// Nothing proves who sent it.
     Unauthorized {
         /// What happened.
-        why: &'static str,
+        why: Cow<'static, str>,
         /// The ways that this connector takes.
         ways: Vec<String>,
     },

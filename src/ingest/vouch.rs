@@ -35,7 +35,7 @@ impl Door {
             Check::Valid => return Ok(None),
             Check::Unsigned if proves => return Err(Vouched::Unsigned),
             Check::Unsigned => return Ok(None),
-            Check::Refuse(_) => return Err(Vouched::Wrong),
+            Check::Refuse(why) => return Err(Vouched::Elsewhere(why)),
             Check::Fetch(address) => address,
         };
         match self.memory.outside.certificate(&address, self.clock.now()).await {
@@ -77,25 +77,31 @@ impl Door {
 }
 
 /// Why a signature by a certificate does not do.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Vouched {
     /// There is none, and nothing else proves the sender.
+    #[error("the request proves nothing")]
     Unsigned,
-    /// It is wrong, or made with a certificate from somewhere else.
+    /// It is wrong.
+    #[error("the signature is wrong")]
     Wrong,
+    /// Its certificate is somewhere else than it may be, in words.
+    #[error("the signature is not taken: {0}")]
+    Elsewhere(String),
     /// The sender is not on the operator's list.
+    #[error("the topic is not in the signing secret's list")]
     Stranger,
     /// Its certificate cannot be had, in words.
+    #[error("{0}")]
     Unchecked(String),
 }
 
 impl Vouched {
-    /// What the sender is told; `unauthorized` makes that of a sentence.
-    pub fn refusal(self, unauthorized: impl FnOnce(&'static str) -> Refusal) -> Refusal {
+    /// What the sender is told; `turned_away` makes that of a sentence.
+    pub fn refusal(self, turned_away: impl FnOnce(String) -> Refusal) -> Refusal {
         match self {
-            Self::Unsigned => unauthorized("the request proves nothing"),
-            Self::Wrong => unauthorized("the signature is wrong"),
-            Self::Stranger => unauthorized("the topic is not in the signing secret's list"),
             Self::Unchecked(why) => Refusal::Unchecked { why },
+            other => turned_away(other.to_string()),
         }
     }
 }

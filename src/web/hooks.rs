@@ -369,7 +369,7 @@ mod tests {
         let overloaded = || SubmitError::Overloaded { retry_after_secs: 3 };
         for (refusal, status, code) in [
             (Refusal::UnknownPlatform(vec!["grafana"]), 404, "unknown_platform"),
-            (Refusal::Unauthorized { why: "w", ways: vec![] }, 401, "unauthorized"),
+            (Refusal::Unauthorized { why: "w".into(), ways: vec![] }, 401, "unauthorized"),
             (Refusal::Off, 403, "connector_off"),
             (Refusal::OverRate { says_more: true, retry_after_secs: 2 }, 429, "over_rate"),
             (Refusal::OverRate { says_more: false, retry_after_secs: 2 }, 503, "over_rate"),

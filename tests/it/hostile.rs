@@ -176,7 +176,9 @@ fn bodies(sample: &str) -> Vec<Hostile> {
 
 fn sound(what: &str, a: &Answer) {
     let status = a.status.as_u16();
-    assert!([200, 202, 400, 413, 422].contains(&status), "{what}: {status} {}", a.text);
+    // The sample of SNS is signed: with another signature, or another place for its certificate, it is refused.
+    let forged = status == 401 && what.starts_with("sns: ");
+    assert!(forged || [200, 202, 400, 413, 422].contains(&status), "{what}: {status} {}", a.text);
     assert!(!a.text.contains("connector_failed"), "{what}: reading it panicked: {}", a.text);
     if a.status.is_success() {
         assert!(a.json["delivery_id"].is_string(), "{what}: {}", a.text);

@@ -134,11 +134,12 @@ async fn sns_is_confirmed_and_its_signature_checked() {
     let mut forged = signed(alarm("4", TOPIC, "ALARM"), &good);
     forged["Message"] = "changed".into();
     let elsewhere = signed(alarm("5", TOPIC, "ALARM"), "https://sns.eu-west-1.amazonaws.com.evil.example/good.pem");
-    for wrong in [&forged, &elsewhere] {
+    for (wrong, why) in [(&forged, "the signature is wrong"), (&elsewhere, "not a .pem file of sns.")] {
         let got = send(&test, Some(&key), wrong).await;
         assert_eq!(got.status, 401, "{}", got.text);
-        assert!(got.json["detail"].as_str().unwrap().contains("signature is wrong"), "{}", got.text);
+        assert!(got.json["detail"].as_str().unwrap().contains(why), "{}", got.text);
     }
+    test.until("/api/deliveries?outcome=refused", |list| list["total"] == 2).await;
     assert_eq!(amazon.asked(), Vec::<String>::new());
 
     // What cannot be checked is taken by its key, and says why it was not checked; redirects lead nowhere.
