@@ -234,6 +234,7 @@ impl Door {
             // Moved through, so that both ways look alike to what follows.
             (std::mem::replace(&mut delivery, self.delivery(info.slug, &Arrival::default())), read)
         };
+        admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
                 apply_severity_map(&mut parsed, &admission.settings);
@@ -293,6 +294,9 @@ impl Door {
         // What cannot be unpacked is kept as it came.
         if self.unpack(&mut delivery, arrival, &mut body) == Err(DecodeError::TooLarge) {
             delivery.body = Vec::new();
+        }
+        if let Some(connector) = connectors::find(&delivery.platform) {
+            connector.redact(&mut delivery.body);
         }
         delivery.outcome = DeliveryOutcome::Refused;
         delivery.problem = Some(Problem { code: code.to_owned(), detail: detail.to_owned(), path: None });

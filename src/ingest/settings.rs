@@ -108,6 +108,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         severity_map: BTreeMap::new(),
         rate_per_minute: 6000,
         test_token: None,
+        cloud: None,
         created_at: now,
     })
 }

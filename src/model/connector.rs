@@ -72,8 +72,26 @@ pub struct ConnectorSettings {
     /// Netdata's latest verification token.
     #[serde(default)]
     pub test_token: Option<String>,
+    /// Netdata's Cloud account.
+    #[serde(default)]
+    pub cloud: Option<CloudAccount>,
     /// Made at.
     pub created_at: Time,
+}
+
+/// An account at a platform's own service, with the token that opens it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudAccount {
+    /// Where the token was checked, without a slash at the end.
+    pub base_url: String,
+    /// The API token.
+    pub token: Sealed,
+    /// Names of the spaces that it opens.
+    #[serde(default)]
+    pub spaces: Vec<String>,
+    /// When the service last took it; none when it could never be asked.
+    #[serde(default)]
+    pub checked_at: Option<Time>,
 }
 
 /// Keys that overlap at most: an accidental second rotation must not cut senders off, a thousandth may.

@@ -275,6 +275,7 @@ mod tests {
             severity_map: BTreeMap::new(),
             rate_per_minute: 0,
             test_token: None,
+            cloud: None,
             created_at: samples::ago(900),
         }
     }
