@@ -191,15 +191,16 @@ impl<'a> Template<'a> {
         signal.service = place.service.or_else(|| labels::service(&signal.labels)).or(place.service_id);
         signal.host = place.host.or_else(|| tag(&["host", "hostname"]).and_then(|h| text::host(&h))).or(place.host_id);
         signal.environment = labels::environment(&signal.labels);
+        let davis = Davis::of(self.details);
         let entities = self.text(&["impactedentity", "impactedentitynames", "namesofimpactedentities"]);
         let named = self.details.text("displayName").filter(|d| *d != signal.title && Some(d) != display.as_ref());
         signal.description = self
             .text(&["problemdetailstext", "problemdetailsmarkdown", "problemdetailshtml", "problemdetails"])
             .or(named)
             .or_else(|| entities.clone())
+            .or_else(|| davis.root_cause.as_ref().map(|cause| format!("Root cause found by Davis: {cause}")))
             .and_then(|d| text::description(&d));
         signal.is_test = self.is_test(sent_title.as_deref(), pid.as_deref(), display.as_deref());
-        let davis = Davis::of(self.details);
         let zones: Vec<String> =
             self.details.list("managementZones").iter().filter_map(|z| Obj::of(Some(z)).text("name")).collect();
         let zones = (!zones.is_empty()).then(|| zones.join(", "));

@@ -150,7 +150,8 @@ fn one(value: &Value) -> Option<String> {
 /// The time of the run in `scheduler__admin__search__RMD5…_at_1791467606_3`.
 fn time_of(sid: &str) -> Option<Time> {
     let (_, after) = sid.rsplit_once("_at_")?;
-    moment::parse(after.split('_').next()?)
+    // Ten digits since 2001; the documentation's own sample has eight.
+    moment::parse(after.split('_').next().filter(|seconds| seconds.len() >= 10)?)
 }
 
 /// Splunk counts upwards: 6 is the worst.
