@@ -64,6 +64,7 @@ fn notification(root: Obj<'_>, build: Obj<'_>) -> Build {
         ("build_number", build.text("number")),
         ("duration_ms", build.text("duration").filter(|d| d != "0")),
         ("culprits", Some(names(scm, "culprits"))),
+        ("changes", Some(names(scm, "changes"))),
         ("notes", build.text("notes")),
         ("tests", tests(build.object("test_summary"))),
         ("log", build.text("log").map(|log| tail(&log))),
