@@ -396,10 +396,18 @@ fn strange() -> impl Strategy<Value = Value> {
 }
 
 fn try_all(case: &Case, body: &[u8]) {
+    let headers: Vec<(String, String)> = case.fixture.headers.clone().into_iter().collect();
     for connector in ALL {
         if let Ok(parsed) = case.parse(*connector, body) {
             check_invariants(*connector, &parsed);
         }
+        let received_at = received_at();
+        let request = Request { headers: &headers, query: &[], body, received_at, rca_enabled: false };
+        assert!((200..300).contains(&connector.success(&request)));
+        let _ = connector.verify(&request, &["secret"]);
+        let mut kept = body.to_vec();
+        connector.redact(&mut kept);
+        assert_eq!(kept.len(), body.len(), "{}", connector.info().slug);
     }
 }
 

@@ -237,7 +237,7 @@ impl Door {
         admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
-                apply_severity_map(&mut parsed, &admission.settings);
+                apply_settings(&mut parsed, &admission.settings);
                 delivery.parsed = parsed;
                 None
             }
@@ -398,15 +398,16 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
     })
 }
 
-/// The words of the operator's own map win over the connector's table.
-pub(super) fn apply_severity_map(parsed: &mut Parsed, settings: &Effective) {
-    if settings.severity_map.is_empty() {
-        return;
-    }
+/// What the operator has set wins over the connector's table: words of severity, and the time without a repeat after which
+/// an alert ends.
+pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
     for signal in &mut parsed.signals {
         let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
             signal.severity = *severity;
+        }
+        if signal.status == SignalStatus::Firing && settings.closes_after_secs.is_some() {
+            signal.quiet_after_secs = settings.closes_after_secs;
         }
     }
 }

@@ -113,6 +113,7 @@ mod tests {
             basic_password: Some(digest("pass:word")),
             rca_enabled: false,
             severity_map: BTreeMap::new(),
+            closes_after_secs: None,
             rate_per_minute: 0,
         }
     }

@@ -67,6 +67,9 @@ pub struct ConnectorSettings {
     /// Sender's word (lower case) to our severity; wins over the connector's own table.
     #[serde(default)]
     pub severity_map: BTreeMap<String, Severity>,
+    /// Ends an alert after so many seconds without a repeat; none leaves that to the platform's own way.
+    #[serde(default)]
+    pub closes_after_secs: Option<u32>,
     /// Deliveries a minute, sustained; 0 is unlimited.
     pub rate_per_minute: u32,
     /// Netdata's latest verification token.

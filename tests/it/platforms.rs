@@ -87,6 +87,25 @@ async fn a_platform_that_never_says_that_it_is_over_has_a_timeout_that_is_shown(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_is_told_to_send_no_ends_can_be_given_a_timeout() {
+    let test = TestApp::start().await;
+    let set = async |secs: Value| test.patch("/api/connectors/alertmanager", &json!({"closes_after_secs": secs})).await;
+    let done = set(json!(600)).await;
+    assert_eq!((done.status.as_u16(), &done.json["closes_after_secs"]), (200, &json!(600)), "{}", done.text);
+    let sent = send(&test, "alertmanager/instance.firing").await;
+    let alert = format!("/api/alerts/{}", sent.json["alerts"][0]["alert_id"].as_str().unwrap());
+    assert_eq!(test.get(&alert).await.json["closes_at"], "2026-03-03T10:40:00.000Z");
+    test.clock.advance(Duration::from_secs(601));
+    test.until(&alert, |a| a["status"] == "resolved").await;
+    for wrong in [json!(59), json!(2_592_001)] {
+        assert_eq!(set(wrong.clone()).await.status, 422, "{wrong}");
+    }
+    assert_eq!(set(Value::Null).await.json["closes_after_secs"], Value::Null);
+    assert_eq!(test.patch("/api/connectors/alertmanager", &json!({})).await.status, 200);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_session_key_of_splunk_is_not_kept() {
     let test = TestApp::start().await;
     let sent = send(&test, "splunk/action").await;

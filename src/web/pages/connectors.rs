@@ -273,6 +273,7 @@ mod tests {
             rca_enabled: false,
             opens: vec![],
             severity_map: BTreeMap::new(),
+            closes_after_secs: None,
             rate_per_minute: 0,
             test_token: None,
             cloud: None,
