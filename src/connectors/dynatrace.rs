@@ -26,7 +26,8 @@ static INFO: Info = Info {
         "Set Custom payload to: {\"PID\":\"{PID}\",\"ProblemID\":\"{ProblemID}\",\"State\":\"{State}\",\
          \"ProblemTitle\":\"{ProblemTitle}\",\"ProblemSeverity\":\"{ProblemSeverity}\",\"ProblemImpact\":\"{ProblemImpact}\",\
          \"ProblemURL\":\"{ProblemURL}\",\"ImpactedEntity\":\"{ImpactedEntity}\",\"ImpactedEntities\":{ImpactedEntities},\
-         \"Tags\":\"{Tags}\",\"ProblemDetailsJSON\":{ProblemDetailsJSON}}",
+         \"Tags\":\"{Tags}\",\"ProblemDetailsJSON\":{ProblemDetailsJSON}}. Where your version has the placeholder \
+         {ProblemDetailsJSONv2}, put it in the place of the last one: it tells Davis' evidence as well.",
         "Choose the Alerting profile, press Send test notification, and save.",
     ],
     fields: &[
