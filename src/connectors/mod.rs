@@ -112,6 +112,14 @@ pub trait Connector: Sync {
         self.info().success
     }
 
+    /// How many seconds without a repeat end an alert, where this platform never says that one is over.
+    fn quiet_secs(&self) -> Option<u32> {
+        None
+    }
+
+    /// Overwrites what must not be kept of a body: credentials of the sender itself. Its length stays.
+    fn redact(&self, _body: &mut [u8]) {}
+
     /// Checks the platform's own signature against any of the secrets, in constant time.
     fn verify(&self, _request: &Request<'_>, _secrets: &[&str]) -> Signature {
         Signature::Absent

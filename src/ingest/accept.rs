@@ -234,9 +234,10 @@ impl Door {
             // Moved through, so that both ways look alike to what follows.
             (std::mem::replace(&mut delivery, self.delivery(info.slug, &Arrival::default())), read)
         };
+        admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
-                apply_severity_map(&mut parsed, &admission.settings);
+                apply_settings(&mut parsed, &admission.settings);
                 delivery.parsed = parsed;
                 None
             }
@@ -293,6 +294,9 @@ impl Door {
         // What cannot be unpacked is kept as it came.
         if self.unpack(&mut delivery, arrival, &mut body) == Err(DecodeError::TooLarge) {
             delivery.body = Vec::new();
+        }
+        if let Some(connector) = connectors::find(&delivery.platform) {
+            connector.redact(&mut delivery.body);
         }
         delivery.outcome = DeliveryOutcome::Refused;
         delivery.problem = Some(Problem { code: code.to_owned(), detail: detail.to_owned(), path: None });
@@ -394,15 +398,16 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
     })
 }
 
-/// The words of the operator's own map win over the connector's table.
-pub(super) fn apply_severity_map(parsed: &mut Parsed, settings: &Effective) {
-    if settings.severity_map.is_empty() {
-        return;
-    }
+/// What the operator has set wins over the connector's table: words of severity, and the time without a repeat after which
+/// an alert ends.
+pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
     for signal in &mut parsed.signals {
         let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
             signal.severity = *severity;
+        }
+        if signal.status == SignalStatus::Firing && settings.closes_after_secs.is_some() {
+            signal.quiet_after_secs = settings.closes_after_secs;
         }
     }
 }
