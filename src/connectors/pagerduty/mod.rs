@@ -3,7 +3,8 @@
 mod messages;
 
 use super::{
-    Connector, Info, Overload, Request, Signature, body, body::problem, fields::Obj, identity, labels, signature, text,
+    ClientCertificate, Connector, Info, Overload, Request, Signature, body, body::problem, fields::Obj, identity,
+    labels, signature, text,
 };
 use crate::model::{Note, Parsed, Problem, Severity, Signal, SignalStatus};
 
@@ -43,6 +44,12 @@ static INFO: Info = Info {
 impl Connector for PagerDuty {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    // Issued by a public CA, which has to be named: then the name is what counts.
+    // https://developer.pagerduty.com/docs/webhooks (Mutual TLS).
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate { ca: None, names: &["webhooks.pagerduty.com"] }
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
