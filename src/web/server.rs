@@ -33,9 +33,8 @@ const GOODBYE: Duration = Duration::from_millis(50);
 /// Serves the whole site until `state.stop` is set; then finishes the requests that run.
 pub async fn serve(listener: TcpListener, state: AppState, connections: usize) {
     let (stop, tls) = (state.stop.clone(), Arc::clone(&state.shared.tls));
-    let mut server = Server::new(super::serve_router(state), Limits::new(connections), stop);
-    server.tls = tls.is_on().then_some(tls);
-    server.serve(listener, GRACE).await;
+    let server = Server::new(super::serve_router(state), Limits::new(connections), stop);
+    if tls.is_on() { server.over(tls) } else { server }.serve(listener, GRACE).await;
 }
 
 /// Serves a router until `stop`, without TLS.
@@ -80,7 +79,13 @@ impl Server {
         Self { http, router, limits, connections: Connections::new(limits.connections), stop, tls: None }
     }
 
-    async fn serve(self, listener: TcpListener, grace: Duration) {
+    /// The same over TLS.
+    pub fn over(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Takes connections until the stop; then those that are there have this time to end.
+    pub async fn serve(self, listener: TcpListener, grace: Duration) {
         let running = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
