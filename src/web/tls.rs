@@ -346,3 +346,83 @@ impl ClientCertVerifier for Ask {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// What is logged while it is in use.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        fn of(work: impl FnOnce()) -> String {
+            let log = Self::default();
+            let writer = log.clone();
+            let lines = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+            tracing::subscriber::with_default(lines, work);
+            let bytes = log.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_log_says_what_became_of_changed_files_and_nothing_of_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = crate::config::defaults(dir.path().to_owned());
+        let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+        (config.tls_cert, config.tls_key) = (Some(cert.clone()), Some(key.clone()));
+        let pair = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let write = |of: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+            std::fs::write(&cert, of.cert.pem()).unwrap();
+            std::fs::write(&key, of.signing_key.serialize_pem()).unwrap();
+        };
+        write(&pair());
+        let now = Time::from_secs(1_772_500_000);
+        let tls = Tls::open(Arc::new(config), now).unwrap();
+        assert_eq!(Log::of(|| tls.look(now)), "", "nothing has changed");
+
+        let other = pair();
+        let secret = other.signing_key.serialize_pem();
+        let cut_off = secret.get(..100).unwrap();
+        let encrypted = secret.replace(" PRIVATE", " ENCRYPTED PRIVATE");
+        for (text, want) in [
+            (secret.as_str(), "key.pem is not the key of the certificate in"),
+            (cut_off, "key.pem holds no private key"),
+            (&encrypted, "key.pem is encrypted"),
+            ("-----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n", "key.pem has a key of a kind"),
+            ("", "key.pem holds no private key"),
+        ] {
+            std::fs::write(&key, text).unwrap();
+            let said = Log::of(|| tls.look(now));
+            assert!(said.contains(" WARN ") && said.contains("those before stay in use"), "{said}");
+            assert!(said.replace("key.pem:", "key.pem").contains(want), "{want}: {said}");
+            for line in secret.lines().filter(|l| !l.starts_with("-----")) {
+                assert!(!said.contains(line.get(..20).unwrap_or(line)), "{said}");
+            }
+            assert_eq!(Log::of(|| tls.look(now)), "", "said once");
+        }
+        assert_eq!((tls.figures().failures, tls.figures().failing, tls.figures().reloads), (5, true, 0));
+        write(&other);
+        let said = Log::of(|| tls.look(now));
+        assert!(said.contains(" INFO ") && said.contains("the new ones are in use"), "{said}");
+        assert_eq!((tls.figures().failing, tls.figures().reloads), (false, 1));
+        // What has expired is served all the same: the files are the operator's word, and clients say the rest.
+        write(&pair());
+        let said = Log::of(|| tls.look(Time::from_secs(80_000_000_000)));
+        assert!(said.contains("the certificate has expired"), "{said}");
+    }
+}
