@@ -29,7 +29,7 @@ use crate::{
         CommandError, Policy, Retention, Store, StoreError, StoreOptions,
         backup::schedule::{Backups, Schedule},
     },
-    web::{self, shared::Shared, state::AppState, tls::Tls},
+    web::{self, shared::Shared, state::Parts, tls::Tls},
 };
 
 pub use keys::{Renewed, check as check_key, rekey};
@@ -177,7 +177,7 @@ impl App {
             });
         }
         let shared = Arc::new(Shared::new(&config, &clock, tls)?);
-        let state = AppState {
+        let state = Arc::new(Parts {
             store: store.clone(),
             live: hub,
             search,
@@ -186,7 +186,7 @@ impl App {
             clock,
             stop: door_stop.clone(),
             shared: shared.clone(),
-        };
+        });
         let mut once = Some((listener, state));
         door.spawn("web", OnEnd::Fatal, move || {
             let taken = once.take();

@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     CommandError, Policy, StoreError, codec,
     counted::Counted,
-    pack::Packer,
+    pack::{Packer, Stored},
     tables::{self, meta},
     world::{self, World},
 };
@@ -281,10 +281,10 @@ impl<'t> Tx<'t> {
     // ---- the rest ----
 
     /// Keeps deliveries as received, in order and without a gap to those before.
-    pub fn keep_raw(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+    pub fn keep_raw(&mut self, received: &[Stored]) -> Result<(), StoreError> {
         let mut pack = Packer::default();
-        for delivery in deliveries {
-            if let Some((first, blob)) = pack.push(delivery.seq, &codec::encode(delivery)?) {
+        for stored in received {
+            if let Some((first, blob)) = pack.push(stored.delivery.seq, &stored.row) {
                 self.raw.put_bytes(first, &blob)?;
             }
         }

@@ -17,7 +17,8 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, retention, tables, tx::Tx, world::World,
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables, tx::Tx,
+    world::World,
 };
 use crate::{
     model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
@@ -269,18 +270,19 @@ impl Writer {
         self.refresh()?;
         let position = self.world.last(tables::meta::POSITION);
         let most = if self.singly > 0 { 1 } else { GROUP };
-        let deliveries = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
-        let count = deliveries.len();
-        match self.apply(&deliveries, &deliveries) {
+        let waiting = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
+        let count = waiting.len();
+        match self.apply(waiting.iter().map(|stored| &stored.delivery), &waiting) {
             // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
             Err(StoreError::Damaged(_)) if count > 1 => {
                 self.singly = count;
                 return self.group();
             }
             Err(StoreError::Damaged(why)) => {
-                for delivery in &deliveries {
+                for stored in &waiting {
+                    let delivery = &stored.delivery;
                     tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
-                    self.apply(&[set_aside(delivery.clone())], std::slice::from_ref(delivery))?;
+                    self.apply([&set_aside(delivery.clone())], std::slice::from_ref(stored))?;
                 }
             }
             done => done?,
@@ -289,13 +291,17 @@ impl Writer {
         Ok(count)
     }
 
-    fn waiting(&self, position: u64, most: usize) -> Result<Vec<Delivery>, StoreError> {
+    fn waiting(&self, position: u64, most: usize) -> Result<Vec<Stored>, StoreError> {
         pack::read_after(&self.intake.read()?.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)
     }
 
     /// Applies deliveries in one transaction, and keeps them as they were received.
-    fn apply(&mut self, deliveries: &[Delivery], received: &[Delivery]) -> Result<(), StoreError> {
-        if deliveries.is_empty() {
+    fn apply<'d>(
+        &mut self,
+        deliveries: impl IntoIterator<Item = &'d Delivery>,
+        received: &[Stored],
+    ) -> Result<(), StoreError> {
+        if received.is_empty() {
             return Ok(());
         }
         self.transaction(|tx| {
