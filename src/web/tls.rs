@@ -155,6 +155,12 @@ impl Tls {
         let (tls, ends) = loaded.tls.unzip();
         let figures = Figures { ends: ends.flatten(), ..Figures::default() };
         warn_of_end(figures.ends, now);
+        let passed = config.proxy_cert_header.is_some() || config.proxy_subject_header.is_some();
+        if tls.is_none() && !passed && Rules::files(&config).next().is_some() {
+            tracing::warn!(
+                "CAs of client certificates are set, but no certificate can come: neither `tls.cert` nor `proxy.cert_header` is"
+            );
+        }
         Ok(Self {
             config,
             trust: Trust::new(loaded.rules),

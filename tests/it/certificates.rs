@@ -103,6 +103,29 @@ async fn the_ca_of_a_connector_can_change_while_it_serves() {
     test.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_is_missing_for_certificates() {
+    let test = TestApp::start_with(Clock::manual(start_of_time()), |c| {
+        for platform in ["netdata", "jenkins"] {
+            c.connectors.entry(platform.to_owned()).or_default().auth = Some(AuthMode::Mtls);
+        }
+    })
+    .await;
+    for (platform, want, not) in [
+        ("netdata", "(needs TLS here, `tls.cert`, or a proxy in `trusted_proxies`", "no CA"),
+        ("jenkins", "(no CA is set yet: `connectors.jenkins.client_ca` or `tls.client_ca`)", "needs TLS"),
+        // Where a certificate is one of several ways, nobody is told of one that cannot work.
+        ("grafana", "Authorization: Bearer KEY", "certificate"),
+    ] {
+        let post = test.request(Method::POST, &format!("/api/webhooks/{platform}")).body("{}");
+        let got = answer(post).await;
+        assert_eq!(got.status, 401, "{platform}");
+        let said = got.json["detail"].as_str().unwrap();
+        assert!(said.contains(want) && !said.contains(not), "{platform}: {said}");
+    }
+    test.stop().await;
+}
+
 /// As nginx's `$ssl_client_escaped_cert` writes it.
 fn escaped(pem: &str) -> String {
     let escape = |b: u8| match b {
