@@ -97,6 +97,7 @@ pub fn read_one(blobs: &impl ReadableTable<u64, &'static [u8]>, seq: u64) -> Res
 }
 
 /// A delivery, and the row that it was read from: whoever keeps it elsewhere need not write it anew.
+#[derive(Clone)]
 pub struct Stored {
     /// As the row says.
     pub delivery: Delivery,
