@@ -7,7 +7,7 @@ mod senders;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{
-    Connector, Info, Overload, Request, body,
+    ClientCertificate, Connector, Info, Overload, Request, body,
     fields::Obj,
     identity,
     labels::{self, Labels},
@@ -64,6 +64,15 @@ pub fn challenge(secret: &str, crc_token: &str) -> String {
 impl Connector for Netdata {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    // Cloud shows it with every request, whatever else it proves itself with. Only the CA is published, so that the
+    // certificate may change; `api` is the older name. https://learn.netdata.cloud (Webhook, Mutual TLS).
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate {
+            ca: Some(include_str!("netdata-ca.pem")),
+            names: &["app.netdata.cloud", "api.netdata.cloud"],
+        }
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {

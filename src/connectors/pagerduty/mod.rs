@@ -5,7 +5,7 @@ mod messages;
 use serde_json::Value;
 
 use super::{
-    Connector, Info, Overload, Request, Signature, body,
+    ClientCertificate, Connector, Info, Overload, Request, Signature, body,
     body::problem,
     fields::Obj,
     identity, labels,
@@ -51,6 +51,12 @@ static INFO: Info = Info {
 impl Connector for PagerDuty {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    // Issued by a public CA, which has to be named: then the name is what counts.
+    // https://developer.pagerduty.com/docs/webhooks (Mutual TLS).
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate { ca: None, names: &["webhooks.pagerduty.com"] }
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
