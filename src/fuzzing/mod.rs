@@ -53,6 +53,9 @@ pub fn connectors(bytes: &[u8]) {
         let _ = (certified.check(&request, pem), certified.signed_by(&request, pem));
         let _ = (certified.allows(&request, "123456789012"), certified.confirmation(&request));
     }
+    let mut kept = body.to_vec();
+    connector.redact(&mut kept);
+    assert_eq!(kept.len(), body.len(), "what is not kept is overwritten, not cut out");
     match read {
         Ok(parsed) => sound(connector, &parsed),
         Err(problem) => {

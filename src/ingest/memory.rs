@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{
+    certificate::Trust,
     outside::Outside,
     rate::{Rates, SharedTicks},
     settings::Effective,
@@ -35,6 +36,8 @@ pub struct Memory {
     pub reading: Semaphore,
     /// The way to senders' own hosts.
     pub outside: Outside,
+    /// Whose client certificates prove a sender.
+    pub trust: Trust,
     settings: Mutex<HashMap<String, Arc<Effective>>>,
     // Grows with every `forget`, so that settings read before a change are not remembered after it.
     generation: AtomicU64,
@@ -43,12 +46,13 @@ pub struct Memory {
 
 impl Memory {
     /// Nothing yet. With `outside`, senders' own hosts are asked at that address.
-    pub fn new(ticks: SharedTicks, outside: Option<String>) -> Self {
+    pub fn new(ticks: SharedTicks, trust: Trust, outside: Option<String>) -> Self {
         Self {
             rates: Rates::new(ticks),
             queue: Semaphore::new(QUEUE),
             reading: Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))),
             outside: Outside::new(outside),
+            trust,
             settings: Mutex::default(),
             generation: AtomicU64::new(0),
             turned_away: Mutex::default(),

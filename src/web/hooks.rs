@@ -13,6 +13,7 @@ use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::{
+    auth::certificate,
     error::{ApiError, FieldError},
     extract::{Path, drain, read_body},
     prefer,
@@ -80,7 +81,8 @@ async fn accept(
     let door = state.door();
     let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
     let limit = state.config.max_body;
-    let admitted = door.admit(platform, &headers, &query, key).await;
+    let shown = certificate::shown(parts, &state.config);
+    let admitted = door.admit(platform, &headers, &query, key, shown.as_ref()).await;
     let taken = match admitted.and_then(|admission| door.may_take(&admission).map(|()| admission)) {
         Ok(admission) => {
             if let Some(token) = &admission.token {
@@ -298,7 +300,8 @@ async fn answer_handshake(
     parts: &Parts,
 ) -> Result<Response, ApiError> {
     let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
-    let admitted = state.door().admit(platform, &headers, &query, key).await;
+    let shown = certificate::shown(parts, &state.config);
+    let admitted = state.door().admit(platform, &headers, &query, key, shown.as_ref()).await;
     let admission = admitted.map_err(|refusal| refused(platform, refusal, 0))?;
     if !admission.is_proven() {
         return Err(ApiError::unauthorized("this question carries no signature; put the connector's key into the URL"));
