@@ -7,8 +7,13 @@ use crate::model::{IdentityRule, Signal};
 const PART: usize = 300;
 
 /// A firing signal with its identity: the platform and these parts, in order. A part that is absent leaves its place
-/// empty, so that parts cannot be mistaken for each other.
+/// empty, so that parts cannot be mistaken for each other. Where all are absent, the title is what is left.
 pub(super) fn signal(platform: &str, rule: &str, parts: &[(&str, Option<&str>)], title: impl Into<String>) -> Signal {
+    let title = title.into();
+    let by_title = [("title", Some(title.as_str()))];
+    let told = parts.iter().any(|(_, value)| value.is_some_and(|v| !text::line(v, PART).is_empty()));
+    let (rule, parts) =
+        if told { (rule, parts) } else { ("The title, as nothing else tells it apart.", &by_title[..]) };
     let mut key = platform.to_owned();
     for (_, value) in parts {
         key.push(':');
@@ -19,7 +24,7 @@ pub(super) fn signal(platform: &str, rule: &str, parts: &[(&str, Option<&str>)],
         .filter_map(|(name, value)| value.map(|v| ((*name).to_owned(), text::line(v, PART))))
         .filter(|(_, value)| !value.is_empty())
         .collect();
-    let mut signal = Signal::new(key, title);
+    let mut signal = Signal::new(key, title.clone());
     signal.identity = IdentityRule { rule: rule.to_owned(), fields };
     signal
 }
@@ -56,5 +61,10 @@ mod tests {
         let signal = signal("x", "by a and b", &[("a", Some("1")), ("b", None)], "t");
         assert_eq!(signal.identity.rule, "by a and b");
         assert_eq!(signal.identity.fields, [("a".to_owned(), "1".to_owned())]);
+        let untold = super::signal("x", "by a", &[("a", None), ("b", Some(" "))], "t");
+        assert_eq!(
+            (untold.dedup_key.as_str(), untold.identity.fields),
+            ("x:t", vec![("title".to_owned(), "t".to_owned())])
+        );
     }
 }
