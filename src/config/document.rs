@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{CONNECTOR_OPTIONS, Kind, OPTIONS, env_name, flag_name};
+use super::options::{CONNECTOR_OPTIONS, Kind, OPTIONS, SOURCE_OPTIONS, env_name, flag_name};
 
 /// A value as it stands in the TOML file.
 pub(super) fn toml_value(kind: Kind, text: &str) -> String {
@@ -38,6 +38,16 @@ pub fn example_file() -> String {
     out.push_str("\n# Per connector: what is set here is fixed, the pages only show it. The name is the one in the webhook URL.\n");
     out.push_str("#[connectors.jenkins]\n");
     for option in CONNECTOR_OPTIONS {
+        out.push('\n');
+        comment(&mut out, option.help);
+        let _ = writeln!(out, "#{} = {}", option.key, toml_value(option.kind, option.example));
+    }
+    out.push_str(
+        "\n# A source of your own, with the name that stands in its webhook URL: expressions of Jinja say where in a body\n\
+         # the fields of an alert stand; `item` is one alert, `body` the whole. What is left out is found as for the\n\
+         # generic connector.\n#[sources.batch-jobs]\n",
+    );
+    for option in SOURCE_OPTIONS {
         out.push('\n');
         comment(&mut out, option.help);
         let _ = writeln!(out, "#{} = {}", option.key, toml_value(option.kind, option.example));
@@ -80,6 +90,9 @@ pub fn reference_table() -> String {
             "",
             o.help,
         );
+    }
+    for o in SOURCE_OPTIONS {
+        row(&mut out, &format!("sources.<name>.{}", o.key), "none", "none", "", o.help);
     }
     out
 }

@@ -109,6 +109,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         rate_per_minute: 6000,
         test_token: None,
         created_at: now,
+        declaration: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
+use super::{Declaration, DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
 
 words! {
     /// How a sender proves who it is.
@@ -74,6 +74,9 @@ pub struct ConnectorSettings {
     pub test_token: Option<String>,
     /// Made at.
     pub created_at: Time,
+    /// How to read it, when people declared it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<Declaration>,
 }
 
 /// Keys that overlap at most: an accidental second rotation must not cut senders off, a thousandth may.
