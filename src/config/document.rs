@@ -92,13 +92,14 @@ pub fn reference_table() -> String {
         );
     }
     for o in SOURCE_OPTIONS {
-        row(&mut out, &format!("sources.<name>.{}", o.key), "none", "none", "", o.help);
+        row(&mut out, &format!("sources.<name>.{}", o.key), "in the file only", "", "", o.help);
     }
     out
 }
 
 fn row(out: &mut String, key: &str, flag: &str, env: &str, default: &str, help: &str) {
-    let _ = writeln!(out, "| `{key}` | {flag} | `{env}` | {default} | {} |", help.replace('|', "\\|"));
+    let env = if env.is_empty() { String::new() } else { format!("`{env}`") };
+    let _ = writeln!(out, "| `{key}` | {flag} | {env} | {default} | {} |", help.replace('|', "\\|"));
 }
 
 #[cfg(test)]

@@ -167,6 +167,7 @@ async fn it_is_tried_on_a_stored_delivery_before_it_is_saved() {
     let gone = attempt(&json!({"declaration": {}, "delivery_id": delivery.as_str().unwrap().replace('1', "2")})).await;
     assert!(gone.status.is_client_error(), "{}", gone.text);
     // Nothing came of any of it.
+    test.until("/api/deliveries", |d| d["total"] != 0).await;
     assert_eq!(test.get("/api/deliveries").await.json["total"], 1);
     assert_eq!(test.get("/api/incidents").await.json["total"], 0);
     assert_eq!(test.get("/api/connectors/batch-jobs").await.status, 404);
@@ -180,7 +181,7 @@ async fn what_was_not_understood_is_parsed_again_by_the_changed_declaration() {
     let sent = test.deliver("batch-jobs", &run("failed")).await;
     assert_eq!((sent.status.as_u16(), &sent.json["reason"]), (422, &json!("unrecognised")), "{}", sent.text);
     assert!(sent.json["detail"].as_str().unwrap().contains("`body.jobs`"), "{}", sent.text);
-    assert_eq!(test.get("/api/connectors/batch-jobs").await.json["state"], "not_understood");
+    test.until("/api/connectors/batch-jobs", |c| c["state"] == "not_understood").await;
     let changed = put(&test, "/api/connectors/batch-jobs/declaration", &declaration()).await;
     assert_eq!((changed.status.as_u16(), &changed.json["declaration"]), (200, &declaration()), "{}", changed.text);
     let id = sent.json["delivery_id"].as_str().unwrap();

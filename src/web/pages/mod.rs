@@ -24,6 +24,7 @@ mod samples;
 mod settings;
 mod setup;
 mod source;
+mod source_form;
 mod storage;
 mod terms;
 mod text;
