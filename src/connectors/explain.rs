@@ -1,6 +1,7 @@
 //! Which field of an alert was taken from where, and why: for people who ask how a body was read.
 
 use super::text;
+use crate::model::DeclaredField;
 
 /// How one field was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +39,11 @@ impl Log {
         Self(Some(Vec::new()))
     }
 
+    /// In the order of the page.
     pub fn into_findings(self) -> Vec<Finding> {
-        self.0.unwrap_or_default()
+        let mut findings = self.0.unwrap_or_default();
+        sort(&mut findings);
+        findings
     }
 
     pub fn add(&mut self, finding: impl FnOnce() -> Finding) {
@@ -53,6 +57,12 @@ impl Finding {
     pub(super) fn new(field: &'static str, value: Option<&str>, from: Option<String>, why: String) -> Self {
         Self { field, value: value.map(|v| text::line(v, SHOWN)), from, why }
     }
+}
+
+/// What names and grades an alert first, then where it is, then the rest.
+pub(super) fn sort(findings: &mut [Finding]) {
+    let place = |name: &str| DeclaredField::ALL.iter().position(|f| f.as_str() == name).unwrap_or(usize::MAX);
+    findings.sort_by_key(|finding| place(finding.field));
 }
 
 /// A name as a part of a JSON pointer.

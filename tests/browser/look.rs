@@ -193,10 +193,12 @@ async fn look_at_a_source_of_your_own() {
     look.at("source-of-your-own", "/connectors/batch-jobs").await;
     look.at("delivery-found", &format!("/deliveries/{delivery}")).await;
     look.theme("light").await;
+    browser.size(1440, 900).await;
     browser.open("/connectors/batch-jobs/declaration").await;
     browser.click("button[value=try]").await;
     browser.sees("#tried", "gives nothing").await;
     look.here("source-tried").await;
+    browser.size(1440, 900).await;
     browser.fill("#f-title", "itm.title |").await;
     browser.click("button[value=save]").await;
     browser.sees("#errors", "Not saved.").await;

@@ -323,7 +323,13 @@ async fn the_page_tries_makes_changes_and_removes_without_scripts() {
     };
     let tried = post_form(&test, "/connectors/new", &with_specimen("item.title ~ '!'")).await;
     assert_eq!(tried.status, 200, "{}", tried.text);
-    for part in ["nothing was stored", "Disk full!", "my-disks:", "declared: `item.level`", "value=\"hihg=high\""] {
+    for part in [
+        "nothing was stored",
+        "Disk full!",
+        "my-disks:",
+        "declared: <code dir=\"auto\">item.level</code>",
+        "value=\"hihg=high\"",
+    ] {
         assert!(tried.text.contains(part), "{part}: {}", tried.text);
     }
     assert_eq!(test.get("/api/connectors/my-disks").await.status, 404);

@@ -14,7 +14,7 @@ use crate::{
     connectors::{
         Request,
         body::{self, limited, problem},
-        explain::{Explained, Finding, Log, MOST_EXPLAINED},
+        explain::{self, Explained, Finding, Log, MOST_EXPLAINED},
         fields::Obj,
         generic::{self, AROUND, Flat, Given, Item, words},
         labels,
@@ -396,8 +396,7 @@ impl Declared {
                 declared.push(Finding::new(field.as_str(), None, None, why));
             }
         }
-        let place = |name: &str| DeclaredField::ALL.iter().position(|f| f.as_str() == name).unwrap_or(usize::MAX);
-        declared.sort_by_key(|finding| place(finding.field));
+        explain::sort(&mut declared);
         declared
     }
 }

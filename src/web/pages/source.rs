@@ -47,13 +47,27 @@ pub struct FoundIn {
     pub(super) fields: Vec<Found>,
 }
 
+/// A sentence of ours with foreign words in it; what stands between backticks is code.
+pub(super) fn coded(text: &str) -> Markup {
+    #[derive(Template)]
+    #[template(
+        source = "{% for (code, text) in parts %}{% if *code %}<code dir=\"auto\">{{ text }}</code>{% else %}{{ text }}{% endif %}{% endfor %}",
+        ext = "html"
+    )]
+    struct Coded {
+        parts: Vec<(bool, String)>,
+    }
+    let parts = text.split('`').enumerate().map(|(n, part)| (n % 2 == 1, text::visible(part)));
+    Markup::of(&Coded { parts: parts.filter(|(_, part)| !part.is_empty()).collect() })
+}
+
 /// As pages show it.
 pub fn found(explained: Vec<Explained>) -> Vec<FoundIn> {
     let field = |f: crate::connectors::Finding| Found {
         field: f.field,
         value: f.value.as_deref().map(text::visible),
         from: f.from.as_deref().map(text::visible),
-        why: ui::foreign(&f.why),
+        why: coded(&f.why),
     };
     explained
         .into_iter()
@@ -301,7 +315,7 @@ async fn act(state: &AppState, form: AdminForm, slug: Option<&str>, fixed: bool)
 fn tried(trial: Trial, of: &'static str) -> Tried {
     let (signals, problem) = match trial.parsed {
         Ok(parsed) => (parsed.signals, None),
-        Err(problem) => (Vec::new(), Some(ui::foreign(&problem.detail))),
+        Err(problem) => (Vec::new(), Some(coded(&problem.detail))),
     };
     let row = |s: &Signal| SignalRow {
         status: s.status.as_str(),
@@ -312,7 +326,7 @@ fn tried(trial: Trial, of: &'static str) -> Tried {
     Tried {
         of,
         problem,
-        warnings: trial.warnings.iter().map(|w| ui::foreign(w)).collect(),
+        warnings: trial.warnings.iter().map(|w| coded(w)).collect(),
         more: signals.len().saturating_sub(SHOWN),
         signals: signals.iter().take(SHOWN).map(row).collect(),
         found: found(trial.explained),

@@ -1,10 +1,6 @@
 //! The form of a declared source: what was typed, as a declaration, and back.
 
-use super::{
-    ask::Fields,
-    text,
-    ui::{self, Markup},
-};
+use super::{ask::Fields, source::coded, text, ui::Markup};
 use crate::{
     config::{options::SOURCE_OPTIONS, show_duration},
     connectors::declared::Declared,
@@ -72,14 +68,14 @@ impl Typed {
                 Err(_) => {
                     let option = SOURCE_OPTIONS.iter().find(|o| o.key == *name);
                     if let Some(Err(what)) = option.map(|o| (o.set)(&mut declaration, value)) {
-                        wrong.push(Wrong { field: name, what: ui::foreign(&what) });
+                        wrong.push(Wrong { field: name, what: coded(&what) });
                     }
                 }
             }
         }
         declaration.sample = Some(self.sample.clone()).filter(|s| !s.trim().is_empty());
         if let Err(more) = Declared::new(slug, declaration.clone(), fixed) {
-            let all = more.into_iter().map(|w| Wrong { field: form_name(w.field), what: ui::foreign(&w.what) });
+            let all = more.into_iter().map(|w| Wrong { field: form_name(w.field), what: coded(&w.what) });
             wrong.extend(all);
         }
         if wrong.is_empty() { Ok(declaration) } else { Err(wrong) }
