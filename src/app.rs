@@ -29,7 +29,7 @@ use crate::{
         CommandError, Policy, Retention, Store, StoreError, StoreOptions,
         backup::schedule::{Backups, Schedule},
     },
-    web::{self, shared::Shared, state::AppState},
+    web::{self, shared::Shared, state::Parts},
 };
 
 pub use keys::{Renewed, check as check_key, rekey};
@@ -165,7 +165,7 @@ impl App {
 
         let shared = Arc::new(Shared::new(&config, &clock)?);
         sources::load(&shared.door.registry, &store, &config).await.map_err(|e| AppError::Source(e.to_string()))?;
-        let state = AppState {
+        let state = Arc::new(Parts {
             store: store.clone(),
             live: hub,
             search,
@@ -174,7 +174,7 @@ impl App {
             clock,
             stop: door_stop.clone(),
             shared: shared.clone(),
-        };
+        });
         let mut once = Some((listener, state));
         door.spawn("web", OnEnd::Fatal, move || {
             let taken = once.take();

@@ -15,7 +15,7 @@ use crate::{
     runtime::{clock::Clock, tls},
     search::Search,
     store::{Store, backup::schedule::Backups},
-    web::{self, connections::Limits, server::Server, shared::Shared, state::AppState},
+    web::{self, connections::Limits, server::Server, shared::Shared, state::Parts},
 };
 
 /// The token that opens everything, for seeds that get past the door.
@@ -54,7 +54,7 @@ impl Site {
             let store = app::open_store(&config, clock.clone()).await?;
             app::ensure_connectors(&store, &clock, &config).await?;
             let config = Arc::new(config);
-            let state = AppState {
+            let state = Arc::new(Parts {
                 store: store.clone(),
                 live: Hub::new(store.clone()),
                 search: Search::open(store.clone())?,
@@ -63,7 +63,7 @@ impl Site {
                 clock: clock.clone(),
                 stop: CancellationToken::new(),
                 shared: Arc::new(Shared::new(&config, &clock)?),
-            };
+            });
             let limits =
                 Limits { head: Duration::from_millis(500), idle: Duration::from_millis(500), ..Limits::new(64) };
             let server = Server::new(web::serve_router(state), limits, CancellationToken::new());

@@ -26,7 +26,7 @@ impl<'t, K: Key + 'static> Counted<'t, K> {
         key: impl std::borrow::Borrow<K::SelfType<'k>>,
         row: &T,
     ) -> Result<(), StoreError> {
-        self.put_bytes(key, &codec::encode(row)?)
+        self.put_bytes(key, &codec::encode_row(row)?)
     }
 
     /// Writes a row that is encoded already.

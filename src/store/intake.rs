@@ -13,13 +13,20 @@ use std::{
 };
 
 use redb::{Durability, ReadableTable, Table};
-use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use super::{
-    NewDelivery, StoreError, SubmitError, Submitted, codec, file::File, pack, pack::Packer, space::Space, tables,
+    NewDelivery, StoreError, SubmitError, Submitted,
+    file::File,
+    pack::{self, Packer},
+    received::Received,
+    space::Space,
+    tables,
 };
-use crate::model::{Delivery, DeliveryId, Time};
+use crate::model::{DeliveryId, Time};
 
 /// Deliveries that may wait for the intake thread; a sender beyond that waits for a place.
 const QUEUE: usize = 4096;
@@ -43,7 +50,7 @@ type Answer = oneshot::Sender<Result<Submitted, SubmitError>>;
 /// The way into the intake thread.
 #[derive(Debug)]
 pub struct Intake {
-    queue: mpsc::Sender<(NewDelivery, Answer)>,
+    queue: mpsc::Sender<(Received, Answer)>,
     last: Arc<AtomicU64>,
 }
 
@@ -52,12 +59,14 @@ struct Worker {
     file: Arc<File>,
     // The generation of the file that `last` was read from.
     generation: u64,
-    queue: mpsc::Receiver<(NewDelivery, Answer)>,
+    queue: mpsc::Receiver<(Received, Answer)>,
     last: Arc<AtomicU64>,
     applied: Arc<AtomicU64>,
     max_behind: u64,
     space: Space,
     wake: Box<dyn Fn() + Send>,
+    // None outside a runtime.
+    runtime: Option<Handle>,
 }
 
 impl Intake {
@@ -81,6 +90,7 @@ impl Intake {
             max_behind,
             space,
             wake: Box::new(wake),
+            runtime: Handle::try_current().ok(),
         };
         let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
         Ok((Self { queue, last }, thread))
@@ -88,8 +98,11 @@ impl Intake {
 
     /// Stores a delivery durably.
     pub async fn submit(&self, delivery: NewDelivery) -> Result<Submitted, SubmitError> {
+        // Here and not on the thread: there is one thread for all, and many that submit.
+        let received = Received::new(&delivery)?;
+        drop(delivery);
         let (answer, answered) = oneshot::channel();
-        match self.queue.send_timeout((delivery, answer), QUEUE_WAIT).await {
+        match self.queue.send_timeout((received, answer), QUEUE_WAIT).await {
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Stopped.into())),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(SubmitError::Overloaded { retry_after_secs: 5 }),
             Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(StoreError::Stopped.into()),
@@ -110,14 +123,14 @@ impl Worker {
             let mut bytes = 0;
             while group.len() < GROUP && bytes < GROUP_BYTES {
                 let Ok(next) = self.queue.try_recv() else { break };
-                bytes += next.0.body.len();
+                bytes += next.0.size();
                 group.push(next);
             }
             self.take(group);
         }
     }
 
-    fn take(&mut self, group: Vec<(NewDelivery, Answer)>) {
+    fn take(&mut self, group: Vec<(Received, Answer)>) {
         if let Err(e) = guarded(|| self.ready()) {
             return refuse(group.into_iter().map(|(_, answer)| answer), &e);
         }
@@ -135,16 +148,30 @@ impl Worker {
         match guarded(|| append(&self.file, last, applied, deliveries)) {
             Ok((new_last, results)) => {
                 self.last.store(new_last, Ordering::Release);
-                for (answer, submitted) in answers.into_iter().zip(results) {
-                    let _ = answer.send(Ok(submitted));
-                }
                 (self.wake)();
+                self.tell(answers, results);
             }
             Err(e) => {
                 tracing::error!(error = %e, deliveries = answers.len(), "deliveries could not be stored; their senders were told so");
                 self.file.note(&e);
                 refuse(answers, &e);
             }
+        }
+    }
+
+    /// Tells the senders that their deliveries are on the disk. On the runtime, where waking many tasks is cheap: this
+    /// thread would enter the kernel for each of them, while the next group waits.
+    fn tell(&self, answers: Vec<Answer>, results: Vec<Submitted>) {
+        let many = answers.len() > 1;
+        let tell = move || {
+            for (answer, submitted) in answers.into_iter().zip(results) {
+                // The sender may be gone; what it sent is kept all the same.
+                let _ = answer.send(Ok(submitted));
+            }
+        };
+        match &self.runtime {
+            Some(runtime) if many => drop(runtime.spawn(async move { tell() })),
+            _ => tell(),
         }
     }
 
@@ -179,12 +206,7 @@ fn refuse(answers: impl IntoIterator<Item = Answer>, e: &StoreError) {
 }
 
 /// Appends a group in one durable transaction, and forgets what the writer has applied up to `applied`.
-fn append(
-    file: &File,
-    mut last: u64,
-    applied: u64,
-    group: Vec<NewDelivery>,
-) -> Result<(u64, Vec<Submitted>), StoreError> {
+fn append(file: &File, mut last: u64, applied: u64, group: Vec<Received>) -> Result<(u64, Vec<Submitted>), StoreError> {
     let mut txn = file.write()?;
     txn.set_durability(Durability::Immediate)?;
     // Two phases: a one-phase commit can be attacked by bodies crafted to look like a commit slot at a crash.
@@ -201,8 +223,7 @@ fn append(
         }
         let mut pack = Packer::default();
         for new in group {
-            let key = new.parsed.retry_id.as_deref().map(|id| retry_key(&new.platform, id));
-            if let Some(key) = key {
+            if let Some(key) = new.retry {
                 let first = retries.get(key)?.map(|first| first.value());
                 if let Some((seq, at)) = first {
                     results.push(Submitted { id: DeliveryId::new(Time::from_millis(at), seq), seq, retry: true });
@@ -211,23 +232,12 @@ fn append(
             }
             last += 1;
             let id = DeliveryId::new(new.at, last);
-            if let Some(key) = key {
+            if let Some(key) = new.retry {
                 retries.insert(key, (last, new.at.millis()))?;
                 order.insert(last, key)?;
             }
             results.push(Submitted { id, seq: last, retry: false });
-            let row = codec::encode(&Delivery {
-                seq: last,
-                id,
-                at: new.at,
-                platform: new.platform,
-                outcome: new.outcome,
-                problem: new.problem,
-                headers: new.headers,
-                body: new.body,
-                parsed: new.parsed,
-                replay_of: new.replay_of,
-            })?;
+            let row = new.row(last, id)?;
             if let Some((first, blob)) = pack.push(last, &row) {
                 blobs.insert(first, blob.as_slice())?;
             }
@@ -272,11 +282,6 @@ fn forget_retries(
     Ok(())
 }
 
-fn retry_key(platform: &str, id: &str) -> u128 {
-    let digest = Sha256::new().chain_update(platform).chain_update([0]).chain_update(id).finalize();
-    digest.iter().take(16).fold(0, |n, b| (n << 8) | u128::from(*b))
-}
-
 /// The last sequence number on the disk; 0 when empty.
 pub fn last_seq(file: &File) -> Result<u64, StoreError> {
     pack::last_seq(&file.read()?.open_table(tables::BLOBS)?)
@@ -292,8 +297,8 @@ mod tests {
     use super::*;
     use crate::model::*;
 
-    fn delivery(n: usize, retry: Option<&str>) -> NewDelivery {
-        NewDelivery {
+    fn delivery(n: usize, retry: Option<&str>) -> Received {
+        Received::new(&NewDelivery {
             at: Time::from_secs(1_772_500_000),
             platform: "grafana".into(),
             outcome: DeliveryOutcome::Accepted,
@@ -302,7 +307,8 @@ mod tests {
             body: format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(n % 5000)).into_bytes(),
             parsed: Parsed { retry_id: retry.map(str::to_owned), ..Parsed::default() },
             replay_of: None,
-        }
+        })
+        .unwrap()
     }
 
     fn database() -> (tempfile::TempDir, File) {
@@ -335,7 +341,7 @@ mod tests {
         assert_eq!(pack::read_one(&blobs, last + 1).unwrap(), None);
         for (after, max) in [(0, 10_000), (0, 5), (350, 10), (last, 10), (last - 1, 10)] {
             let found: Vec<u64> =
-                pack::read_after(&blobs, after, max, usize::MAX).unwrap().iter().map(|d| d.seq).collect();
+                pack::read_after(&blobs, after, max, usize::MAX).unwrap().iter().map(|s| s.delivery.seq).collect();
             let want: Vec<u64> = (after + 1..=last).take(max).collect();
             assert_eq!(found, want, "after {after}, {max} at most");
         }
@@ -378,9 +384,10 @@ mod tests {
     #[test]
     fn retry_ids_are_forgotten_after_days() {
         let (_dir, db) = database();
-        let at = |days: u64, id: &str| NewDelivery {
-            at: Time::from_secs(1_772_500_000).plus(Duration::from_secs(days * 24 * 3600)),
-            ..delivery(1, Some(id))
+        let at = |days: u64, id: &str| {
+            let mut delivery = delivery(1, Some(id));
+            delivery.at = delivery.at.plus(Duration::from_secs(days * 24 * 3600));
+            delivery
         };
         let (last, _) = append(&db, 0, 0, vec![at(0, "a"), at(2, "b")]).unwrap();
         let (last, results) = append(&db, last, 0, vec![at(2, "a"), at(2, "b")]).unwrap();

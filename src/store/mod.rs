@@ -28,6 +28,7 @@ mod open;
 mod pack;
 #[cfg(test)]
 mod power_tests;
+mod received;
 mod retention;
 pub mod seal;
 mod space;

@@ -6,20 +6,32 @@ use redb::ReadableTable;
 use super::{StoreError, codec};
 use crate::model::Delivery;
 
-/// Neighbours are packed together up to this size: 60 KB fits a redb leaf of 64 KiB with its header.
-const BLOB_BYTES: usize = 60_000;
+/// A value alone in its leaf takes a power of two pages. Most of such a leaf should be filled, so packed values aim at
+/// this: four pages but for the leaf's header, and a little less, because neighbours are only about as alike as the last.
+const AIM: usize = 16 * 1024 * 15 / 16;
+/// Before anything is known of how well deliveries compress.
+const FIRST: usize = 60_000;
+/// However well they compress: whoever reads one delivery unpacks all of its value.
+const MOST: usize = 256 * 1024;
 
 /// Packs neighbours into one value: length-prefixed rows, compressed together, since neighbours are alike.
-#[derive(Default)]
 pub struct Packer {
     first: u64,
     rows: Vec<u8>,
+    // What `rows` may grow to.
+    most: usize,
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self { first: 0, rows: Vec::new(), most: FIRST }
+    }
 }
 
 impl Packer {
     /// Adds a row; the numbers must follow each other without a gap. Returns a full value to be written under its number.
     pub fn push(&mut self, seq: u64, row: &[u8]) -> Option<(u64, Vec<u8>)> {
-        let full = !self.rows.is_empty() && self.rows.len() + row.len() > BLOB_BYTES;
+        let full = !self.rows.is_empty() && self.rows.len() + row.len() > self.most;
         let done = if full { self.finish() } else { None };
         if self.rows.is_empty() {
             self.first = seq;
@@ -33,7 +45,12 @@ impl Packer {
     /// What is left.
     pub fn finish(&mut self) -> Option<(u64, Vec<u8>)> {
         let rows = std::mem::take(&mut self.rows);
-        (!rows.is_empty()).then(|| (self.first, lz4_flex::compress_prepend_size(&rows)))
+        if rows.is_empty() {
+            return None;
+        }
+        let packed = lz4_flex::compress_prepend_size(&rows);
+        self.most = (rows.len() * AIM / packed.len()).min(MOST);
+        Some((self.first, packed))
     }
 }
 
@@ -79,13 +96,22 @@ pub fn read_one(blobs: &impl ReadableTable<u64, &'static [u8]>, seq: u64) -> Res
     rows(&bytes).nth(index).map(codec::decode).transpose()
 }
 
+/// A delivery, and the row that it was read from: whoever keeps it elsewhere need not write it anew.
+#[derive(Clone)]
+pub struct Stored {
+    /// As the row says.
+    pub delivery: Delivery,
+    /// As it is encoded.
+    pub row: Vec<u8>,
+}
+
 /// Deliveries after `seq` in order, until about `max` of them or `max_bytes` of rows are read.
 pub fn read_after(
     blobs: &impl ReadableTable<u64, &'static [u8]>,
     seq: u64,
     max: usize,
     max_bytes: usize,
-) -> Result<Vec<Delivery>, StoreError> {
+) -> Result<Vec<Stored>, StoreError> {
     let mut out = Vec::new();
     let mut bytes = 0;
     // The blob that holds `seq + 1` may begin before it.
@@ -99,7 +125,7 @@ pub fn read_after(
         for (n, row) in (first.value()..).zip(rows(&unpacked)) {
             if n > seq && out.len() < max {
                 bytes += row.len();
-                out.push(codec::decode(row)?);
+                out.push(Stored { delivery: codec::decode(row)?, row: row.to_vec() });
             }
         }
         if out.len() >= max || bytes >= max_bytes {

@@ -13,7 +13,7 @@ pub type NamedRows = TableDefinition<'static, &'static str, &'static [u8]>;
 pub type HashedRows = TableDefinition<'static, [u8; 32], &'static [u8]>;
 
 /// What this version writes; see `migrate`.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 // intake.redb
 

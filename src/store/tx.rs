@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     CommandError, Policy, StoreError, codec,
     counted::Counted,
-    pack::Packer,
+    pack::{Packer, Stored},
     tables::{self, meta},
     world::{self, World},
 };
@@ -54,6 +54,8 @@ pub struct Tx<'t> {
     pub(super) jobs: Rows<'t>,
     changes: Counted<'t, (i64, u64)>,
     raw: Rows<'t>,
+    // Those that do not fill a value of `raw` yet.
+    pack: Packer,
     pub(super) deliveries: Rows<'t>,
     pub(super) results: Rows<'t>,
     signals_per_minute: Table<'t, i64, u32>,
@@ -123,6 +125,7 @@ impl<'t> Tx<'t> {
             jobs: Counted::new(txn.open_table(tables::JOBS)?),
             changes: Counted::new(txn.open_table(tables::CHANGES)?),
             raw: Counted::new(txn.open_table(tables::RAW)?),
+            pack: Packer::default(),
             deliveries: Counted::new(txn.open_table(tables::DELIVERIES)?),
             results: Counted::new(txn.open_table(tables::RESULTS)?),
             signals_per_minute: txn.open_table(tables::MINUTES)?,
@@ -280,18 +283,12 @@ impl<'t> Tx<'t> {
 
     // ---- the rest ----
 
-    /// Keeps deliveries as received, in order and without a gap to those before.
-    pub fn keep_raw(&mut self, deliveries: &[Delivery]) -> Result<(), StoreError> {
-        let mut pack = Packer::default();
-        for delivery in deliveries {
-            if let Some((first, blob)) = pack.push(delivery.seq, &codec::encode(delivery)?) {
-                self.raw.put_bytes(first, &blob)?;
-            }
+    /// Keeps a delivery as received, in order and without a gap to the one before.
+    pub fn keep_raw(&mut self, received: &Stored) -> Result<(), StoreError> {
+        match self.pack.push(received.delivery.seq, &received.row) {
+            Some((first, blob)) => self.raw.put_bytes(first, &blob),
+            None => Ok(()),
         }
-        if let Some((first, blob)) = pack.finish() {
-            self.raw.put_bytes(first, &blob)?;
-        }
-        Ok(())
     }
 
     /// Stores a deploy, build or other change.
@@ -398,6 +395,9 @@ impl<'t> Tx<'t> {
 
     /// Writes everything held back. The transaction is ready to commit.
     pub fn finish(mut self) -> Result<(), StoreError> {
+        if let Some((first, blob)) = self.pack.finish() {
+            self.raw.put_bytes(first, &blob)?;
+        }
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }

@@ -17,7 +17,8 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, retention, tables, tx::Tx, world::World,
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables, tx::Tx,
+    world::World,
 };
 use crate::{
     model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
@@ -27,6 +28,9 @@ use crate::{
 /// Deliveries and bytes applied in one transaction.
 const GROUP: usize = 4_000;
 const GROUP_BYTES: usize = 16 << 20;
+/// Of them so many, and so many bytes, are in memory at a time.
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 1 << 20;
 /// A group of this many shows that there is load: the next one waits, so that it is large and cheap.
 const LOADED: usize = 64;
 const PACE: Duration = Duration::from_millis(200);
@@ -265,47 +269,56 @@ impl Writer {
         *health = error.cloned();
     }
 
+    /// Applies what waits, in one transaction. Returns how many deliveries that were.
     fn group(&mut self) -> Result<usize, StoreError> {
         self.refresh()?;
         let position = self.world.last(tables::meta::POSITION);
         let most = if self.singly > 0 { 1 } else { GROUP };
-        let deliveries = self.waiting(position, most).inspect_err(|e| self.intake.note(e))?;
-        let count = deliveries.len();
-        match self.apply(&deliveries, &deliveries) {
+        let first = waiting(&self.intake, position, most.min(CHUNK))?;
+        let Some(alone) = first.first().cloned() else { return Ok(0) };
+        let intake = Arc::clone(&self.intake);
+        let (mut count, mut bytes) = (first.len(), 0);
+        let result = self.transaction(|tx| {
+            let mut chunk = first;
+            loop {
+                for stored in &chunk {
+                    apply::delivery(tx, &stored.delivery)?;
+                    tx.keep_raw(stored)?;
+                    bytes += stored.row.len();
+                }
+                if count >= most || bytes >= GROUP_BYTES {
+                    break;
+                }
+                chunk = waiting(&intake, position + count as u64, CHUNK.min(most - count))?;
+                if chunk.is_empty() {
+                    break;
+                }
+                count += chunk.len();
+            }
+            // With the group that made it grow, so that no storm outruns the trimming.
+            tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
+            Ok(())
+        });
+        match result.map_err(as_store) {
             // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
             Err(StoreError::Damaged(_)) if count > 1 => {
                 self.singly = count;
                 return self.group();
             }
-            Err(StoreError::Damaged(why)) => {
-                for delivery in &deliveries {
-                    tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
-                    self.apply(&[set_aside(delivery.clone())], std::slice::from_ref(delivery))?;
-                }
-            }
+            Err(StoreError::Damaged(why)) => self.set_aside(&alone, &why)?,
             done => done?,
         }
         self.singly = self.singly.saturating_sub(count);
         Ok(count)
     }
 
-    fn waiting(&self, position: u64, most: usize) -> Result<Vec<Delivery>, StoreError> {
-        pack::read_after(&self.intake.read()?.open_table(tables::BLOBS)?, position, most, GROUP_BYTES)
-    }
-
-    /// Applies deliveries in one transaction, and keeps them as they were received.
-    fn apply(&mut self, deliveries: &[Delivery], received: &[Delivery]) -> Result<(), StoreError> {
-        if deliveries.is_empty() {
-            return Ok(());
-        }
+    /// Keeps a delivery that cannot be applied as one that was not understood.
+    fn set_aside(&mut self, stored: &Stored, why: &str) -> Result<(), StoreError> {
+        let delivery = &stored.delivery;
+        tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
         self.transaction(|tx| {
-            for delivery in deliveries {
-                apply::delivery(tx, delivery)?;
-            }
-            tx.keep_raw(received)?;
-            // With the group that made it grow, so that no storm outruns the trimming.
-            tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
-            Ok(())
+            apply::delivery(tx, &not_applied(delivery.clone()))?;
+            Ok(tx.keep_raw(stored)?)
         })
         .map_err(as_store)
     }
@@ -388,10 +401,16 @@ impl Writer {
 }
 
 /// The delivery without what cannot be applied: as one that was not understood, it is shown and can be replayed.
-fn set_aside(delivery: Delivery) -> Delivery {
+fn not_applied(delivery: Delivery) -> Delivery {
     let detail = "applying this delivery failed in an unforeseen way; it is kept and can be replayed";
     let problem = Problem { code: "not_applied".to_owned(), detail: detail.to_owned(), path: None };
     Delivery { outcome: DeliveryOutcome::Unparsed, problem: Some(problem), parsed: Parsed::default(), ..delivery }
+}
+
+/// What the intake has after that position.
+fn waiting(intake: &File, position: u64, most: usize) -> Result<Vec<Stored>, StoreError> {
+    let read = || pack::read_after(&intake.read()?.open_table(tables::BLOBS)?, position, most, CHUNK_BYTES);
+    read().inspect_err(|e| intake.note(e))
 }
 
 fn as_store(e: CommandError) -> StoreError {

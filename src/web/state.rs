@@ -14,9 +14,12 @@ use crate::{
     store::{Store, backup::schedule::Backups},
 };
 
-/// Shared by all handlers. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct AppState {
+/// Shared by all handlers. One count to go up and down, however often a request hands it on.
+pub type AppState = Arc<Parts>;
+
+/// What they share.
+#[derive(Debug)]
+pub struct Parts {
     /// The store.
     pub store: Store,
     /// Live changes.
@@ -35,7 +38,7 @@ pub struct AppState {
     pub shared: Arc<super::shared::Shared>,
 }
 
-impl AppState {
+impl Parts {
     /// The door that deliveries come through.
     pub fn door(&self) -> Door {
         Door {

@@ -213,8 +213,9 @@ fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<J
     let mut best: Option<(Severity, Time, u64)> = None;
     for row in tx.jobs.iter().map_err(StoreError::from)? {
         let (number, bytes) = row.map_err(StoreError::from)?;
+        let row = codec::plain(bytes.value())?;
         let [queued_at, not_before, leased_until, severity] =
-            fields(bytes.value(), ["queued_at", "not_before", "leased_until", "severity"])?;
+            fields(&row, ["queued_at", "not_before", "leased_until", "severity"])?;
         let leased_until: Option<Time> = optional(leased_until)?;
         let due = value::<Time>(not_before)? <= tx.now && leased_until.is_none_or(|t| t <= tx.now);
         let urgency = (value(severity)?, value(queued_at)?, number.value());

@@ -2,6 +2,7 @@
 //! Before the first step both files are copied, so that the earlier version can be gone back to.
 
 mod v001;
+mod v002;
 
 use std::{fs, path::Path};
 
@@ -22,7 +23,7 @@ struct Files<'a> {
 type Step = (u32, fn(&Files<'_>) -> Result<(), StoreError>);
 
 /// Every step, in order.
-const STEPS: &[Step] = &[(1, v001::run)];
+const STEPS: &[Step] = &[(1, v001::run), (2, v002::run)];
 
 /// Migrates the folder, if it is of an earlier version. A folder of this one or of a newer one is left as it is.
 pub fn folder(dir: &Path, cache: usize) -> Result<(), StoreError> {

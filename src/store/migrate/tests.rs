@@ -28,6 +28,11 @@ fn open_at(dir: &Path) -> Result<Store, StoreError> {
     Store::open(options, Clock::manual("2026-11-21T15:10:00Z".parse::<Time>().unwrap()))
 }
 
+/// The folder of the copy.
+fn copy_name() -> String {
+    format!("before-schema-{}", tables::SCHEMA)
+}
+
 /// What every file in `tests/schema-files` must say: see the README there.
 async fn tells_its_story(dir: &Path) {
     let store = open_at(dir).unwrap();
@@ -71,7 +76,7 @@ async fn the_folders_of_all_schemas_are_opened() {
         tells_its_story(&data).await;
         // And again: what a migration leaves is a folder of this schema.
         tells_its_story(&data).await;
-        let copied = data.join(format!("before-schema-{}", tables::SCHEMA));
+        let copied = data.join(copy_name());
         assert_eq!(copied.exists(), schema < tables::SCHEMA);
         if schema < tables::SCHEMA {
             assert_eq!(schema_of(&copied.join("watchfire.redb"), 8 << 20).unwrap(), Some(schema));
@@ -88,8 +93,8 @@ async fn a_migration_that_was_cut_off_is_done_again() {
         unpack(1, &data);
         match cut {
             "copying" => {
-                fs::create_dir(data.join("before-schema-2.partial")).unwrap();
-                fs::write(data.join("before-schema-2.partial/watchfire.redb"), "half").unwrap();
+                fs::create_dir(data.join(copy_name() + ".partial")).unwrap();
+                fs::write(data.join(copy_name() + ".partial/watchfire.redb"), "half").unwrap();
             }
             "copied" => copy(&data, 1).unwrap(),
             _ => {
@@ -117,5 +122,5 @@ fn a_newer_folder_is_refused_with_the_remedy_and_left_alone() {
     assert!(matches!(refused, StoreError::Newer { .. }), "{refused}");
     assert!(refused.to_string().contains("install the newer version again"), "{refused}");
     assert_eq!(schema_of(&path, 8 << 20).unwrap(), Some(tables::SCHEMA + 1));
-    assert!(!dir.path().join("before-schema-2").exists());
+    assert!(!dir.path().join(copy_name()).exists());
 }

@@ -58,8 +58,8 @@ fn deliveries(files: &Files<'_>) -> Result<(), StoreError> {
             // The position stands within this one.
             let mut pack = pack::Packer::default();
             let applied = usize::try_from(position + 1 - first).unwrap_or(0);
-            for delivery in pack::read_after(&blobs, first.saturating_sub(1), applied, usize::MAX)? {
-                if let Some((first, blob)) = pack.push(delivery.seq, &crate::store::codec::encode(&delivery)?) {
+            for stored in pack::read_after(&blobs, first.saturating_sub(1), applied, usize::MAX)? {
+                if let Some((first, blob)) = pack.push(stored.delivery.seq, &stored.row) {
                     raw.insert(first, blob.as_slice())?;
                 }
             }

@@ -96,9 +96,9 @@ impl View {
                 }
                 _ => {}
             }
-            for delivery in
-                pack::read_after(&blobs, first.saturating_sub(1), usize::try_from(count).unwrap_or(0), usize::MAX)?
-            {
+            let all = usize::try_from(count).unwrap_or(0);
+            for stored in pack::read_after(&blobs, first.saturating_sub(1), all, usize::MAX)? {
+                let delivery = stored.delivery;
                 if let Some(kept) = pack::read_one(&raw, delivery.seq)?
                     && (kept.id, &kept.body) != (delivery.id, &delivery.body)
                 {

@@ -158,13 +158,14 @@ fn page<T: DeserializeOwned>(
             listing.total_is_exact = false;
             break;
         }
-        match fit(bytes.value())? {
+        let row = codec::plain(bytes.value())?;
+        match fit(&row)? {
             Fit::No => continue,
             Fit::NoneOlder => break,
             Fit::Yes => listing.total += 1,
         }
         if listing.items.len() < limit {
-            listing.items.push(codec::decode(bytes.value())?);
+            listing.items.push(codec::value(&row)?);
             continue;
         }
         listing.next.get_or_insert(key + 1);
@@ -186,7 +187,7 @@ fn count(rows: Found, fit: impl Fn(&[u8]) -> Result<Fit, StoreError>) -> Result<
         if read == COUNT {
             return Ok((total, false));
         }
-        match fit(bytes.value())? {
+        match fit(&codec::plain(bytes.value())?)? {
             Fit::Yes => total += 1,
             Fit::No => {}
             Fit::NoneOlder => break,

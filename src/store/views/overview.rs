@@ -4,7 +4,7 @@ use super::View;
 use crate::{
     model::*,
     store::{
-        StoreError,
+        StoreError, codec,
         fields::{fields, optional, value},
         tables,
     },
@@ -74,7 +74,7 @@ impl View {
         let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
         for row in self.open_rows(None)? {
             let (_, bytes) = row?;
-            let incident = Brief::of(bytes.value())?;
+            let incident = Brief::of(&codec::plain(bytes.value())?)?;
             if incident.test {
                 continue;
             }
@@ -118,7 +118,7 @@ impl View {
         let (day, shown) = (now.minus(DAY), now.minus(DAY / 4));
         for row in self.newest(tables::INCIDENTS, None)? {
             let (number, bytes) = row?;
-            let incident = Brief::of(bytes.value())?;
+            let incident = Brief::of(&codec::plain(bytes.value())?)?;
             if incident.detected_at < day {
                 break;
             }

@@ -237,7 +237,7 @@ fn long_lists_are_not_counted_to_their_end() {
         let rows = read.range(..before.unwrap_or(u64::MAX))?.rev();
         Ok(Box::new(rows.map(|row| row.map(|(k, v)| (k.value(), v)).map_err(Into::into))))
     };
-    let even = |row: &[u8]| Ok(Fit::from(codec::decode::<u64>(row)?.is_multiple_of(2)));
+    let even = |row: &[u8]| Ok(Fit::from(codec::value::<u64>(row)?.is_multiple_of(2)));
     let last = numbers.len() as u64;
     let first: Listing<u64> = page(rows, None, 2, even).unwrap();
     assert_eq!((first.items, first.next), (vec![last, last - 2], Some(last - 3)));

@@ -11,7 +11,7 @@ use watchfire::{
     runtime::{clock::Clock, files, tls},
     search::Search,
     store::backup::schedule::Backups,
-    web::{server, shared::Shared, state::AppState},
+    web::{server, shared::Shared, state::Parts},
 };
 use watchfire_bench::args::{quit, text};
 
@@ -38,7 +38,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let shared = Arc::new(Shared::new(&config, &clock)?);
     let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
     let config = Arc::new(config);
-    let state = AppState { store: store.clone(), live, search, backups, config, clock, stop: stop.clone(), shared };
+    let state = Arc::new(Parts { store: store.clone(), live, search, backups, config, clock, stop: stop.clone(), shared });
     server::serve(listener, state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
