@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     connectors,
-    ingest::{default_settings, sources},
+    ingest::{certificate::FileError, default_settings, sources},
     investigation::Runner,
     live::Hub,
     runtime::{
@@ -29,7 +29,7 @@ use crate::{
         CommandError, Policy, Retention, Store, StoreError, StoreOptions,
         backup::schedule::{Backups, Schedule},
     },
-    web::{self, shared::Shared, state::Parts},
+    web::{self, shared::Shared, state::Parts, tls::Tls},
 };
 
 pub use keys::{Renewed, check as check_key, rekey};
@@ -39,6 +39,7 @@ pub use web::auth::{
     password::{PasswordError, hash as hash_password},
     secret::{NoRandom, digest, random},
 };
+pub use web::tls::check as check_certificates;
 
 /// Requests that are being answered may take this long at the end: the 5 s that the web room gives them, and a little.
 const FINISH_REQUESTS: Duration = Duration::from_secs(6);
@@ -69,6 +70,9 @@ pub enum AppError {
         "the key file {0} does not open the connector keys in this database; put the right one back, or, when it is lost, run `watchfire rekey`, which makes a new one and new connector keys"
     )]
     Key(String),
+    /// A certificate, a key or a CA.
+    #[error("{0}; it is named in the settings")]
+    Certificate(#[from] FileError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -114,6 +118,12 @@ impl App {
     }
 
     async fn start_on(store: Store, mut config: Config, clock: Clock) -> Result<App, AppError> {
+        let settings = config.clone();
+        let now = clock.now();
+        let tls = tokio::task::spawn_blocking(move || Tls::open(Arc::new(settings), now))
+            .await
+            .map_err(|e| AppError::Interrupted(e.to_string()))??;
+        let tls = Arc::new(tls);
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &clock, &config).await?;
@@ -163,7 +173,13 @@ impl App {
             }
         });
 
-        let shared = Arc::new(Shared::new(&config, &clock)?);
+        if tls.has_files() {
+            door.spawn("certificates", OnEnd::Restart, {
+                let (tls, clock, stop) = (tls.clone(), clock.clone(), door_stop.clone());
+                move || tls.clone().follow(clock.clone(), stop.clone())
+            });
+        }
+        let shared = Arc::new(Shared::new(&config, &clock, tls)?);
         sources::load(&shared.door.registry, &store, &config).await.map_err(|e| AppError::Source(e.to_string()))?;
         let state = Arc::new(Parts {
             store: store.clone(),
@@ -194,12 +210,17 @@ impl App {
 
     /// How this machine reaches it.
     pub fn url(&self) -> String {
-        local_url(self.addr)
+        local_url(self.config.scheme(), self.addr)
     }
 
     /// How others reach it, as configured; else as `url`.
     pub fn public_url(&self) -> String {
         self.config.public_url.clone().unwrap_or_else(|| self.url())
+    }
+
+    /// TLS of its listener.
+    pub fn tls(&self) -> &Tls {
+        &self.shared.tls
     }
 
     /// The store.
@@ -329,13 +350,13 @@ async fn listen(addr: &str) -> Result<TcpListener, AppError> {
 }
 
 // "Everywhere" is an address to listen on, not one to connect to.
-fn local_url(addr: SocketAddr) -> String {
+fn local_url(scheme: &str, addr: SocketAddr) -> String {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, addr.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, addr.port()))
 }
 
 #[cfg(test)]
@@ -355,7 +376,7 @@ mod tests {
             ("[::]:80", "http://[::1]:80"),
             ("10.0.0.1:80", "http://10.0.0.1:80"),
         ] {
-            assert_eq!(local_url(addr.parse().unwrap()), want);
+            assert_eq!(local_url("http", addr.parse().unwrap()), want);
         }
     }
 }

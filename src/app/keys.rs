@@ -25,7 +25,8 @@ pub struct Renewed {
 fn all(settings: &ConnectorSettings) -> impl Iterator<Item = &Sealed> {
     let others = [&settings.signing_secret, &settings.challenge_secret, &settings.basic_password];
     let old = settings.old_keys.iter().map(|(key, _)| key);
-    std::iter::once(&settings.key).chain(old).chain(others.into_iter().flatten())
+    let cloud = settings.cloud.as_ref().map(|account| &account.token);
+    std::iter::once(&settings.key).chain(old).chain(others.into_iter().flatten()).chain(cloud)
 }
 
 /// Refuses to go on with a key file of another database: every sender would be refused, one by one.
@@ -77,12 +78,13 @@ async fn renew(store: &Store, now: Time) -> Result<Renewed, AppError> {
             s.key = key;
             s.old_keys.clear();
             (s.signing_secret, s.challenge_secret, s.basic_password) = (None, None, None);
+            s.cloud = None;
         };
         let platform = settings.platform.clone();
         let what = serde_json::json!({ "rekey": now });
         store.update_connector(platform.clone(), change, what, Actor::System).await?;
-        if settings.signing_secret.is_some() || settings.challenge_secret.is_some() || settings.basic_password.is_some()
-        {
+        let others = [&settings.signing_secret, &settings.challenge_secret, &settings.basic_password];
+        if others.iter().any(|s| s.is_some()) || settings.cloud.is_some() {
             renewed.lost_secrets.push(platform.clone());
         }
         renewed.keys.push(platform);

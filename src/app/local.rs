@@ -43,7 +43,7 @@ pub(super) fn publish(config: &mut Config, addr: SocketAddr) -> Result<(), AppEr
         Some(_) => None,
         None => Some(random::<32>()?),
     };
-    let access = LocalAccess { url: super::local_url(addr), token: token.clone() };
+    let access = LocalAccess { url: super::local_url(config.scheme(), addr), token: token.clone() };
     let text = serde_json::to_vec(&access).map_err(|e| StoreError::Io(e.to_string()))?;
     write_private(&path(&config.data_dir), &text).map_err(StoreError::from)?;
     config.bootstrap_token = config.bootstrap_token.take().or(token);

@@ -58,7 +58,10 @@ impl Access {
         let config = reach.load()?;
         match running(&config, reach)? {
             Some(client) => Ok(client),
-            None => Client::new(&format!("http://{}", config.listen), reach.token.clone().or(config.bootstrap_token)),
+            None => {
+                let url = format!("{}://{}", config.scheme(), config.listen);
+                Client::new(&url, reach.token.clone().or(config.bootstrap_token))
+            }
         }
     }
 
@@ -73,5 +76,5 @@ impl Access {
 fn running(config: &Config, reach: &Reach) -> Result<Option<Client>, CliError> {
     let Some(local) = app::local_access(&config.data_dir) else { return Ok(None) };
     let token = reach.token.clone().or(local.token).or_else(|| config.bootstrap_token.clone());
-    Client::new(&local.url, token).map(Some)
+    Client::local(&local.url, token).map(Some)
 }

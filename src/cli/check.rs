@@ -17,6 +17,10 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         Some(file) => out.line(format_args!("configuration: good ({}, environment and flags)", file.display()))?,
         None => out.line("configuration: good (environment and flags; no file)")?,
     }
+    app::check_certificates(&config).map_err(|e| CliError::Failed(e.to_string()))?;
+    if config.tls_cert.is_some() {
+        out.line("certificate and key: good")?;
+    }
     if !config.data_dir.join("watchfire.redb").exists() {
         out.line(format_args!("store: none yet in {}; the first start makes it", config.data_dir.display()))?;
         return out.flush();

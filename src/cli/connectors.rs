@@ -67,7 +67,7 @@ pub async fn run(args: ConnectorsArgs) -> Result<(), CliError> {
 }
 
 async fn of_folder(store: &Store, config: &Config) -> Result<Vec<Row>, CliError> {
-    let base = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let base = config.public_url.clone().unwrap_or_else(|| format!("{}://{}", config.scheme(), config.listen));
     let mut rows = Vec::new();
     for c in store.read(|v| v.connectors()).await? {
         let url = format!("{base}/api/webhooks/{}", c.platform);

@@ -15,7 +15,9 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
 
     let mut out = Out::new();
     // A closed standard output is no reason to stop serving.
-    let _ = out.line(format_args!("watchfire: listening on http://{}", app.addr())).and_then(|()| out.flush());
+    let _ = out
+        .line(format_args!("watchfire: listening on {}://{}", app.config().scheme(), app.addr()))
+        .and_then(|()| out.flush());
     tracing::info!(addr = %app.addr(), data_dir = %app.config().data_dir.display(), version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(link) = app.setup_link().await? {
         tracing::warn!("no account yet; set up at {link}");

@@ -33,7 +33,11 @@ pub fn example_file() -> String {
             out.push('\n');
         }
         comment(&mut out, option.help);
-        let _ = writeln!(out, "#{name} = {}", toml_value(option.kind, option.default.unwrap_or(option.example)));
+        let _ = writeln!(
+            out,
+            "#{name} = {}",
+            toml_value(option.kind, option.default.filter(|d| !d.is_empty()).unwrap_or(option.example))
+        );
     }
     out.push_str("\n# Per connector: what is set here is fixed, the pages only show it. The name is the one in the webhook URL.\n");
     out.push_str("#[connectors.jenkins]\n");

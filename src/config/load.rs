@@ -55,7 +55,13 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         data_dir,
         listen: String::new(),
         public_url: None,
+        tls_cert: None,
+        tls_key: None,
+        tls_client_ca: None,
         trusted_proxies: Vec::new(),
+        proxy_cert_header: None,
+        proxy_subject_header: None,
+        proxy_verify_header: None,
         bootstrap_token: None,
         log_format: LogFormat::Text,
         log_level: String::new(),
@@ -128,6 +134,7 @@ pub fn load(sources: &Sources, platforms: &[&str]) -> Result<Config, Problems> {
             }),
         }
     }
+    loader.together();
     if loader.problems.is_empty() { Ok(loader.config) } else { Err(Problems(loader.problems)) }
 }
 
@@ -188,6 +195,44 @@ impl Loader<'_> {
         if let Err(what) = done {
             self.problems.push(Problem { origin, key: Some(key.to_owned()), what });
         }
+    }
+
+    /// What makes no sense without something else.
+    fn together(&mut self) {
+        let c = &self.config;
+        let header = c.proxy_cert_header.is_some() || c.proxy_subject_header.is_some();
+        let mut lonely = Vec::new();
+        for (given, missing, key, what) in [
+            (
+                c.tls_cert.is_some(),
+                c.tls_key.is_none(),
+                "tls.key",
+                "the private key of `tls.cert` is missing; name its file",
+            ),
+            (
+                c.tls_key.is_some(),
+                c.tls_cert.is_none(),
+                "tls.cert",
+                "the certificate of `tls.key` is missing; name its file",
+            ),
+            (
+                c.proxy_subject_header.is_some(),
+                c.proxy_verify_header.is_none(),
+                "proxy.verify_header",
+                "without it nobody says that the subject in `proxy.subject_header` was verified; name that header too",
+            ),
+            (
+                header,
+                c.trusted_proxies.is_empty(),
+                "trusted_proxies",
+                "a header with a client certificate is believed only from proxies that are named here; name their addresses",
+            ),
+        ] {
+            if given && missing && !self.problems.iter().any(|p| p.key.as_deref() == Some(key)) {
+                lonely.push(Problem { origin: Origin::Flag(flag_name(key)), key: None, what: what.to_owned() });
+            }
+        }
+        self.problems.extend(lonely);
     }
 
     /// Every key there is for this build.

@@ -55,9 +55,11 @@ const ROWS: &[Row] = &[
     ("public_url", "\"https://w.example/\"", "https://w.example", |c| {
         c.public_url = Some("https://w.example".to_owned());
     }),
-    ("trusted_proxies", "[\"10.0.0.2\", \"::1\"]", "10.0.0.2, ::1", |c| {
-        c.trusted_proxies = vec!["10.0.0.2".parse().unwrap(), "::1".parse().unwrap()];
+    ("trusted_proxies", "[\"10.0.0.2\", \"10.1.0.0/16\"]", "10.0.0.2, 10.1.0.0/16", |c| {
+        c.trusted_proxies = vec!["10.0.0.2/32".parse().unwrap(), "10.1.0.0/16".parse().unwrap()];
     }),
+    ("tls.client_ca", "\"/c.pem\"", "/c.pem", |c| c.tls_client_ca = Some("/c.pem".into())),
+    ("proxy.verify_header", "\"X-V\"", "x-v", |c| c.proxy_verify_header = Some("x-v".to_owned())),
     ("bootstrap_token", "\"0123456789abcdef01234567\"", "0123456789abcdef01234567", |c| {
         c.bootstrap_token = Some("0123456789abcdef01234567".to_owned());
     }),
@@ -99,6 +101,13 @@ const ROWS: &[Row] = &[
         let opens = Some(vec![Severity::Critical, Severity::High]);
         connector(c, "grafana", ConnectorConfig { opens, ..Default::default() });
     }),
+    ("connectors.grafana.client_ca", "\"/g.pem\"", "/g.pem", |c| {
+        connector(c, "grafana", ConnectorConfig { client_ca: Some("/g.pem".into()), ..Default::default() });
+    }),
+    ("connectors.grafana.client_cn", "[\"a\", \"b\"]", "a, b", |c| {
+        let client_cn = Some(vec!["a".to_owned(), "b".to_owned()]);
+        connector(c, "grafana", ConnectorConfig { client_cn, ..Default::default() });
+    }),
 ];
 
 #[test]
@@ -106,13 +115,66 @@ fn every_option_by_file_environment_and_flag() {
     for (key, toml, text, change) in ROWS {
         check(key, toml, text, *change);
     }
-    // `any` is the only mode so far, so that it cannot differ from the default.
-    let untested = ["correlation.mode"];
+    // `any` is the only mode so far, so that it cannot differ from the default; the others work only together.
+    let together = TOGETHER.iter().flat_map(|(pairs, _)| pairs.iter().map(|(key, _)| *key));
+    let untested: Vec<&str> = together.chain(["correlation.mode"]).collect();
     for key in OPTIONS.iter().map(|o| o.key).filter(|k| !untested.contains(k)) {
         assert!(ROWS.iter().any(|r| r.0 == key), "{key} has no row");
     }
     for option in CONNECTOR_OPTIONS {
         assert!(ROWS.iter().any(|r| r.0.starts_with("connectors.") && r.0.ends_with(option.key)), "{}", option.key);
+    }
+}
+
+type Together = (&'static [(&'static str, &'static str)], fn(&mut Config));
+
+const TOGETHER: &[Together] = &[
+    (&[("tls.cert", "/c"), ("tls.key", "/k")], |c| {
+        c.tls_cert = Some("/c".into());
+        c.tls_key = Some("/k".into());
+    }),
+    (&[("trusted_proxies", "10.0.0.2"), ("proxy.cert_header", "X-C")], |c| {
+        c.trusted_proxies = vec!["10.0.0.2/32".parse().unwrap()];
+        c.proxy_cert_header = Some("x-c".to_owned());
+    }),
+    (&[("trusted_proxies", "10.0.0.2"), ("proxy.subject_header", "X-S"), ("proxy.verify_header", "X-V")], |c| {
+        c.trusted_proxies = vec!["10.0.0.2/32".parse().unwrap()];
+        c.proxy_subject_header = Some("x-s".to_owned());
+        c.proxy_verify_header = Some("x-v".to_owned());
+    }),
+];
+
+#[test]
+fn options_that_need_each_other() {
+    for (pairs, change) in TOGETHER {
+        let mut want = base_config();
+        change(&mut want);
+        let sources = |skip: Option<&str>| {
+            let (mut flags, mut env, mut file) = (Vec::new(), base(), String::new());
+            for (key, text) in pairs.iter().filter(|(key, _)| Some(*key) != skip) {
+                flags.push(var(key, text));
+                env.env.push(var(&env_name(key), text));
+                file.push_str(&format!(
+                    "{key} = {}\n",
+                    if *key == "trusted_proxies" { "[\"10.0.0.2\"]".to_owned() } else { format!("{text:?}") }
+                ));
+            }
+            (Sources { flags, ..base() }, env, file)
+        };
+        let (flags, env, file) = sources(None);
+        assert_eq!(load(&flags, &PLATFORMS).unwrap(), want, "{pairs:?} by flag");
+        assert_eq!(load(&env, &PLATFORMS).unwrap(), want, "{pairs:?} by environment");
+        let (_dir, file) = with_file(&file);
+        assert_eq!(Config { file: None, ..load(&file, &PLATFORMS).unwrap() }, want, "{pairs:?} by file");
+    }
+    for (key, text, missing) in [
+        ("tls.cert", "/c", "--tls-key"),
+        ("tls.key", "/k", "--tls-cert"),
+        ("proxy.cert_header", "X-C", "--trusted-proxies"),
+        ("proxy.subject_header", "X-S", "--proxy-verify-header"),
+    ] {
+        let said = load(&Sources { flags: vec![var(key, text)], ..base() }, &PLATFORMS).unwrap_err().to_string();
+        assert!(said.contains(missing), "{said}");
     }
 }
 

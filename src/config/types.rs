@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
 use crate::model::{AuthMode, Declaration, Severity};
 
 /// How alerts are grouped.
@@ -31,8 +33,20 @@ pub struct Config {
     pub listen: String,
     /// How browsers and senders reach it, without a slash at the end; none means "as the request came".
     pub public_url: Option<String>,
-    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// PEM file of the server's certificate chain; with it, the listener speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the CAs of senders whose connector has none of its own.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Proxies whose headers are believed: `X-Forwarded-For`, `-Proto`, `-Host`, and those below.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header, in lower case, in which they pass a client's certificate.
+    pub proxy_cert_header: Option<String>,
+    /// The header, in lower case, in which they pass the subject of a client's certificate that they verified.
+    pub proxy_subject_header: Option<String>,
+    /// The header, in lower case, that says `SUCCESS` when they did.
+    pub proxy_verify_header: Option<String>,
     /// `WATCHFIRE_BOOTSTRAP_TOKEN`: an administrator's token from outside, at least 24 characters.
     pub bootstrap_token: Option<String>,
     /// Log line format.
@@ -94,4 +108,21 @@ pub struct ConnectorConfig {
     pub rate_per_minute: Option<u32>,
     /// Severities that open or join incidents.
     pub opens: Option<Vec<Severity>>,
+    /// PEM file of the CAs of its sender's client certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Common names of which the client certificate must have one.
+    pub client_cn: Option<Vec<String>>,
+}
+
+impl Config {
+    /// Whether the headers of this peer are believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+
+    /// How to reach the listener from this machine, as far as the configuration tells: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
 use crate::model::Severity;
 
 const UNITS: [(&str, u64); 6] =
@@ -129,17 +131,55 @@ pub fn severities(text: &str) -> Result<Vec<Severity>, String> {
     Ok(found)
 }
 
-/// Addresses, with commas.
-pub fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
-    list(text)
-        .map(|w| {
-            w.parse().map_err(|_| {
-                format!(
-                    "`{w}` is not an IP address; write single addresses such as `10.0.0.2` or `::1`, no names or ranges"
-                )
-            })
-        })
-        .collect()
+/// Addresses and ranges of them, with commas.
+pub fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    list(text).map(network).collect()
+}
+
+fn network(word: &str) -> Result<IpNet, String> {
+    if let Ok(addr) = word.parse::<IpAddr>() {
+        return Ok(addr.to_canonical().into());
+    }
+    let net: IpNet = word.parse().map_err(|_| {
+        format!("`{word}` is not an IP address; write addresses or ranges such as `10.0.0.2`, `10.1.0.0/16` or `::1`, no names")
+    })?;
+    if net.trunc() != net {
+        // A slip in a list of who is believed should not be guessed at.
+        return Err(format!("`{word}` is an address within a range; write `{}` or `{}`", net.addr(), net.trunc()));
+    }
+    if net.prefix_len() == 0 {
+        return Err(format!("`{word}` is every address there is, so that anybody would be believed; name the proxies"));
+    }
+    Ok(net)
+}
+
+/// A file.
+pub fn file(text: &str) -> Result<PathBuf, String> {
+    if text.trim().is_empty() {
+        return Err("the path is empty; name a file, or leave the option out".to_owned());
+    }
+    no_tilde(text)
+}
+
+/// The name of a header, in lower case.
+pub fn header(text: &str) -> Result<String, String> {
+    let name: http::HeaderName = text
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{}` is not the name of a header; write one such as `X-Client-Cert`", text.trim()))?;
+    if [http::header::HOST, http::header::AUTHORIZATION, http::header::COOKIE].contains(&name) {
+        return Err(format!("`{name}` has another meaning; choose a header of your own such as `X-Client-Cert`"));
+    }
+    Ok(name.as_str().to_owned())
+}
+
+/// Names, with commas.
+pub fn names(text: &str) -> Result<Vec<String>, String> {
+    let found: Vec<String> = list(text).map(str::to_owned).collect();
+    if found.is_empty() {
+        return Err("the list is empty; name at least one, or leave the key out".to_owned());
+    }
+    Ok(found)
 }
 
 /// A folder.
@@ -147,6 +187,10 @@ pub fn folder(text: &str) -> Result<PathBuf, String> {
     if text.trim().is_empty() {
         return Err("the path is empty; name a folder, or leave the option out".to_owned());
     }
+    no_tilde(text)
+}
+
+fn no_tilde(text: &str) -> Result<PathBuf, String> {
     if text.starts_with('~') {
         return Err(format!("`{text}` begins with `~`, which only shells know; write the whole path"));
     }
@@ -295,8 +339,17 @@ mod tests {
         ] {
             check(origin(text), want);
         }
-        check(addresses("10.0.0.2, ::1").map(|a| a.len()), Ok(2));
-        check(addresses("10.0.0.0/8"), Err("not an IP address"));
+        check(networks("10.0.0.2, ::1, 10.0.0.0/8").map(|a| a.len()), Ok(3));
+        check(networks("::ffff:10.0.0.2"), Ok(vec!["10.0.0.2/32".parse().unwrap()]));
+        for (text, why) in [
+            ("proxy.local", "not an IP address"),
+            ("10.0.0.0/33", "not an IP address"),
+            ("10.0.0.2/8", "write `10.0.0.2` or `10.0.0.0/8`"),
+            ("0.0.0.0/0", "anybody would be believed"),
+            ("::/0", "anybody would be believed"),
+        ] {
+            check(networks(text), Err(why));
+        }
     }
 
     #[test]
@@ -315,6 +368,14 @@ mod tests {
         check(folder("/srv/w"), Ok("/srv/w".into()));
         check(folder("~/w"), Err("only shells know"));
         check(folder(" "), Err("empty"));
+        check(file("/etc/w.pem"), Ok("/etc/w.pem".into()));
+        check(file(""), Err("name a file"));
+        check(file("~/w.pem"), Err("only shells know"));
+        check(header(" X-Client-Cert "), Ok("x-client-cert".to_owned()));
+        check(header("X Client"), Err("not the name of a header"));
+        check(header("Authorization"), Err("another meaning"));
+        check(names("a.example, B"), Ok(vec!["a.example".to_owned(), "B".to_owned()]));
+        check(names(","), Err("empty"));
         check(boolean("Yes"), Ok(true));
         check(boolean("maybe"), Err("neither"));
         check(number("0", 1, 8), Err("from 1 to 8"));

@@ -10,6 +10,10 @@ use super::{
 };
 use crate::model::{Note, Parsed, Problem, Signal, SignalStatus, Time};
 
+/// How long an alert of a group that was cut burns without a repeat: both senders repeat after four hours by default, and
+/// one repeat may be lost.
+const CUT_QUIET_SECS: u32 = 9 * 3600;
+
 /// One alert of a group, read.
 pub(super) struct GroupAlert<'a> {
     pub item: Obj<'a>,
@@ -75,8 +79,12 @@ pub(super) fn read<'a>(
     if let Some(cut) = group.int("truncatedAlerts").filter(|n| *n > 0) {
         parsed.notes.push(Note::Warning(format!(
             "{sender} left {cut} alerts of this group out (its limit of alerts per message). Raise the limit, or alerts \
-             that resolve may be missed."
+             that resolve may be missed; those that fire here end after nine hours without a repeat."
         )));
+        // Any alert of such a group may be left out of the message that would end it.
+        for signal in parsed.signals.iter_mut().filter(|s| s.status == SignalStatus::Firing) {
+            signal.quiet_after_secs.get_or_insert(CUT_QUIET_SECS);
+        }
     }
     Ok(parsed)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Connector, Info, Overload, Request, body, fields::Obj, identity, labels, moment, text};
+use super::{Connector, Info, Overload, Request, body, fields::Obj, identity, labels, moment, repair::repair, text};
 use crate::model::{Parsed, Problem, Severity, Signal, SignalStatus};
 
 pub(super) struct Dynatrace;
@@ -26,7 +26,8 @@ static INFO: Info = Info {
         "Set Custom payload to: {\"PID\":\"{PID}\",\"ProblemID\":\"{ProblemID}\",\"State\":\"{State}\",\
          \"ProblemTitle\":\"{ProblemTitle}\",\"ProblemSeverity\":\"{ProblemSeverity}\",\"ProblemImpact\":\"{ProblemImpact}\",\
          \"ProblemURL\":\"{ProblemURL}\",\"ImpactedEntity\":\"{ImpactedEntity}\",\"ImpactedEntities\":{ImpactedEntities},\
-         \"Tags\":\"{Tags}\",\"ProblemDetailsJSON\":{ProblemDetailsJSON}}",
+         \"Tags\":\"{Tags}\",\"ProblemDetailsJSON\":{ProblemDetailsJSON}}. Where your version has the placeholder \
+         {ProblemDetailsJSONv2}, put it in the place of the last one: it tells Davis' evidence as well.",
         "Choose the Alerting profile, press Send test notification, and save.",
     ],
     fields: &[
@@ -38,6 +39,7 @@ static INFO: Info = Info {
         ("Identity", "PID, else ProblemID with the host of ProblemURL"),
         ("State", "State, else the details' status and endTime"),
         ("Time", "the details' startTime and endTime"),
+        ("Root cause and evidence", "the details' rootCauseEntity and evidenceDetails, or rankedEvents"),
     ],
     sample: include_str!("samples/dynatrace.json"),
 };
@@ -65,13 +67,64 @@ fn normal(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The details are an object, or the text of one where the placeholder stood in quotation marks.
+/// The details are an object, or the text of one where the placeholder stood in quotation marks. Of several the one that
+/// says most.
 fn details(root: Obj<'_>) -> Option<Value> {
-    root.iter().filter(|(name, _)| normal(name).starts_with("problemdetailsjson")).find_map(|(_, value)| match value {
+    let all = root.iter().filter(|(name, _)| normal(name).starts_with("problemdetailsjson"));
+    let read = all.filter_map(|(_, value)| match value {
         Value::Object(_) => Some(value.clone()),
-        Value::String(text) => serde_json::from_str(text).ok().filter(Value::is_object),
+        Value::String(text) => {
+            let value: Option<Value> = serde_json::from_str(text).or_else(|_| serde_json::from_str(&repair(text))).ok();
+            value.filter(Value::is_object)
+        }
         _ => None,
-    })
+    });
+    read.max_by_key(|value| value.as_object().map_or(0, serde_json::Map::len))
+}
+
+/// What Davis found, as it stands in the details of version 2, else of version 1.
+struct Davis {
+    /// The entity, and for version 1 the event on it.
+    root_cause: Option<String>,
+    /// Its id in Dynatrace.
+    entity: Option<String>,
+    /// One line for each piece of evidence.
+    evidence: Option<String>,
+}
+
+/// Pieces of evidence that are kept; the link leads to the rest.
+const EVIDENCE: usize = 12;
+
+impl Davis {
+    fn of(details: Obj<'_>) -> Self {
+        let named = |entity: Obj<'_>| entity.first(&["name", "entityName"]);
+        let id = |entity: Obj<'_>| entity.object("entityId").text("id").or_else(|| entity.text("entityId"));
+        let root = details.object("rootCauseEntity");
+        let events = || details.list("rankedEvents").iter().map(|e| Obj::of(Some(e)));
+        let cause = events().find(|e| e.flag("isRootCause") == Some(true)).unwrap_or_default();
+        let of_event = |event: Obj<'_>| match (named(event), event.text("eventType")) {
+            (Some(entity), Some(kind)) => Some(format!("{entity}: {kind}")),
+            (entity, kind) => entity.or(kind),
+        };
+        let found = details.object("evidenceDetails").list("details").iter().map(|e| Obj::of(Some(e)));
+        let mut lines: Vec<String> = found
+            .filter_map(|e| {
+                let what = e.first(&["displayName", "eventType", "evidenceType"])?;
+                let on = named(e.object("entity")).map_or_else(String::new, |name| format!(" on {name}"));
+                let mark = if e.flag("rootCauseRelevant") == Some(true) { " (root cause)" } else { "" };
+                Some(format!("{what}{on}{mark}"))
+            })
+            .collect();
+        if lines.is_empty() {
+            lines = events().filter_map(of_event).collect();
+        }
+        lines.truncate(EVIDENCE);
+        Self {
+            root_cause: named(root).or_else(|| of_event(cause)),
+            entity: id(root).or_else(|| id(cause)),
+            evidence: (!lines.is_empty()).then(|| lines.join("\n")),
+        }
+    }
 }
 
 struct Template<'a> {
@@ -139,20 +192,28 @@ impl<'a> Template<'a> {
         signal.service = place.service.or_else(|| labels::service(&signal.labels)).or(place.service_id);
         signal.host = place.host.or_else(|| tag(&["host", "hostname"]).and_then(|h| text::host(&h))).or(place.host_id);
         signal.environment = labels::environment(&signal.labels);
+        let davis = Davis::of(self.details);
         let entities = self.text(&["impactedentity", "impactedentitynames", "namesofimpactedentities"]);
         let named = self.details.text("displayName").filter(|d| *d != signal.title && Some(d) != display.as_ref());
         signal.description = self
             .text(&["problemdetailstext", "problemdetailsmarkdown", "problemdetailshtml", "problemdetails"])
             .or(named)
             .or_else(|| entities.clone())
+            .or_else(|| davis.root_cause.as_ref().map(|cause| format!("Root cause found by Davis: {cause}")))
             .and_then(|d| text::description(&d));
         signal.is_test = self.is_test(sent_title.as_deref(), pid.as_deref(), display.as_deref());
+        let zones: Vec<String> =
+            self.details.list("managementZones").iter().filter_map(|z| Obj::of(Some(z)).text("name")).collect();
+        let zones = (!zones.is_empty()).then(|| zones.join(", "));
         for (name, value) in [
             ("state", state),
             ("impact", self.impact()),
             ("impacted_entity", entities),
             ("problem_id", display),
-            ("root_cause", self.details.object("rootCauseEntity").text("name")),
+            ("root_cause", davis.root_cause),
+            ("root_cause_entity", davis.entity),
+            ("evidence", davis.evidence),
+            ("management_zones", zones),
         ] {
             labels::add(&mut signal.annotations, name, value.as_deref());
         }

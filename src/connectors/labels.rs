@@ -22,7 +22,8 @@ const ENVIRONMENT: &[&str] = &[
     "tier",
 ];
 
-/// An object of labels. Empty values are dropped; what is no scalar is kept as compact JSON.
+/// An object of labels. Values that say nothing (empty, `null`, a variable that was not filled in) are dropped, several
+/// scalars are joined by commas, and what else is no scalar is kept as compact JSON.
 pub(super) fn read(value: Option<&Value>) -> Labels {
     Obj::of(value).iter().filter_map(|(name, value)| Some((text::name(name)?, plain(value)?))).collect()
 }
@@ -32,9 +33,13 @@ fn plain(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::String(s) => text::label(s),
+        // Several values of one name, as Splunk has them.
+        Value::Array(list) if list.iter().all(|v| !v.is_array() && !v.is_object()) => {
+            text::label(&list.iter().filter_map(text::scalar).collect::<Vec<_>>().join(","))
+        }
         other => text::label(&other.to_string()),
     };
-    (!text.is_empty()).then_some(text)
+    (!text::absent(&text)).then_some(text)
 }
 
 /// Adds a label if there is something to add and nothing there.

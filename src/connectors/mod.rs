@@ -94,6 +94,15 @@ pub struct Info {
     pub sample: &'static str,
 }
 
+/// The client certificate that a platform's sender shows, as its vendor publishes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientCertificate {
+    /// The CAs that issue it, in PEM; none when the operator has to name them.
+    pub ca: Option<&'static str>,
+    /// Its common names, of which one must match exactly; empty when any will do.
+    pub names: &'static [&'static str],
+}
+
 /// The verdict on the platform's own signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
@@ -128,6 +137,11 @@ pub trait Connector: Sync {
     /// Reads a request. An `Err` keeps the delivery, shows it and names the place.
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem>;
 
+    /// The client certificate of its sender.
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate::default()
+    }
+
     /// The code that answers this request with success. A platform with several senders may owe them different ones.
     fn success(&self, _request: &Request<'_>) -> u16 {
         self.info().success
@@ -138,6 +152,14 @@ pub trait Connector: Sync {
     fn explain(&self, _request: &Request<'_>) -> Vec<Explained> {
         Vec::new()
     }
+
+    /// How many seconds without a repeat end an alert, where this platform never says that one is over.
+    fn quiet_secs(&self) -> Option<u32> {
+        None
+    }
+
+    /// Overwrites what must not be kept of a body: credentials of the sender itself. Its length stays.
+    fn redact(&self, _body: &mut [u8]) {}
 
     /// Checks the platform's own signature against any of the secrets, in constant time.
     fn verify(&self, _request: &Request<'_>, _secrets: &[&str]) -> Signature {

@@ -1,6 +1,10 @@
 //! Signatures of senders over the raw body, compared in constant time.
+//!
+//! A stranger chooses how many signatures a request carries, and may send a megabyte with them: the right ones are computed
+//! once, and everything offered is compared with those.
 
 use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -16,17 +20,45 @@ pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// Whether this digest, in hex, is the HMAC of the parts under any of the secrets. Empty secrets sign nothing.
-pub(super) fn hex_matches(digest: &str, secrets: &[&str], parts: &[&[u8]]) -> bool {
-    unhex(digest.trim()).is_some_and(|digest| matches(&digest, secrets, parts))
+/// HMAC-SHA1, where an old sender knows nothing better. As a MAC it is not broken.
+fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return Vec::new() };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().to_vec()
 }
 
-/// The same for raw bytes.
-pub(super) fn matches(digest: &[u8], secrets: &[&str], parts: &[&[u8]]) -> bool {
-    secrets.iter().filter(|s| !s.is_empty()).fold(false, |found, secret| {
-        let right: bool = hmac_sha256(secret.as_bytes(), parts).ct_eq(digest).into();
-        found | right
-    })
+/// The digests that are right: one for each secret. Empty secrets sign nothing.
+pub(super) struct Right(Vec<Vec<u8>>);
+
+impl Right {
+    /// By HMAC-SHA256.
+    pub fn sha256(secrets: &[&str], parts: &[&[u8]]) -> Self {
+        Self::by(hmac_sha256, secrets, parts)
+    }
+
+    /// By HMAC-SHA1.
+    pub fn sha1(secrets: &[&str], parts: &[&[u8]]) -> Self {
+        Self::by(hmac_sha1, secrets, parts)
+    }
+
+    fn by(hmac: fn(&[u8], &[&[u8]]) -> Vec<u8>, secrets: &[&str], parts: &[&[u8]]) -> Self {
+        Self(secrets.iter().filter(|s| !s.is_empty()).map(|s| hmac(s.as_bytes(), parts)).collect())
+    }
+
+    /// Whether this is one of them.
+    pub fn is(&self, digest: &[u8]) -> bool {
+        self.0.iter().fold(false, |found, right| {
+            let same: bool = right.as_slice().ct_eq(digest).into();
+            found | same
+        })
+    }
+
+    /// The same for a digest in hex.
+    pub fn is_hex(&self, digest: &str) -> bool {
+        unhex(digest.trim()).is_some_and(|digest| self.is(&digest))
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -43,7 +75,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 pub(super) fn verify_hex(request: &Request<'_>, headers: &[&str], secrets: &[&str]) -> Signature {
     let Some(sent) = headers.iter().find_map(|name| request.header(name)) else { return Signature::Absent };
     let digest = sent.trim();
-    verdict(hex_matches(digest.strip_prefix("sha256=").unwrap_or(digest), secrets, &[request.body]))
+    verdict(Right::sha256(secrets, &[request.body]).is_hex(digest.strip_prefix("sha256=").unwrap_or(digest)))
 }
 
 /// Of a signature that is there.

@@ -48,6 +48,9 @@ pub fn connectors(bytes: &[u8]) {
     let read = connector.parse(&request);
     assert_eq!(read, connector.parse(&request), "the same body is read the same way");
     let _ = (connector.verify(&request, &["secret"]), connector.success(&request));
+    let mut kept = body.to_vec();
+    connector.redact(&mut kept);
+    assert_eq!(kept.len(), body.len(), "what is not kept is overwritten, not cut out");
     match read {
         Ok(parsed) => sound(connector, &parsed),
         Err(problem) => {

@@ -15,7 +15,7 @@ use crate::{
     runtime::{clock::Clock, tls},
     search::Search,
     store::{Store, backup::schedule::Backups},
-    web::{self, connections::Limits, server::Server, shared::Shared, state::Parts},
+    web::{self, connections::Limits, server::Server, shared::Shared, state::Parts, tls::Tls},
 };
 
 /// The token that opens everything, for seeds that get past the door.
@@ -62,7 +62,7 @@ impl Site {
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),
-                shared: Arc::new(Shared::new(&config, &clock)?),
+                shared: Arc::new(Shared::new(&config, &clock, Arc::new(Tls::open(Arc::clone(&config), clock.now())?))?),
             });
             let limits =
                 Limits { head: Duration::from_millis(500), idle: Duration::from_millis(500), ..Limits::new(64) };

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use subtle::ConstantTimeEq;
 
 use super::{
+    certificate::{Rules, Shown},
     credentials::{Offered, SECRET_HEADERS, is_secret_parameter},
     decode::{DecodeError, decode},
     memory::Memory,
@@ -43,6 +44,8 @@ pub struct Admission {
     pub token: Option<Token>,
     // The head proves nothing, but a signature over the body may.
     needs_signature: bool,
+    // Why the client certificate that was shown proves nothing.
+    certificate: Option<&'static str>,
 }
 
 impl Admission {
@@ -96,6 +99,7 @@ impl Door {
         headers: &[(String, String)],
         query: &[(String, String)],
         path_key: Option<&str>,
+        shown: Option<&Shown>,
     ) -> Result<Admission, Refusal> {
         let Some(connector) = self.memory.registry.find(platform) else {
             return Err(Refusal::UnknownPlatform(self.memory.registry.near(platform)));
@@ -103,13 +107,20 @@ impl Door {
         let settings = self.memory.settings(platform, &self.store, &self.config).await?;
         let Some(settings) = settings else { return Err(Refusal::UnknownPlatform(Vec::new())) };
         let offered = Offered::read(headers, query, path_key);
-        let mut admission = Admission { connector, settings, token: None, needs_signature: false };
+        let mut admission = Admission { connector, settings, token: None, needs_signature: false, certificate: None };
         let settings = &admission.settings;
         let by_key =
             matches!(settings.auth, AuthMode::Key | AuthMode::AnyOf) && offered.opens(settings, self.clock.now());
         if settings.auth == AuthMode::Open || by_key {
             return Ok(admission);
         }
+        if let (AuthMode::Mtls | AuthMode::AnyOf, Some(shown)) = (settings.auth, shown) {
+            match self.memory.trust.rules().check(platform, shown, self.clock.now()) {
+                Ok(()) => return Ok(admission),
+                Err(why) => admission.certificate = Some(why),
+            }
+        }
+        let settings = &admission.settings;
         if let Some(token) = self.ingest_token(&offered).await? {
             admission.token = token;
             return Ok(admission);
@@ -234,9 +245,10 @@ impl Door {
             // Moved through, so that both ways look alike to what follows.
             (std::mem::replace(&mut delivery, self.delivery(admission.connector.slug(), &Arrival::default())), read)
         };
+        admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
-                apply_severity_map(&mut parsed, &admission.settings);
+                apply_settings(&mut parsed, &admission.settings);
                 delivery.parsed = parsed;
                 None
             }
@@ -294,6 +306,9 @@ impl Door {
         if self.unpack(&mut delivery, arrival, &mut body) == Err(DecodeError::TooLarge) {
             delivery.body = Vec::new();
         }
+        if let Some(connector) = self.memory.registry.find(&delivery.platform) {
+            connector.redact(&mut delivery.body);
+        }
         delivery.outcome = DeliveryOutcome::Refused;
         delivery.problem = Some(Problem { code: code.to_owned(), detail: detail.to_owned(), path: None });
         if let Err(e) = self.store.submit(delivery).await {
@@ -303,12 +318,14 @@ impl Door {
 
     fn unauthorized(&self, admission: &Admission, nothing_offered: bool) -> Refusal {
         self.memory.note_turned_away(admission.connector.slug(), self.clock.now());
-        let why = match (nothing_offered, admission.needs_signature) {
-            (true, _) => "the request proves nothing",
-            (false, true) => "the signature or key is wrong",
-            (false, false) => "the key is wrong",
+        let why = match (nothing_offered, admission.needs_signature, admission.certificate) {
+            (true, false, Some(why)) => why,
+            (true, ..) => "the request proves nothing",
+            (false, true, _) => "the signature or key is wrong",
+            (false, false, _) => "the key is wrong",
         };
-        Refusal::Unauthorized { why, ways: ways(&*admission.connector, &admission.settings) }
+        let ways = ways(&*admission.connector, &admission.settings, &self.memory.trust.rules(), &self.config);
+        Refusal::Unauthorized { why, ways }
     }
 
     /// Whether one of the offered secrets is a token that may post to connectors; `Some(None)` for the configured one.
@@ -335,7 +352,7 @@ impl Door {
 }
 
 /// The ways in which a sender can prove itself to this connector, in words, without any secret.
-pub fn ways(connector: &dyn Connector, settings: &Effective) -> Vec<String> {
+pub fn ways(connector: &dyn Connector, settings: &Effective, trust: &Rules, config: &Config) -> Vec<String> {
     let info = connector.info();
     let mut ways = Vec::new();
     if matches!(settings.auth, AuthMode::Key | AuthMode::AnyOf) {
@@ -353,8 +370,17 @@ pub fn ways(connector: &dyn Connector, settings: &Effective) -> Vec<String> {
         let set = if settings.signing_secret.is_some() { "" } else { " (no signing secret is set yet)" };
         ways.push(format!("{signature}{set}"));
     }
-    if settings.auth == AuthMode::Mtls {
-        ways.push("a client certificate, which this version cannot check: choose another way".to_owned());
+    let seen = config.tls_cert.is_some() || config.proxy_cert_header.is_some() || config.proxy_subject_header.is_some();
+    match (settings.auth, trust.way(info.slug)) {
+        (AuthMode::Mtls | AuthMode::AnyOf, Some(way)) if seen => ways.push(way),
+        (AuthMode::Mtls, Some(way)) => ways.push(format!(
+            "{way} (needs TLS here, `tls.cert`, or a proxy in `trusted_proxies` that passes it, `proxy.cert_header`)"
+        )),
+        (AuthMode::Mtls, None) => ways.push(format!(
+            "a client certificate (no CA is set yet: `connectors.{}.client_ca` or `tls.client_ca`)",
+            info.slug
+        )),
+        _ => {}
     }
     ways.push("an API token with scope `ingest` as `Authorization: Bearer TOKEN`".to_owned());
     ways
@@ -393,15 +419,16 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
     })
 }
 
-/// The words of the operator's own map win over the connector's table.
-pub(super) fn apply_severity_map(parsed: &mut Parsed, settings: &Effective) {
-    if settings.severity_map.is_empty() {
-        return;
-    }
+/// What the operator has set wins over the connector's table: words of severity, and the time without a repeat after which
+/// an alert ends.
+pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
     for signal in &mut parsed.signals {
         let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
             signal.severity = *severity;
+        }
+        if signal.status == SignalStatus::Firing && settings.closes_after_secs.is_some() {
+            signal.quiet_after_secs = settings.closes_after_secs;
         }
     }
 }

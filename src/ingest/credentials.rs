@@ -56,7 +56,8 @@ impl Offered {
     fn authorization(&mut self, value: &str) {
         let Some((scheme, rest)) = value.trim().split_once(' ') else { return };
         let rest = rest.trim();
-        if scheme.eq_ignore_ascii_case("bearer") {
+        // `Key` is Alerta's word, which the Netdata agent uses.
+        if ["bearer", "key"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
             self.secrets.push(rest.to_owned());
         } else if scheme.eq_ignore_ascii_case("basic") {
             let decoded = BASE64.decode(rest).ok().and_then(|b| String::from_utf8(b).ok());
@@ -112,6 +113,7 @@ mod tests {
             basic_password: Some(digest("pass:word")),
             rca_enabled: false,
             severity_map: BTreeMap::new(),
+            closes_after_secs: None,
             rate_per_minute: 0,
         }
     }

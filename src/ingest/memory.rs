@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{
+    certificate::Trust,
     rate::{Rates, SharedTicks},
     settings::Effective,
 };
@@ -35,6 +36,8 @@ pub struct Memory {
     pub queue: Semaphore,
     /// Large bodies that are read at the same time.
     pub reading: Semaphore,
+    /// Whose client certificates prove a sender.
+    pub trust: Trust,
     settings: Mutex<HashMap<String, Arc<Effective>>>,
     // Grows with every `forget`, so that settings read before a change are not remembered after it.
     generation: AtomicU64,
@@ -45,12 +48,13 @@ pub struct Memory {
 
 impl Memory {
     /// Nothing yet.
-    pub fn new(ticks: SharedTicks) -> Self {
+    pub fn new(ticks: SharedTicks, trust: Trust) -> Self {
         Self {
             rates: Rates::new(ticks),
             registry: Registry::default(),
             queue: Semaphore::new(QUEUE),
             reading: Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))),
+            trust,
             settings: Mutex::default(),
             generation: AtomicU64::new(0),
             turned_away: Mutex::default(),

@@ -1,6 +1,7 @@
 //! The way of a delivery from the door to the store: who sends, may it, what does it say.
 
 pub mod accept;
+pub mod certificate;
 pub mod credentials;
 pub mod declare;
 pub mod decode;
@@ -12,6 +13,7 @@ pub mod settings;
 pub mod sources;
 
 pub use accept::{Admission, Door};
+pub use certificate::Trust;
 pub use memory::Memory;
 pub use outcome::{Accepted, Arrival, Refusal};
 pub use settings::{Effective, default_settings, new_key};

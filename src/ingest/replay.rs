@@ -1,7 +1,7 @@
 //! Deliveries that no sender sends: a platform's own sample as a test, and stored ones parsed again.
 
 use super::{
-    accept::{Door, QUERY_HEADER, apply_severity_map, parse, request, signals},
+    accept::{Door, QUERY_HEADER, apply_settings, parse, request, signals},
     outcome::{Accepted, Arrival, Refusal},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl Door {
         let success = connector.success(&request(&arrival, &delivery, &settings));
         match read {
             Ok(mut parsed) => {
-                apply_severity_map(&mut parsed, &settings);
+                apply_settings(&mut parsed, &settings);
                 for signal in &mut parsed.signals {
                     signal.is_test = true;
                     // The sample looks like somebody's alert; a test must never touch that one.
@@ -85,7 +85,7 @@ impl Door {
         // Read as of then, so that times that were left out stay those of the receipt.
         match parse(&*connector, &request(&arrival, &delivery, &settings)) {
             Ok(mut parsed) => {
-                apply_severity_map(&mut parsed, &settings);
+                apply_settings(&mut parsed, &settings);
                 // The sender's retry id belongs to the first reading.
                 parsed.retry_id = None;
                 for signal in &mut parsed.signals {

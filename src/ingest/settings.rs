@@ -32,6 +32,8 @@ pub struct Effective {
     pub rca_enabled: bool,
     /// Sender's word to our severity.
     pub severity_map: BTreeMap<String, Severity>,
+    /// Ends an alert after so many seconds without a repeat, where the platform's own way is not wanted.
+    pub closes_after_secs: Option<u32>,
     /// Deliveries a minute; 0 is unlimited.
     pub rate_per_minute: u32,
 }
@@ -65,6 +67,7 @@ impl Effective {
             basic_password: opened(&settings.basic_password)?.as_deref().map(digest),
             rca_enabled: settings.rca_enabled,
             severity_map: settings.severity_map.clone(),
+            closes_after_secs: settings.closes_after_secs,
             rate_per_minute: settings.rate_per_minute,
         })
     }
@@ -106,8 +109,10 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         rca_enabled: false,
         opens: Vec::new(),
         severity_map: BTreeMap::new(),
+        closes_after_secs: None,
         rate_per_minute: 6000,
         test_token: None,
+        cloud: None,
         created_at: now,
         declaration: None,
     })

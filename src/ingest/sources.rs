@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use serde_json::json;
 
 use super::{
-    accept::{Door, QUERY_HEADER, apply_severity_map},
+    accept::{Door, QUERY_HEADER, apply_settings},
     outcome::Arrival,
     settings::default_settings,
 };
@@ -169,7 +169,7 @@ impl Door {
         let mut trial = off_thread(move || declared.try_on(&read_at(&arrival, &body, at))).await?;
         let settings = self.memory.settings(slug, &self.store, &self.config).await?;
         if let (Ok(parsed), Some(settings)) = (&mut trial.parsed, settings) {
-            apply_severity_map(parsed, &settings);
+            apply_settings(parsed, &settings);
         }
         Ok(trial)
     }

@@ -67,16 +67,37 @@ pub struct ConnectorSettings {
     /// Sender's word (lower case) to our severity; wins over the connector's own table.
     #[serde(default)]
     pub severity_map: BTreeMap<String, Severity>,
+    /// Ends an alert after so many seconds without a repeat; none leaves that to the platform's own way.
+    #[serde(default)]
+    pub closes_after_secs: Option<u32>,
     /// Deliveries a minute, sustained; 0 is unlimited.
     pub rate_per_minute: u32,
     /// Netdata's latest verification token.
     #[serde(default)]
     pub test_token: Option<String>,
+    /// Netdata's Cloud account.
+    #[serde(default)]
+    pub cloud: Option<CloudAccount>,
     /// Made at.
     pub created_at: Time,
     /// How to read it, when people declared it here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declaration: Option<Declaration>,
+}
+
+/// An account at a platform's own service, with the token that opens it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloudAccount {
+    /// Where the token was checked, without a slash at the end.
+    pub base_url: String,
+    /// The API token.
+    pub token: Sealed,
+    /// Names of the spaces that it opens.
+    #[serde(default)]
+    pub spaces: Vec<String>,
+    /// When the service last took it; none when it could never be asked.
+    #[serde(default)]
+    pub checked_at: Option<Time>,
 }
 
 /// Keys that overlap at most: an accidental second rotation must not cut senders off, a thousandth may.

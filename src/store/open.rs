@@ -47,7 +47,7 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     if holds_anything(&dir.join("watchfire.redb")) {
         migrate::folder(dir, options.cache_bytes)?;
     }
-    let intake = file(made(dir, "intake.redb")?, options.cache_bytes / 4)?;
+    let intake = file(made(dir, "intake.redb")?, options.cache_bytes / 8)?;
     ours(&intake, "intake.redb", tables::BLOBS, dir)?;
     make_intake_tables(&intake)?;
     if intake::last_seq(&intake)? > 0 && !holds_anything(&dir.join("watchfire.redb")) {

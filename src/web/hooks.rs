@@ -13,6 +13,7 @@ use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::{
+    auth::certificate,
     error::{ApiError, FieldError},
     extract::{Path, drain, read_body},
     prefer,
@@ -77,7 +78,8 @@ async fn accept(
     let door = state.door();
     let (headers, query) = (headers(&parts.headers), query(parts.uri.query()));
     let limit = state.config.max_body;
-    let admitted = door.admit(platform, &headers, &query, key).await;
+    let shown = certificate::shown(parts, &state.config);
+    let admitted = door.admit(platform, &headers, &query, key, shown.as_ref()).await;
     let taken = match admitted.and_then(|admission| door.may_take(&admission).map(|()| admission)) {
         Ok(admission) => {
             if let Some(token) = &admission.token {

@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::storage::Sizes;
+use super::{storage::Sizes, tls::Figures};
 use crate::{model::IncidentStatus, store::backup::schedule::Status};
 
 /// Labels of deliveries.
@@ -84,6 +84,8 @@ pub struct Now {
     pub sizes: Sizes,
     /// Scheduled backups.
     pub backups: Status,
+    /// TLS of the listener and its files.
+    pub tls: Figures,
 }
 
 /// A figure that is there only when it is known.
@@ -127,6 +129,11 @@ pub struct Metrics {
     free: Known,
     last_backup: Known,
     backup_failures: Counter<u64, AtomicU64>,
+    certificate_ends: Known,
+    reloads: Counter<u64, AtomicU64>,
+    reload_failures: Counter<u64, AtomicU64>,
+    reload_failing: Gauge<i64, AtomicI64>,
+    handshakes_failed: Counter<u64, AtomicU64>,
 }
 
 impl fmt::Debug for Metrics {
@@ -159,6 +166,12 @@ impl Metrics {
         let what = "When the last scheduled backup was made; absent when there is none";
         let last_backup = Known::new("backup_last_success_timestamp", what, Unit::Seconds);
         let backup_failures = Counter::default();
+        let what = "When the certificate of the listener ends; absent without TLS";
+        let certificate_ends = Known::new("tls_certificate_expiry_timestamp", what, Unit::Seconds);
+        let reloads = Counter::default();
+        let reload_failures = Counter::default();
+        let reload_failing = Gauge::default();
+        let handshakes_failed = Counter::default();
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("deliveries", "Deliveries of senders by platform and outcome", deliveries.clone());
         registry.register(
@@ -188,6 +201,13 @@ impl Metrics {
         registry.register_collector(Box::new(free.clone()));
         registry.register_collector(Box::new(last_backup.clone()));
         registry.register("backup_failures", "Scheduled backups that failed", backup_failures.clone());
+        registry.register_collector(Box::new(certificate_ends.clone()));
+        registry.register("tls_reloads", "Changed certificate files that were taken", reloads.clone());
+        let what = "Changed certificate files that could not be used; those before stayed in use";
+        registry.register("tls_reload_failures", what, reload_failures.clone());
+        let what = "1 while the certificate files on the disk cannot be used";
+        registry.register("tls_reload_failing", what, reload_failing.clone());
+        registry.register("tls_handshake_failures", "TLS handshakes that came to nothing", handshakes_failed.clone());
         Self {
             registry,
             deliveries,
@@ -203,6 +223,11 @@ impl Metrics {
             free,
             last_backup,
             backup_failures,
+            certificate_ends,
+            reloads,
+            reload_failures,
+            reload_failing,
+            handshakes_failed,
         }
     }
 
@@ -248,6 +273,11 @@ impl Metrics {
         self.free.set(now.sizes.free.map(gauge));
         self.last_backup.set(now.backups.last.as_ref().map(|last| last.at.millis().div_euclid(1000)));
         self.backup_failures.inner().store(now.backups.failures, Ordering::Relaxed);
+        self.certificate_ends.set(now.tls.ends.map(|t| t.millis().div_euclid(1000)));
+        self.reloads.inner().store(now.tls.reloads, Ordering::Relaxed);
+        self.reload_failures.inner().store(now.tls.failures, Ordering::Relaxed);
+        self.reload_failing.set(i64::from(now.tls.failing));
+        self.handshakes_failed.inner().store(now.tls.handshakes_failed, Ordering::Relaxed);
         for (status, count) in open {
             let labels = IncidentLabels { status: status.to_string() };
             self.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -283,6 +313,13 @@ mod tests {
             rows: vec![("alerts", 99)],
             sizes: Sizes { files: vec![("intake.redb", 4096)], free: Some(77) },
             backups: Status { last: Some(last), failures: 3, ..Status::default() },
+            tls: Figures {
+                ends: Some(crate::model::Time::from_secs(1_900_000_000)),
+                reloads: 4,
+                failures: 5,
+                failing: true,
+                handshakes_failed: 6,
+            },
         };
         let nothing = m.render(&Now::default(), &[]).unwrap();
         assert!(
@@ -304,6 +341,11 @@ mod tests {
             "watchfire_disk_free_bytes 77",
             "watchfire_backup_last_success_timestamp_seconds 1772500000",
             "watchfire_backup_failures_total 3",
+            "watchfire_tls_certificate_expiry_timestamp_seconds 1900000000",
+            "watchfire_tls_reloads_total 4",
+            "watchfire_tls_reload_failures_total 5",
+            "watchfire_tls_reload_failing 1",
+            "watchfire_tls_handshake_failures_total 6",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

@@ -21,6 +21,7 @@ pub mod shared;
 pub mod sse;
 pub mod state;
 pub mod storage;
+pub mod tls;
 
 use std::time::Duration;
 
@@ -49,7 +50,13 @@ pub(crate) mod tests {
             data_dir: "/nonexistent".into(),
             listen: "127.0.0.1:8080".into(),
             public_url: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
             trusted_proxies: Vec::new(),
+            proxy_cert_header: None,
+            proxy_subject_header: None,
+            proxy_verify_header: None,
             bootstrap_token: None,
             log_format: LogFormat::Text,
             log_level: "info".into(),

@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -19,7 +19,9 @@ use super::{
     connections::{Connection, Connections, Limits, Look, Watched},
     guarded::Guarded,
     state::AppState,
+    tls::{Encrypted, Tls},
 };
+use crate::runtime::clock::Wait;
 
 /// Time for running requests at the end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,11 +32,12 @@ const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves the whole site until `state.stop` is set; then finishes the requests that run.
 pub async fn serve(listener: TcpListener, state: AppState, connections: usize) {
-    let stop = state.stop.clone();
-    serve_router(listener, super::serve_router(state), Limits::new(connections), stop, GRACE).await;
+    let (stop, tls) = (state.stop.clone(), Arc::clone(&state.shared.tls));
+    let server = Server::new(super::serve_router(state), Limits::new(connections), stop);
+    if tls.is_on() { server.over(tls) } else { server }.serve(listener, GRACE).await;
 }
 
-/// Serves a router until `stop`.
+/// Serves a router until `stop`, without TLS.
 pub async fn serve_router(
     listener: TcpListener,
     router: Router,
@@ -42,26 +45,7 @@ pub async fn serve_router(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let server = Server::new(router, limits, stop.clone());
-    let running = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            accepted = server.accept(&listener) => accepted,
-        };
-        let Some((stream, peer, connection)) = accepted else { continue };
-        // Answers are small: do not wait for more of them.
-        if let Err(e) = stream.set_nodelay(true) {
-            tracing::debug!(error = %e, "TCP_NODELAY was not set");
-        }
-        running.spawn(server.clone().connection(stream, peer, connection));
-    }
-    drop(listener);
-    running.close();
-    if tokio::time::timeout(grace, running.wait()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
+    Server::new(router, limits, stop).serve(listener, grace).await;
 }
 
 /// What every connection is served with. Cheap to clone.
@@ -72,6 +56,7 @@ pub struct Server {
     limits: Limits,
     connections: Arc<Connections>,
     stop: CancellationToken,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -91,10 +76,41 @@ impl Server {
             .max_pending_accept_reset_streams(20)
             .max_local_error_reset_streams(20)
             .max_header_list_size(64 * 1024);
-        Self { http, router, limits, connections: Connections::new(limits.connections), stop }
+        Self { http, router, limits, connections: Connections::new(limits.connections), stop, tls: None }
     }
 
-    async fn accept(&self, listener: &TcpListener) -> Option<(tokio::net::TcpStream, SocketAddr, Arc<Connection>)> {
+    /// The same over TLS.
+    pub fn over(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// Takes connections until the stop; then those that are there have this time to end.
+    pub async fn serve(self, listener: TcpListener, grace: Duration) {
+        let running = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                accepted = self.accept(&listener) => accepted,
+            };
+            let Some((stream, peer, connection)) = accepted else { continue };
+            // Answers are small: do not wait for more of them.
+            if let Err(e) = stream.set_nodelay(true) {
+                tracing::debug!(error = %e, "TCP_NODELAY was not set");
+            }
+            match self.tls.clone() {
+                None => running.spawn(self.clone().connection(stream, peer, connection)),
+                Some(tls) => running.spawn(self.clone().encrypted(tls, stream, peer, connection)),
+            };
+        }
+        drop(listener);
+        running.close();
+        if tokio::time::timeout(grace, running.wait()).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr, Arc<Connection>)> {
         match listener.accept().await {
             Ok((stream, peer)) => Some((stream, peer, self.connections.open().await)),
             Err(e) => {
@@ -107,9 +123,44 @@ impl Server {
         }
     }
 
+    /// The same as `connection` after a handshake. Until that is done the connection is an idle one, and its time is that
+    /// of the first head.
+    async fn encrypted(self, tls: Arc<Tls>, stream: TcpStream, peer: SocketAddr, connection: Arc<Connection>) {
+        let head = Wait::begin(self.limits.head);
+        let greeted = tokio::select! {
+            greeted = tokio::time::timeout(head.left(), tls.greet(stream)) => greeted.unwrap_or_else(|_| {
+                tracing::debug!("a TLS handshake took too long");
+                tls.gave_up();
+                None
+            }),
+            () = self.stop.cancelled() => None,
+            () = connection.cut.notified() => None,
+        };
+        match greeted {
+            Some((stream, encrypted)) => {
+                self.speak(stream, peer, connection, Some(encrypted), head.left()).await;
+            }
+            None => connection.close(),
+        }
+    }
+
     /// Serves one connection until it ends, or is ended: at the stop, to make room, or because its peer does nothing.
     pub async fn connection<T>(self, stream: T, peer: SocketAddr, connection: Arc<Connection>)
     where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let begin = self.limits.head;
+        self.speak(stream, peer, connection, None, begin).await;
+    }
+
+    async fn speak<T>(
+        self,
+        stream: T,
+        peer: SocketAddr,
+        connection: Arc<Connection>,
+        encrypted: Option<Encrypted>,
+        begin: Duration,
+    ) where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let busy = Arc::clone(&connection);
@@ -117,6 +168,9 @@ impl Server {
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (router, busy) = (router.clone(), busy.begin());
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            if let Some(encrypted) = &encrypted {
+                request.extensions_mut().insert(encrypted.clone());
+            }
             async move {
                 let response = match router.oneshot(request.map(Body::new)).await {
                     Ok(response) => response,
@@ -125,7 +179,7 @@ impl Server {
                 Ok::<_, Infallible>(response.map(|body| Watched::new(body, busy)))
             }
         });
-        let io = TokioIo::new(Guarded::new(stream, self.limits.head, self.limits.stall));
+        let io = TokioIo::new(Guarded::new(stream, begin, self.limits.stall));
         let mut served = pin!(self.http.serve_connection(io, service).into_owned());
         // Often enough that a limit is kept to within a quarter of it.
         let every = self.limits.idle.min(self.limits.stall) / 4;

@@ -8,9 +8,12 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::auth::{
-    limits::LoginLimits,
-    secret::{self, NoRandom},
+use super::{
+    auth::{
+        limits::LoginLimits,
+        secret::{self, NoRandom},
+    },
+    tls::Tls,
 };
 use crate::{
     config::Config,
@@ -25,6 +28,8 @@ const MOST_REQUESTS: usize = 8192;
 
 /// Limits, the one-time set-up secret, what the door remembers, metrics.
 pub struct Shared {
+    /// TLS of the listener.
+    pub tls: Arc<Tls>,
     /// What the door remembers of senders.
     pub door: Arc<Memory>,
     /// How often somebody may try to sign in.
@@ -56,10 +61,11 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     /// At the start of the process; makes a new set-up secret.
-    pub fn new(config: &Config, clock: &Clock) -> Result<Self, NoRandom> {
+    pub fn new(config: &Config, clock: &Clock, tls: Arc<Tls>) -> Result<Self, NoRandom> {
         let ticks = SharedTicks::new(clock.clone());
         Ok(Self {
-            door: Arc::new(Memory::new(ticks.clone())),
+            door: Arc::new(Memory::new(ticks.clone(), tls.trust())),
+            tls,
             logins: LoginLimits::new(ticks),
             metrics: super::metrics::Metrics::new(),
             bodies: super::room::Room::default(),

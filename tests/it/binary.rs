@@ -44,7 +44,8 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("watchfire: listening on ").unwrap_or_else(|| panic!("`{line}`"));
-        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "{url}");
+        let (scheme, port) = url.split_once("://127.0.0.1:").unwrap_or_else(|| panic!("`{url}`"));
+        assert!(matches!(scheme, "http" | "https") && port != "0", "{url}");
         Self { url: url.to_owned(), child }
     }
 

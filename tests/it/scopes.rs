@@ -10,7 +10,7 @@ use crate::support::{TOKEN, TestApp, answer};
 fn needed(method: &Method, path: &str) -> Option<Scope> {
     let public = ["/healthz", "/readyz", "/api/version", "/api/openapi.json"];
     let of_admins = ["/api/users", "/api/tokens", "/api/audit", "/api/backup"];
-    let set_up = ["rotate-key", "reveal-key", "/declaration", "/try"];
+    let set_up = ["rotate-key", "reveal-key", "/declaration", "/try", "/netdata/connect", "/netdata/disconnect"];
     if public.contains(&path) {
         None
     } else if path.starts_with("/api/webhooks") {

@@ -178,3 +178,30 @@ impl Builds {
         signal
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Time;
+
+    #[test]
+    fn the_steps_signature_is_hex_by_either_name_with_or_without_its_algorithm() {
+        let right = "2107d1bc5ccc5288fb5bdc42474252decec572083043de1a12757d36df406508";
+        let check = |name: &str, sent: &str, want| {
+            let headers = [(name.to_owned(), sent.to_owned())];
+            let body = br#"{"status":"firing"}"#;
+            let request =
+                Request { headers: &headers, query: &[], body, received_at: Time::default(), rca_enabled: false };
+            for builds in [&JENKINS, &CLOUDBEES] {
+                assert_eq!(builds.verify(&request, &["old", "watchfire"]), want, "{name}: {sent}");
+            }
+        };
+        for name in ["x-watchfire-signature", "x-aurora-signature"] {
+            check(name, right, Signature::Valid);
+            check(name, &format!("sha256={right}"), Signature::Valid);
+            check(name, &right.replace('2', "3"), Signature::Invalid);
+            check(name, "", Signature::Invalid);
+        }
+        check("x-other", right, Signature::Absent);
+    }
+}

@@ -47,7 +47,8 @@ fn notification(root: Obj<'_>, build: Obj<'_>) -> Build {
     let scm = build.object("scm");
     let parameters = labels::read(build.get("parameters"));
     let branch = scm.text("branch").as_deref().and_then(branch_name);
-    let url = build.url("full_url").or_else(|| build.url("url"));
+    // `fullUrl` until version 1.4 of the plugin.
+    let url = ["full_url", "fullUrl", "url"].iter().find_map(|name| build.url(name));
     let relative = root.text("url").filter(|u| u.contains("job/"));
     let job = relative
         .or_else(|| url.clone())
@@ -63,6 +64,7 @@ fn notification(root: Obj<'_>, build: Obj<'_>) -> Build {
         ("build_number", build.text("number")),
         ("duration_ms", build.text("duration").filter(|d| d != "0")),
         ("culprits", Some(names(scm, "culprits"))),
+        ("changes", Some(names(scm, "changes"))),
         ("notes", build.text("notes")),
         ("tests", tests(build.object("test_summary"))),
         ("log", build.text("log").map(|log| tail(&log))),
@@ -75,7 +77,10 @@ fn notification(root: Obj<'_>, build: Obj<'_>) -> Build {
         service: parameter(&["service", "service_name", "app"]).or_else(|| service_of(&job, branch.as_deref())),
         environment: parameter(&["environment", "env", "deploy_env", "stage"]),
         number: build.text("number"),
-        status: build.text("status").map(|s| s.to_ascii_uppercase()),
+        status: build
+            .text("status")
+            .map(|s| s.to_ascii_uppercase())
+            .map(|s| if s == "FAILED" { "FAILURE".into() } else { s }),
         phase: build.text("phase").map(|p| p.to_ascii_uppercase()),
         commit: scm.text("commit").and_then(|c| text::name(&c)),
         at: build.time("timestamp"),

@@ -214,6 +214,10 @@ impl Connector for Declared {
         self.trial(request).explained
     }
 
+    fn quiet_secs(&self) -> Option<u32> {
+        self.declaration.quiet_after_secs
+    }
+
     fn verify(&self, request: &Request<'_>, secrets: &[&str]) -> Signature {
         signature::verify_hex(request, &["x-watchfire-signature"], secrets)
     }

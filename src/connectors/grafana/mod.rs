@@ -2,9 +2,16 @@
 
 mod legacy;
 
+use serde_json::Value;
+
 use super::{
-    Connector, Info, Overload, Request, Signature, alert_group, alert_group::GroupAlert, body, fields::Obj, generic,
-    identity, labels, signature, text,
+    Connector, Info, Overload, Request, Signature, alert_group,
+    alert_group::GroupAlert,
+    body,
+    fields::Obj,
+    generic, identity, labels,
+    signature::{self, Right},
+    text,
 };
 use crate::model::{Parsed, Problem, Severity};
 
@@ -13,6 +20,8 @@ pub(super) struct Grafana;
 const SIGNATURE: &str = "x-grafana-alerting-signature";
 /// How far the signed time may be from ours, in seconds.
 const MAX_SKEW: u64 = 300;
+/// Headers of a request that are tried as its signed time.
+const MAX_STAMPS: usize = 3;
 
 static INFO: Info = Info {
     slug: "grafana",
@@ -75,22 +84,23 @@ impl Connector for Grafana {
     }
 
     fn verify(&self, request: &Request<'_>, secrets: &[&str]) -> Signature {
-        // The names of both headers are free in Grafana, so others that look the part are tried as well.
+        // The names of both headers are free in Grafana: any value that has the form of one is tried.
         let named = request.header(SIGNATURE);
-        let mut sent = request.headers.iter().filter(|(name, _)| name.contains("signature")).map(|(_, value)| value);
-        let right = sent.any(|digest| signed(request, digest, secrets));
-        if right || named.is_some() { signature::verdict(right) } else { Signature::Absent }
+        let rights = rights(request, secrets);
+        let valid = request.headers.iter().any(|(_, digest)| rights.iter().any(|right| right.is_hex(digest)));
+        if valid || named.is_some() { signature::verdict(valid) } else { Signature::Absent }
     }
 }
 
-fn signed(request: &Request<'_>, digest: &str, secrets: &[&str]) -> bool {
-    let plain = signature::hex_matches(digest, secrets, &[request.body]);
-    let stamps = request.headers.iter().filter(|(name, _)| name.contains("timestamp")).map(|(_, value)| value.trim());
-    stamps.fold(plain, |found, stamp| {
-        let now = request.received_at.millis().div_euclid(1000);
-        let fresh = stamp.parse::<i64>().is_ok_and(|at| at.abs_diff(now) <= MAX_SKEW);
-        found | (fresh && signature::hex_matches(digest, secrets, &[stamp.as_bytes(), b":", request.body]))
-    })
+/// What is right: of the body alone, and of the body with each header that can be the signed time, which are few in an
+/// honest request.
+fn rights(request: &Request<'_>, secrets: &[&str]) -> Vec<Right> {
+    let now = request.received_at.millis().div_euclid(1000);
+    let fresh = |stamp: &&str| stamp.len() < 16 && stamp.parse::<i64>().is_ok_and(|at| at.abs_diff(now) <= MAX_SKEW);
+    let stamps = request.headers.iter().map(|(_, value)| value.trim()).filter(fresh).take(MAX_STAMPS);
+    std::iter::once(Right::sha256(secrets, &[request.body]))
+        .chain(stamps.map(|stamp| Right::sha256(secrets, &[stamp.as_bytes(), b":", request.body])))
+        .collect()
 }
 
 fn unified(group: Obj<'_>, repaired: bool) -> Result<Parsed, Problem> {
@@ -128,11 +138,22 @@ fn unified(group: Obj<'_>, repaired: bool) -> Result<Parsed, Problem> {
             // The test button never sends the end of its alert.
             signal.quiet_after_secs = Some(600);
         }
+        if let Some(values) = values(alert.item.object("values")) {
+            labels::add(&mut signal.annotations, "values", Some(&values));
+        }
+        let enrichments = alert.item.get("enrichments").map(Value::to_string);
+        labels::add(&mut signal.annotations, "enrichments", enrichments.as_deref());
         for name in ["valueString", "dashboardURL", "panelURL", "silenceURL", "ruleUID"] {
             labels::add(&mut signal.annotations, name, alert.item.text(name).as_deref());
         }
         Some(signal)
     })
+}
+
+/// `A=1.2, B=0`: what the rule's queries and expressions gave.
+fn values(values: Obj<'_>) -> Option<String> {
+    let all: Vec<String> = values.iter().filter_map(|(name, v)| Some(format!("{name}={}", text::scalar(v)?))).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn label<'a>(alert: &'a GroupAlert<'_>, name: &str) -> Option<&'a str> {
@@ -207,6 +228,7 @@ mod tests {
         check(&[(SIGNATURE, STAMPED), (stamp, "1700000001")], now, BODY, &["watchfire"], Invalid);
         check(&[(SIGNATURE, STAMPED)], now, BODY, &["watchfire"], Invalid);
         check(&[("x-our-signature", STAMPED), ("x-our-timestamp", "1700000000")], now, BODY, &["watchfire"], Valid);
+        check(&[("x-proof", STAMPED), ("x-sent", "1700000000")], now, BODY, &["watchfire"], Valid);
         check(&[("x-other-signature", "v0=abc")], now, BODY, &["watchfire"], Absent);
     }
 }

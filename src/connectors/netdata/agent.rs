@@ -10,11 +10,6 @@ use crate::{
     model::{Signal, SignalStatus},
 };
 
-/// Whether this looks like the agent's Opsgenie-style body, without reading it.
-pub(super) fn opsgenie(body: &[u8]) -> bool {
-    [&b"\"alarmId\""[..], b"\"non_clear_duration\""].iter().all(|key| memchr::memmem::find(body, key).is_some())
-}
-
 pub(super) fn read(root: Obj<'_>) -> Option<Signal> {
     let name = root.first(&["alarm", "name", "alert"])?;
     let host = root.first(&["hostname", "host"]).and_then(|h| text::host(&h));

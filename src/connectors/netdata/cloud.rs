@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Alert, INFO, rooms, state};
+use super::{Alert, INFO, rooms, state, value_in};
 use crate::{
     connectors::{
         body::{limited, problem},
@@ -34,7 +34,7 @@ pub(super) fn flat(root: Obj<'_>) -> Option<Signal> {
         chart: root.text("chart").or_else(|| from_link("chart")),
         state: root.first(&["severity", "status"]).unwrap_or_else(|| "warning".to_owned()),
         info: root.text("info"),
-        value: root.first(&["value_string", "value"]),
+        value: root.first(&["value_string", "value"]).or_else(|| value_in(message.as_deref()?)),
         node: None,
         name,
         message,
@@ -43,7 +43,13 @@ pub(super) fn flat(root: Obj<'_>) -> Option<Signal> {
     let mut signal = alert.signal();
     dates(&mut signal, root);
     signal.url = link.and_then(|url| text::url(&url));
-    for field in ["duration", "additional_active_critical_alerts", "additional_active_warning_alerts"] {
+    for field in [
+        "duration",
+        "additional_active_critical_alerts",
+        "additional_active_warning_alerts",
+        "critical_count",
+        "warning_count",
+    ] {
         labels::add(&mut signal.annotations, field, root.text(field).as_deref());
     }
     Some(signal)
@@ -101,7 +107,7 @@ pub(super) fn nested(root: Obj<'_>) -> Result<Signal, Problem> {
             .or_else(|| root.text("severity"))
             .unwrap_or_else(|| "warning".to_owned()),
         info: rendered.first(&["info", "summary"]).or_else(|| alert.text("info")),
-        value: state.first(&["value_str", "value"]),
+        value: state.first(&["value_str", "value"]).or_else(|| value_in(message.as_deref()?)),
         node: url.as_deref().and_then(node_id),
         name,
         message,

@@ -2,11 +2,12 @@
 
 mod agent;
 mod cloud;
+mod senders;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::{
-    Connector, Info, Overload, Request, body,
+    ClientCertificate, Connector, Info, Overload, Request, body,
     fields::Obj,
     identity,
     labels::{self, Labels},
@@ -36,6 +37,9 @@ static INFO: Info = Info {
          form where it is asked for, and save.",
         "Agents without Cloud: in health_alarm_notify.conf set SEND_OPSGENIE=YES, OPSGENIE_API_KEY={key} and \
          OPSGENIE_API_URL to the address of this server.",
+        "Other senders of the agent work as well: STACKPULSE_WEBHOOK, SLACK_WEBHOOK_URL, ROCKETCHAT_WEBHOOK_URL, \
+         FLOCK_WEBHOOK_URL or MSTEAMS_WEBHOOK_URL with {url}/{key}; ALERTA_WEBHOOK_URL with {url} and ALERTA_API_KEY \
+         with {key}; GOTIFY_APP_URL with {url} and GOTIFY_APP_TOKEN with {key}.",
     ],
     fields: &[
         ("Title", "message, else alert (or alarm) with its state and host"),
@@ -60,6 +64,15 @@ pub fn challenge(secret: &str, crc_token: &str) -> String {
 impl Connector for Netdata {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    // Cloud shows it with every request, whatever else it proves itself with. Only the CA is published, so that the
+    // certificate may change; `api` is the older name. https://learn.netdata.cloud (Webhook, Mutual TLS).
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate {
+            ca: Some(include_str!("netdata-ca.pem")),
+            names: &["app.netdata.cloud", "api.netdata.cloud"],
+        }
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
@@ -91,8 +104,7 @@ impl Connector for Netdata {
     }
 
     fn success(&self, request: &Request<'_>) -> u16 {
-        // The agent compares with the one code that Opsgenie gives.
-        if agent::opsgenie(request.body) { 200 } else { INFO.success }
+        if senders::is(request.body) { 200 } else { INFO.success }
     }
 }
 
@@ -101,7 +113,7 @@ fn flat(root: Obj<'_>) -> Option<Signal> {
     if root.has("severity") && (root.has("alert") || root.has("alarm")) && !root.has("hostname") {
         return cloud::flat(root);
     }
-    agent::read(root).or_else(|| cloud::flat(root))
+    senders::read(root).or_else(|| agent::read(root)).or_else(|| cloud::flat(root))
 }
 
 fn test(root: Obj<'_>) -> Option<Vec<Note>> {
@@ -113,6 +125,13 @@ fn test(root: Obj<'_>) -> Option<Vec<Note>> {
     }
     let said = root.text("message").and_then(|m| text::title(&m)).unwrap_or_else(|| "Test notification".to_owned());
     Some(token.map(|t| Note::TestToken(text::line(&t, 200))).into_iter().chain([Note::Ping(said)]).collect())
+}
+
+/// The value in `Raised to Critical, cpu usage = 95.2 %, on web-1`.
+fn value_in(message: &str) -> Option<String> {
+    let (_, after) = message.split_once(" = ")?;
+    let value = after.rsplit_once(" on ").map_or(after, |(value, _)| value.trim_end_matches(','));
+    (value.len() <= 60).then(|| text::name(value)).flatten()
 }
 
 /// What all forms of an alert have in common.
@@ -223,6 +242,13 @@ mod tests {
             challenge("watchfire-crc-secret", "test-token-0001"),
             "sha256=TFJ5an0SrX4XgXe+NNlqQQdUqW256RUVnSpoLufyRyc="
         );
+    }
+
+    #[test]
+    fn values_in_messages() {
+        assert_eq!(value_in("Raised to Critical, cpu = 95.2 %, on web-1").as_deref(), Some("95.2 %"));
+        assert_eq!(value_in("cpu = 95").as_deref(), Some("95"));
+        assert_eq!(value_in("cpu is high on web-1"), None);
     }
 
     #[test]

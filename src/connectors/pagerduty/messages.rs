@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::of_incident;
+use super::{of_incident, own};
 use crate::{
     connectors::{
         body::{limited, problem},
@@ -27,6 +27,10 @@ pub(super) fn read(root: Obj<'_>) -> Result<Parsed, Problem> {
             parsed.notes.push(Note::Warning(format!("Left out {path}: it names no incident.")));
             continue;
         };
+        if let Some(key) = own(incident) {
+            parsed.notes.push(Note::Ignored(format!("PagerDuty's incident was made from ours ({key}).")));
+            continue;
+        }
         let trigger = incident.object("trigger_summary_data");
         let title = incident.first(&["title", "description"]).or_else(|| trigger.first(&["subject", "description"]));
         let mut signal = of_incident(incident, &id, title);
@@ -64,7 +68,7 @@ pub(super) fn read(root: Obj<'_>) -> Result<Parsed, Problem> {
         signal.path = path;
         parsed.signals.push(signal);
     }
-    if parsed.signals.is_empty() {
+    if parsed.signals.is_empty() && !parsed.notes.iter().any(|n| matches!(n, Note::Ignored(_))) {
         return Err(problem(
             "unrecognised",
             "`messages` holds no message with an `incident`.",

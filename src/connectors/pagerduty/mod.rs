@@ -2,8 +2,15 @@
 
 mod messages;
 
+use serde_json::Value;
+
 use super::{
-    Connector, Info, Overload, Request, Signature, body, body::problem, fields::Obj, identity, labels, signature, text,
+    ClientCertificate, Connector, Info, Overload, Request, Signature, body,
+    body::problem,
+    fields::Obj,
+    identity, labels,
+    signature::{self, Right},
+    text,
 };
 use crate::model::{Note, Parsed, Problem, Severity, Signal, SignalStatus};
 
@@ -32,7 +39,8 @@ static INFO: Info = Info {
         ("Severity", "data.priority.summary (P1 to P5), else data.urgency"),
         ("Service", "data.service.summary"),
         ("Environment", "custom field environment or env"),
-        ("Identity", "data.id of the incident"),
+        ("Runbook", "custom field runbook, runbook_url or runbook_link, else one in the alerts' details"),
+        ("Identity", "data.id of the incident; those that Watchfire opened there (key watchfire:…) are passed over"),
         ("State", "event_type; updates go by data.status"),
         ("Link", "data.html_url"),
         ("Time", "data.created_at, event.occurred_at"),
@@ -43,6 +51,12 @@ static INFO: Info = Info {
 impl Connector for PagerDuty {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    // Issued by a public CA, which has to be named: then the name is what counts.
+    // https://developer.pagerduty.com/docs/webhooks (Mutual TLS).
+    fn client_certificate(&self) -> ClientCertificate {
+        ClientCertificate { ca: None, names: &["webhooks.pagerduty.com"] }
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
@@ -67,8 +81,9 @@ impl Connector for PagerDuty {
     fn verify(&self, request: &Request<'_>, secrets: &[&str]) -> Signature {
         let Some(sent) = request.header("x-pagerduty-signature") else { return Signature::Absent };
         // Several stand here while a secret is rotated.
+        let right = Right::sha256(secrets, &[request.body]);
         let mut known = sent.split(',').filter_map(|s| s.trim().strip_prefix("v1="));
-        signature::verdict(known.any(|digest| signature::hex_matches(digest, secrets, &[request.body])))
+        signature::verdict(known.any(|digest| right.is_hex(digest)))
     }
 }
 
@@ -93,6 +108,10 @@ fn event(event: Obj<'_>) -> Result<Parsed, Problem> {
         let path = if about_incident { "/event/data/id" } else { "/event/data/incident/id" };
         return Err(problem("unrecognised", format!("`{kind}` names no incident."), Some(path.to_owned())));
     };
+    if let Some(key) = own(incident) {
+        parsed.notes.push(Note::Ignored(format!("PagerDuty's incident was made from ours ({key}).")));
+        return Ok(parsed);
+    }
     let mut signal = if about_incident {
         let mut signal = of_incident(incident, &id, incident.first(&["title", "summary"]));
         signal.status = status(happened, incident.text("status").as_deref());
@@ -110,6 +129,17 @@ fn event(event: Obj<'_>) -> Result<Parsed, Problem> {
     labels::add(&mut signal.annotations, "agent", event.object("agent").text("summary").as_deref());
     parsed.signals.push(signal);
     Ok(parsed)
+}
+
+/// What begins the key of every incident that Watchfire opens in PagerDuty.
+const OWN: &str = "watchfire:";
+
+/// The key by which we opened this incident there, if it was us: it must not come back as an incident of its own. V3 has
+/// the key of its first alert as `incident_key`, V2 all of them in `alerts`.
+fn own(incident: Obj<'_>) -> Option<String> {
+    let of_alerts = incident.list("alerts").iter().filter_map(|a| Obj::of(Some(a)).text("alert_key"));
+    let mut keys = incident.text("incident_key").into_iter().chain(of_alerts);
+    keys.find(|key| key.starts_with(OWN)).map(|key| text::line(&key, 60))
 }
 
 /// Updates tell of an incident in whatever state it is; one that is over must not be opened by a new priority.
@@ -157,16 +187,48 @@ fn of_incident(incident: Obj<'_>, id: &str, title: Option<String>) -> Signal {
     let teams: Vec<String> =
         incident.list("teams").iter().filter_map(|t| Obj::of(Some(t)).first(&["summary", "name"])).collect();
     labels::add(&mut signal.labels, "team", Some(&teams.join(",")));
-    for field in incident.list("custom_fields").iter().map(|f| Obj::of(Some(f))) {
-        if let Some(name) = field.first(&["name", "display_name"]).and_then(|n| text::name(&n)) {
-            labels::add(&mut signal.labels, &name, field.text("value").as_deref());
-        }
-    }
-    signal.environment = labels::environment(&signal.labels);
+    custom_fields(&mut signal, incident);
+    signal.runbook_url =
+        signal.runbook_url.or_else(|| ["body", "alerts"].iter().find_map(|at| runbook(incident.get(at)?, 0)));
     let reason = incident.object("resolve_reason");
     labels::add(&mut signal.annotations, "resolve_reason", reason.text("type").as_deref());
     labels::add(&mut signal.annotations, "merged_into", reason.object("incident").first(&["id", "summary"]).as_deref());
     signal
+}
+
+/// Fields that the account has defined: labels, and by their names the environment and the runbook.
+fn custom_fields(signal: &mut Signal, of: Obj<'_>) {
+    for field in of.list("custom_fields").iter().map(|f| Obj::of(Some(f))) {
+        let Some(name) = field.first(&["name", "display_name"]).and_then(|n| text::name(&n)) else { continue };
+        let chosen = || field.list("value").iter().filter_map(text::scalar).collect::<Vec<_>>().join(",");
+        let value = field.text("value").unwrap_or_else(chosen);
+        if is_runbook(&name) && signal.runbook_url.is_none() {
+            signal.runbook_url = text::url(&value);
+        }
+        labels::add(&mut signal.labels, &name, Some(&value));
+    }
+    signal.environment = labels::environment(&signal.labels);
+}
+
+/// `runbook`, `Runbook URL`, `runbook-link`.
+fn is_runbook(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    matches!(plain.as_str(), "runbook" | "runbookurl" | "runbooklink")
+}
+
+/// A runbook in the details that the integration sent along, wherever they stand: it differs between integrations.
+fn runbook(value: &Value, depth: u8) -> Option<String> {
+    if depth > 5 {
+        return None;
+    }
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .find_map(|(name, value)| text::url(value.as_str().filter(|_| is_runbook(name))?))
+            .or_else(|| map.values().find_map(|inner| runbook(inner, depth + 1))),
+        Value::Array(list) => list.iter().take(20).find_map(|inner| runbook(inner, depth + 1)),
+        _ => None,
+    }
 }
 
 /// Priorities are named by the account: `P1`, `SEV1`, `P1 - Critical`.
@@ -188,6 +250,7 @@ fn aside(happened: &str, data: Obj<'_>, incident: Obj<'_>, id: &str) -> Signal {
     };
     let title = words.as_deref().map_or_else(|| what.clone(), |words| format!("{what}: {words}"));
     let mut signal = of_incident(incident, id, Some(title));
+    custom_fields(&mut signal, data);
     signal.status = SignalStatus::Info;
     signal.severity = Severity::Info;
     signal.description = words.and_then(|w| text::description(&w));
@@ -220,6 +283,18 @@ mod tests {
         check(&format!("v2={right}"), &["watchfire"], Signature::Invalid);
         check(right, &["watchfire"], Signature::Invalid);
         check("", &["watchfire"], Signature::Invalid);
+    }
+
+    #[test]
+    fn a_thousand_signatures_cost_no_more_than_one() {
+        let headers = [("x-pagerduty-signature".to_owned(), format!("v1={},", "0".repeat(64)).repeat(5000))];
+        let body = vec![b' '; 1 << 20];
+        let request =
+            Request { headers: &headers, query: &[], body: &body, received_at: Time::default(), rca_enabled: false };
+        let began = std::time::Instant::now();
+        assert_eq!(PagerDuty.verify(&request, &["watchfire"]), Signature::Invalid);
+        // 5,000 digests of a megabyte take minutes in this build, and many seconds in any.
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     }
 
     #[test]

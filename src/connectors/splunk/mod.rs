@@ -2,6 +2,8 @@
 
 mod observability;
 
+use serde_json::Value;
+
 use super::{Connector, Info, Overload, Request, Signature, body, fields::Obj, identity, labels, moment, text};
 use crate::model::{Parsed, Problem, Severity, Signal, SignalStatus, Time};
 
@@ -42,6 +44,7 @@ static INFO: Info = Info {
         ("State", "firing; result.status ok, resolved, cleared or normal resolves"),
         ("Link", "results_link"),
         ("Time", "result._time, else the time in sid"),
+        ("Evidence", "every column of the result row, several values of one joined by commas"),
     ],
     sample: include_str!("../samples/splunk.json"),
 };
@@ -71,6 +74,15 @@ impl Connector for Splunk {
         if observability::is_from(request) { 200 } else { INFO.success }
     }
 
+    fn quiet_secs(&self) -> Option<u32> {
+        Some(QUIET_SECS)
+    }
+
+    fn redact(&self, body: &mut [u8]) {
+        // A custom alert action may send the key of the session that it runs in.
+        body::blank(body, "session_key");
+    }
+
     fn verify(&self, request: &Request<'_>, secrets: &[&str]) -> Signature {
         observability::verify(request, secrets)
     }
@@ -81,8 +93,10 @@ fn search(root: Obj<'_>) -> Option<Signal> {
     let app = root.text("app");
     let name = root.first(&["search_name", "name"]);
     let title = name.as_deref().and_then(text::title).unwrap_or_else(|| "Splunk search without a name".to_owned());
-    let by =
-        ["dedup_key", "alert_key", "host", "service"].into_iter().find_map(|field| Some((field, result.text(field)?)));
+    let field = |names: &[&str]| names.iter().find_map(|name| one(result.get(name)?));
+    let by = ["dedup_key", "alert_key", "host", "service"]
+        .into_iter()
+        .find_map(|name| Some((name, one(result.get(name)?)?)));
     let sid = root.text("sid");
     if name.is_none() && by.is_none() && sid.is_none() {
         return None;
@@ -96,19 +110,18 @@ fn search(root: Obj<'_>) -> Option<Signal> {
     }
     let rule = "The saved search in its app, and the first of dedup_key, alert_key, host and service in the result.";
     let mut signal = identity::signal(INFO.slug, rule, &parts, title);
-    let over = result
-        .first(&["status", "state"])
+    let over = field(&["status", "state"])
         .is_some_and(|s| matches!(s.to_ascii_lowercase().as_str(), "ok" | "resolved" | "cleared" | "normal"));
     signal.status = if over { SignalStatus::Resolved } else { SignalStatus::Firing };
-    let word = result.first(&["severity", "urgency", "level"]).or_else(|| root.first(&["severity", "alert_severity"]));
+    let word = field(&["severity", "urgency", "level"]).or_else(|| root.first(&["severity", "alert_severity"]));
     signal.severity = word.as_deref().and_then(severity).unwrap_or(Severity::Medium);
     signal.severity_raw = word.and_then(|w| text::name(&w));
-    signal.service = result.first(&["service", "app", "application"]).and_then(|s| text::name(&s));
-    signal.host = result.first(&["host", "hostname"]).and_then(|h| text::host(&h));
-    signal.environment = result.first(&["env", "environment"]).and_then(|e| text::name(&e));
-    let raw = result.text("_raw").map(|raw| raw.chars().take(RAW).collect());
-    signal.description = result.text("message").or(raw).and_then(|d| text::description(&d));
-    let at = result.time("_time").or_else(|| sid.as_deref().and_then(time_of));
+    signal.service = field(&["service", "app", "application"]).and_then(|s| text::name(&s));
+    signal.host = field(&["host", "hostname"]).and_then(|h| text::host(&h));
+    signal.environment = field(&["env", "environment"]).and_then(|e| text::name(&e));
+    let raw = field(&["_raw"]).map(|raw| text::head(&raw, RAW).to_owned());
+    signal.description = field(&["message"]).or(raw).and_then(|d| text::description(&d));
+    let at = field(&["_time"]).and_then(|t| moment::parse(&t)).or_else(|| sid.as_deref().and_then(time_of));
     signal.observed_at = at;
     if over {
         signal.ended_at = at;
@@ -120,16 +133,25 @@ fn search(root: Obj<'_>) -> Option<Signal> {
     signal.labels = labels::read(root.get("result"));
     // Splunk's own fields say nothing about the alert, and `_raw` is the description.
     signal.labels.retain(|name, _| !name.starts_with('_') && !name.starts_with("date_") && name != "punct");
-    for name in ["app", "owner", "sid", "results_count", "result_count"] {
+    for name in ["app", "owner", "sid", "results_count", "result_count", "search", "search_query", "server_host"] {
         labels::add(&mut signal.annotations, name, root.text(name).as_deref());
     }
     Some(signal)
 }
 
+/// A field of the result; of several values the first.
+fn one(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(list) => list.iter().find_map(text::scalar),
+        single => text::scalar(single),
+    }
+}
+
 /// The time of the run in `scheduler__admin__search__RMD5…_at_1791467606_3`.
 fn time_of(sid: &str) -> Option<Time> {
     let (_, after) = sid.rsplit_once("_at_")?;
-    moment::parse(after.split('_').next()?)
+    // Ten digits since 2001; the documentation's own sample has eight.
+    moment::parse(after.split('_').next().filter(|seconds| seconds.len() >= 10)?)
 }
 
 /// Splunk counts upwards: 6 is the worst.

@@ -4,11 +4,19 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 use super::INFO;
 use crate::{
-    connectors::{Request, Signature, fields::Obj, identity, labels, signature, text},
+    connectors::{
+        Request, Signature,
+        fields::Obj,
+        identity, labels,
+        signature::{self, Right},
+        text,
+    },
     model::{Severity, Signal, SignalStatus},
 };
 
 const SIGNATURE: &str = "x-sfx-signature";
+/// Bytes of a SHA-1.
+const SHA1: usize = 20;
 
 pub(super) fn is(root: Obj<'_>) -> bool {
     root.has("incidentId") || (root.has("detector") && root.has("status")) || root.has("detectorId")
@@ -25,7 +33,9 @@ pub(super) fn is_from(request: &Request<'_>) -> bool {
 pub(super) fn verify(request: &Request<'_>, secrets: &[&str]) -> Signature {
     let Some(sent) = request.header(SIGNATURE) else { return Signature::Absent };
     let digest = BASE64_STANDARD.decode(sent.trim()).unwrap_or_default();
-    signature::verdict(signature::matches(&digest, secrets, &[request.body]))
+    // The documentation says SHA-256; older senders use SHA-1. The length tells them apart.
+    let right = if digest.len() == SHA1 { Right::sha1 } else { Right::sha256 }(secrets, &[request.body]);
+    signature::verdict(right.is(&digest))
 }
 
 pub(super) fn read(root: Obj<'_>) -> Option<Signal> {
@@ -80,7 +90,14 @@ pub(super) fn read(root: Obj<'_>) -> Option<Signal> {
     signal.url = root.url("detectorUrl");
     signal.image_url = root.url("imageUrl");
     signal.runbook_url = root.url("runbookUrl");
-    for name in ["detector", "rule", "statusExtended", "tip", "originatingMetric", "detectOnCondition"] {
+    let values: Vec<String> = inputs
+        .iter()
+        .filter_map(|(name, input)| Some(format!("{name}={}", Obj::of(Some(input)).first(&["value", "fragment"])?)))
+        .collect();
+    labels::add(&mut signal.annotations, "inputs", Some(&values.join(", ")));
+    for name in
+        ["detector", "rule", "statusExtended", "tip", "originatingMetric", "detectOnCondition", "triggeredWhileMuted"]
+    {
         labels::add(&mut signal.annotations, name, root.text(name).as_deref());
     }
     Some(signal)
@@ -102,6 +119,9 @@ mod tests {
         };
         check("IQfRvFzMUoj7W9xCR0JS3s7FcggwQ94aEnV9Nt9AZQg=", Signature::Valid);
         check("IQfRvFzMUoj7W9xCR0JS3s7FcggwQ94aEnV9Nt9AZQQ=", Signature::Invalid);
+        check("CPtWHLCHexFR0Rrgf0+Y5xahtgo=", Signature::Valid);
+        check("CPtWHLCHexFR0Rrgf0+Y5xahtgA=", Signature::Invalid);
+        check("", Signature::Invalid);
         check("not base64", Signature::Invalid);
     }
 }

@@ -173,6 +173,7 @@ fn detail(view: &View, id: AlertId) -> Result<Option<AlertDetail>, StoreError> {
         image_url: alert.image_url,
         repaired: alert.repaired,
         group_key: alert.group_key,
+        closes_at: alert.quiet_at,
         history,
         raw,
         raw_path: alert.path,

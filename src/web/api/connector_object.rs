@@ -48,6 +48,8 @@ pub struct ConnectorObject {
     pub builds: bool,
     /// Failed builds open incidents.
     pub rca_enabled: bool,
+    /// How many seconds without a repeat end an alert: as set, else where the platform never says that one is over.
+    pub closes_after_secs: Option<u32>,
     /// Severities that open or join incidents; empty means all but `info`.
     pub opens: Vec<Severity>,
     /// Sender's word to our severity.
@@ -123,6 +125,7 @@ pub fn describe(
         has_challenge_secret: s.challenge_secret.is_some(),
         has_basic_password: s.basic_password.is_some(),
         builds: info.builds,
+        closes_after_secs: s.closes_after_secs.or_else(|| connector.quiet_secs()),
         rca_enabled: s.rca_enabled,
         rate_per_minute: s.rate_per_minute,
         fixed: names,

@@ -25,6 +25,8 @@ use crate::{
 
 /// How long a rotated key still works.
 pub const OLD_KEY_WORKS: Duration = Duration::from_secs(24 * 3600);
+/// Seconds without a repeat after which an alert may be told to end: a minute to thirty days.
+const CLOSES_AFTER: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 3600;
 listing! {
     /// Connectors, by the contract's order.
     Connectors { connectors: ConnectorObject }
@@ -122,6 +124,9 @@ pub struct ConnectorPatch {
     rca_enabled: Option<bool>,
     opens: Option<Vec<Severity>>,
     severity_map: Option<BTreeMap<String, Severity>>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    closes_after_secs: Option<Option<u32>>,
     rate_per_minute: Option<u32>,
 }
 
@@ -142,6 +147,7 @@ impl ConnectorPatch {
             ("rca_enabled", self.rca_enabled.map(|v| json!(v))),
             ("opens", self.opens.as_ref().map(|v| json!(v))),
             ("severity_map", self.severity_map.as_ref().map(|v| json!(v))),
+            ("closes_after_secs", self.closes_after_secs.map(|v| json!(v))),
             ("rate_per_minute", self.rate_per_minute.map(|v| json!(v))),
         ] {
             if let Some(value) = value {
@@ -171,6 +177,10 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
             return Err(ApiError::invalid(path, "1 to 1024 bytes are taken; null takes it away"));
         }
     }
+    if patch.closes_after_secs.flatten().is_some_and(|secs| !CLOSES_AFTER.contains(&secs)) {
+        let detail = "60 to 2592000 seconds are taken; null leaves it to the platform's own way";
+        return Err(ApiError::invalid("/closes_after_secs", detail));
+    }
     let sealer = state.store.sealer();
     let seal = |s: Option<Option<String>>| s.map(|s| s.map(|s| sealer.seal(&s)).transpose()).transpose();
     let (signing, challenge, password) =
@@ -180,6 +190,7 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         s.auth = patch.auth.unwrap_or(s.auth);
         s.rca_enabled = patch.rca_enabled.unwrap_or(s.rca_enabled);
         s.rate_per_minute = patch.rate_per_minute.unwrap_or(s.rate_per_minute);
+        s.closes_after_secs = patch.closes_after_secs.unwrap_or(s.closes_after_secs);
         if let Some(opens) = patch.opens {
             s.opens = opens;
         }

@@ -13,6 +13,7 @@ mod deliveries;
 mod hooks;
 mod incidents;
 pub mod netdata;
+mod netdata_cloud;
 #[cfg(not(any(test, fuzzing)))]
 mod params;
 #[cfg(any(test, fuzzing))]
@@ -109,7 +110,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(connectors::reveal_key))
         .routes(routes!(connectors::status))
         .routes(routes!(netdata::alerts))
-        .routes(routes!(netdata::status))
+        .routes(routes!(netdata_cloud::connect))
+        .routes(routes!(netdata_cloud::status))
+        .routes(routes!(netdata_cloud::disconnect, netdata_cloud::disconnect_by_post))
         .routes(routes!(netdata::webhook_url))
         .routes(routes!(changes::report))
         .routes(routes!(users::list, users::create))

@@ -125,21 +125,6 @@ fn row(view: &View, a: &Alert) -> Result<NetdataAlert, StoreError> {
     })
 }
 
-/// Whether a Netdata Cloud account is connected; its webhooks work without.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct NetdataStatus {
-    connected: bool,
-    base_url: Option<String>,
-    spaces: Vec<String>,
-    checked_at: Option<Time>,
-}
-
-/// Whether a Netdata Cloud account is connected.
-#[utoipa::path(get, path = "/netdata/status", tag = "netdata", operation_id = "netdata_status", responses((status = 200, body = NetdataStatus)))]
-pub async fn status(_: Viewer) -> Answer<NetdataStatus> {
-    Answer(NetdataStatus { connected: false, base_url: None, spaces: Vec::new(), checked_at: None })
-}
-
 /// What is entered in Netdata.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct WebhookUrl {

@@ -311,6 +311,8 @@ pub struct AlertDetail {
     pub repaired: bool,
     /// The sender's own grouping.
     pub group_key: Option<String>,
+    /// When it ends if nothing repeats it before: its platform never says that it is over, or it is a test.
+    pub closes_at: Option<Time>,
     /// What was received, latest last: the first and the latest delivery that are still kept.
     pub history: Vec<HistoryEntry>,
     /// The latest delivery's body as received; none when it is no longer kept.

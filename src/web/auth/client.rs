@@ -10,7 +10,10 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 
-use crate::{config::Config, web::state::AppState};
+use crate::{
+    config::Config,
+    web::{state::AppState, tls::Encrypted},
+};
 
 /// The other end, seen through trusted proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,16 +29,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// From the peer's address and the headers.
-    pub fn of(peer: IpAddr, headers: &HeaderMap, config: &Config) -> Self {
-        let trusted = config.trusted_proxies.contains(&peer.to_canonical());
+    /// From the peer's address, whether it speaks TLS with us, and the headers.
+    pub fn of(peer: IpAddr, encrypted: bool, headers: &HeaderMap, config: &Config) -> Self {
+        let trusted = config.trusts(peer);
         let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-        let forwarded_https = trusted && headers.get("x-forwarded-proto").is_some_and(|v| v.as_bytes() == b"https");
+        // What the proxy says of the client's own connection counts, not how the proxy reaches us.
+        let forwarded = headers.get("x-forwarded-proto").filter(|_| trusted);
+        let https = forwarded.map_or(encrypted, |v| v.as_bytes().eq_ignore_ascii_case(b"https"));
         let public_https = config.public_url.as_deref().is_some_and(|u| u.starts_with("https://"));
         let forwarded_host = headers.get("x-forwarded-host").filter(|_| trusted).and_then(|v| v.to_str().ok());
         Self {
             addr: if trusted { forwarded_for(headers, config).unwrap_or(peer) } else { peer }.to_canonical(),
-            secure: public_https || forwarded_https,
+            secure: public_https || https,
             host: forwarded_host.or_else(|| text(header::HOST)).filter(|h| is_host(h)).map(str::to_owned),
             user_agent: text(header::USER_AGENT).map(|u| u.chars().take(200).collect()),
         }
@@ -58,7 +63,7 @@ fn forwarded_for(headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
         // What stands before an entry that cannot be read is whatever the client wrote.
         let addr = address(entry.trim())?;
         last = Some(addr);
-        if !config.trusted_proxies.contains(&addr.to_canonical()) {
+        if !config.trusts(addr) {
             break;
         }
     }
@@ -85,14 +90,19 @@ impl FromRequestParts<AppState> for Client {
     }
 }
 
-/// The other end of a request.
-pub fn of_parts(parts: &Parts, config: &Config) -> Client {
+/// The address at the other end of the connection, which may be a proxy's.
+pub fn peer(parts: &Parts) -> IpAddr {
     // Without a connection (a router called directly) it is this machine.
-    let peer = parts
+    parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(addr)| addr.ip());
-    let mut client = Client::of(peer, &parts.headers, config);
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(addr)| addr.ip())
+}
+
+/// The other end of a request.
+pub fn of_parts(parts: &Parts, config: &Config) -> Client {
+    let encrypted = parts.extensions.get::<Encrypted>().is_some();
+    let mut client = Client::of(peer(parts), encrypted, &parts.headers, config);
     if client.host.is_none() {
         // HTTP/2 carries it in the URI.
         client.host = parts.uri.authority().map(|a| a.as_str().to_owned()).filter(|h| is_host(h));
@@ -114,10 +124,10 @@ mod tests {
         let mut c = config();
         let h = headers(&[("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.0.0.2"), ("x-forwarded-proto", "https")]);
         let peer: IpAddr = "10.0.0.1".parse().unwrap();
-        let got = Client::of(peer, &h, &c);
+        let got = Client::of(peer, false, &h, &c);
         assert_eq!((got.addr, got.secure), (peer, false));
-        c.trusted_proxies = vec![peer, "10.0.0.2".parse().unwrap()];
-        let got = Client::of(peer, &h, &c);
+        c.trusted_proxies = vec!["10.0.0.0/30".parse().unwrap()];
+        let got = Client::of(peer, false, &h, &c);
         assert_eq!((got.addr, got.secure), ("203.0.113.9".parse().unwrap(), true));
         for (chain, want) in [
             ("6.6.6.6, 203.0.113.9:5060", "203.0.113.9"),
@@ -126,23 +136,32 @@ mod tests {
             ("6.6.6.6, unknown, 10.0.0.2", "10.0.0.1"),
             ("10.0.0.2", "10.0.0.2"),
         ] {
-            let got = Client::of(peer, &headers(&[("x-forwarded-for", chain)]), &c);
+            let got = Client::of(peer, false, &headers(&[("x-forwarded-for", chain)]), &c);
             assert_eq!(got.addr, want.parse::<IpAddr>().unwrap(), "{chain}");
         }
+        for (peer, proto, encrypted, secure) in [
+            ("10.0.0.1", "http", true, false),
+            ("10.0.0.1", "HTTPS", false, true),
+            ("192.0.2.1", "http", true, true),
+            ("192.0.2.1", "https", false, false),
+        ] {
+            let got = Client::of(peer.parse().unwrap(), encrypted, &headers(&[("x-forwarded-proto", proto)]), &c);
+            assert_eq!(got.secure, secure, "{peer} {proto} {encrypted}");
+        }
         let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
-        assert_eq!(Client::of(mapped, &h, &c).addr, "203.0.113.9".parse::<IpAddr>().unwrap());
+        assert_eq!(Client::of(mapped, false, &h, &c).addr, "203.0.113.9".parse::<IpAddr>().unwrap());
     }
 
     #[test]
     fn links_use_the_public_url_and_never_a_strange_host() {
         let mut c = config();
         let peer: IpAddr = "127.0.0.1".parse().unwrap();
-        let client = Client::of(peer, &headers(&[("host", "wf.local:8080")]), &c);
+        let client = Client::of(peer, false, &headers(&[("host", "wf.local:8080")]), &c);
         assert_eq!(client.base_url(&c), "http://wf.local:8080");
-        let odd = Client::of(peer, &headers(&[("host", "a/\"onclick=")]), &c);
+        let odd = Client::of(peer, false, &headers(&[("host", "a/\"onclick=")]), &c);
         assert_eq!(odd.base_url(&c), "http://127.0.0.1:8080");
         c.public_url = Some("https://wf.example.com".into());
-        let client = Client::of(peer, &headers(&[("host", "wf.local:8080")]), &c);
+        let client = Client::of(peer, false, &headers(&[("host", "wf.local:8080")]), &c);
         assert_eq!((client.base_url(&c).as_str(), client.secure), ("https://wf.example.com", true));
     }
 }

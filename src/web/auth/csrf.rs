@@ -50,7 +50,7 @@ mod tests {
         let check = |method: Method, pairs: &[(&'static str, &str)], want: bool| {
             let headers: HeaderMap =
                 pairs.iter().map(|(n, v)| (header::HeaderName::from_static(n), v.parse().unwrap())).collect();
-            let client = Client::of("127.0.0.1".parse().unwrap(), &headers, &config);
+            let client = Client::of("127.0.0.1".parse().unwrap(), false, &headers, &config);
             assert_eq!(is_cross_site(&method, &headers, &client, &config), want, "{method} {pairs:?}");
         };
         let host = ("host", "localhost:8080");

@@ -1,5 +1,6 @@
 //! Who asks, and what they may do. `Viewer`, `Responder` and `Admin` in a handler's signature are its access rule.
 
+pub mod certificate;
 pub mod cookie;
 pub mod csrf;
 pub mod limits;

@@ -277,8 +277,10 @@ mod tests {
             rca_enabled: false,
             opens: vec![],
             severity_map: BTreeMap::new(),
+            closes_after_secs: None,
             rate_per_minute: 0,
             test_token: None,
+            cloud: None,
             created_at: samples::ago(900),
             declaration: None,
         }

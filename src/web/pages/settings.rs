@@ -329,11 +329,18 @@ pub async fn about(State(state): State<AppState>, ask: Ask) -> Result<Response, 
         Ok(()) => "written and read".to_owned(),
         Err(e) => e.to_string(),
     };
+    let ends = state.shared.tls.figures().ends;
+    let tls = match (state.shared.tls.is_on(), ends) {
+        (true, Some(ends)) => format!("on; the certificate ends {ends}"),
+        (true, None) => "on".to_owned(),
+        (false, _) => "off".to_owned(),
+    };
     let facts = vec![
         ("Version", ui::foreign(env!("CARGO_PKG_VERSION"))),
         ("Store", ui::foreign(&health)),
         ("Waiting", ui::foreign(&format!("{} not applied yet", ui::plural(state.store.behind(), "webhook")))),
         ("Public URL", ui::foreign_or(&state.config.public_url, "as the request came")),
+        ("TLS", ui::foreign(&tls)),
     ];
     Ok(page(&ask, &overview, seq, Part::About(About { facts }), None))
 }

@@ -33,6 +33,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def counted(file, counter):
+    for line in file.read_text().splitlines():
+        name, _, value = line.partition(": ")
+        if name == counter:
+            return int(value)
+    return 0
+
+
 class Program:
     """A running program with an HTTP address. `ready_s` is the time from its start to its first ready answer."""
 
@@ -110,12 +118,18 @@ class Program:
         return ticks / TICKS
 
     def written(self):
-        """Bytes that it had written to disks so far."""
-        for line in Path(f"/proc/{self.process.pid}/io").read_text().splitlines():
-            name, _, value = line.partition(": ")
-            if name == "write_bytes":
-                return int(value)
-        return 0
+        """Bytes that it wrote to files so far: all that it wrote but for what its runtime's threads wrote, which are
+        answers. Not the kernel's `write_bytes`: that counts the whole folio of the page cache when a page of it is
+        changed, up to two megabytes for four kilobytes."""
+        process = Path(f"/proc/{self.process.pid}")
+        answers = 0
+        for task in (process / "task").iterdir():
+            try:
+                if (task / "comm").read_text().startswith("tokio"):
+                    answers += counted(task / "io", "wchar")
+            except OSError:
+                continue  # A thread that has ended meanwhile.
+        return counted(process / "io", "wchar") - answers
 
     def memory(self, name="VmRSS"):
         """Bytes resident; `RssAnon` leaves out what is mapped from files."""

@@ -11,7 +11,7 @@ use watchfire::{
     runtime::{clock::Clock, files, tls},
     search::Search,
     store::backup::schedule::Backups,
-    web::{server, shared::Shared, state::Parts},
+    web::{server, shared::Shared, state::Parts, tls::Tls},
 };
 use watchfire_bench::args::{quit, text};
 
@@ -35,9 +35,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(Runner::new(store.clone(), clock.clone(), config.investigation_workers).run(stop.clone()));
     let of = store.clone();
     let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
-    let shared = Arc::new(Shared::new(&config, &clock)?);
-    let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
     let config = Arc::new(config);
+    let tls = Arc::new(Tls::open(Arc::clone(&config), clock.now())?);
+    let shared = Arc::new(Shared::new(&config, &clock, tls)?);
+    let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
     let state = Arc::new(Parts { store: store.clone(), live, search, backups, config, clock, stop: stop.clone(), shared });
     server::serve(listener, state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
