@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod rate;
 pub mod replay;
 pub mod settings;
+pub mod sources;
 
 pub use accept::{Admission, Door};
 pub use certificate::Trust;

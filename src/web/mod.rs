@@ -79,6 +79,7 @@ pub(crate) mod tests {
             investigation_workers: 1,
             max_behind: 100_000,
             connectors: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod scopes;
 mod secrets;
 mod slow;
 mod slow_http2;
+mod sources;
 mod start;
 mod streams;
 mod support;
