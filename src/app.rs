@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     connectors,
-    ingest::{certificate::FileError, default_settings},
+    ingest::{certificate::FileError, default_settings, sources},
     investigation::Runner,
     live::Hub,
     runtime::{
@@ -76,6 +76,9 @@ pub enum AppError {
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// A source that the configuration declares.
+    #[error("a source that the configuration declares does not work: {0}")]
+    Source(String),
     /// No keys can be made.
     #[error(transparent)]
     NoRandom(#[from] NoRandom),
@@ -123,7 +126,7 @@ impl App {
         let tls = Arc::new(tls);
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
-        ensure_connectors(&store, &clock).await?;
+        ensure_connectors(&store, &clock, &config).await?;
         keys::check(&store).await?;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);
@@ -177,6 +180,7 @@ impl App {
             });
         }
         let shared = Arc::new(Shared::new(&config, &clock, tls)?);
+        sources::load(&shared.door.registry, &store, &config).await.map_err(|e| AppError::Source(e.to_string()))?;
         let state = Arc::new(Parts {
             store: store.clone(),
             live: hub,
@@ -326,11 +330,13 @@ pub async fn close(store: Store) {
     }
 }
 
-/// Makes settings and keys for platforms that have none. What the configuration fixes is laid over them when they are read.
-pub async fn ensure_connectors(store: &Store, clock: &Clock) -> Result<(), AppError> {
+/// Makes settings and keys for platforms, and sources that the configuration declares, that have none. What the
+/// configuration fixes is laid over them when they are read.
+pub async fn ensure_connectors(store: &Store, clock: &Clock, config: &Config) -> Result<(), AppError> {
     let have = store.read(|v| v.connectors()).await?;
     let mut missing = Vec::new();
-    for platform in platforms().into_iter().filter(|p| have.iter().all(|c| c.platform != *p)) {
+    let all = platforms().into_iter().chain(config.sources.keys().map(String::as_str));
+    for platform in all.filter(|p| have.iter().all(|c| c.platform != *p)) {
         missing.push(default_settings(platform, clock.now(), store.sealer())?);
     }
     if !missing.is_empty() {

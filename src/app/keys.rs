@@ -62,7 +62,7 @@ pub async fn rekey(config: &Config, clock: Clock) -> Result<Option<Renewed>, App
     let aside = Sealer::renew_file(&config.data_dir, clock.now())?;
     let store = open_store(config, clock.clone()).await?;
     let done = renew(&store, clock.now()).await;
-    let ensured = ensure_connectors(&store, &clock).await;
+    let ensured = ensure_connectors(&store, &clock, config).await;
     close(store).await;
     ensured?;
     Ok(Some(Renewed { aside, ..done? }))

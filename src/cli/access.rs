@@ -39,7 +39,7 @@ impl Access {
         let config = reach.load()?;
         match app::open_store(&config, Clock::System).await {
             Ok(store) => {
-                app::ensure_connectors(&store, &Clock::System).await?;
+                app::ensure_connectors(&store, &Clock::System, &config).await?;
                 Ok(Self::Folder(store, Box::new(config)))
             }
             Err(app::AppError::Store(StoreError::Locked(dir))) => match running(&config, reach)? {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::options::{CONNECTOR_OPTIONS, Kind, OPTIONS, env_name, flag_name};
+use super::options::{CONNECTOR_OPTIONS, Kind, OPTIONS, SOURCE_OPTIONS, env_name, flag_name};
 
 /// A value as it stands in the TOML file.
 pub(super) fn toml_value(kind: Kind, text: &str) -> String {
@@ -46,6 +46,16 @@ pub fn example_file() -> String {
         comment(&mut out, option.help);
         let _ = writeln!(out, "#{} = {}", option.key, toml_value(option.kind, option.example));
     }
+    out.push_str(
+        "\n# A source of your own, with the name that stands in its webhook URL: expressions of Jinja say where in a body\n\
+         # the fields of an alert stand; `item` is one alert, `body` the whole. What is left out is found as for the\n\
+         # generic connector.\n#[sources.batch-jobs]\n",
+    );
+    for option in SOURCE_OPTIONS {
+        out.push('\n');
+        comment(&mut out, option.help);
+        let _ = writeln!(out, "#{} = {}", option.key, toml_value(option.kind, option.example));
+    }
     out
 }
 
@@ -85,11 +95,15 @@ pub fn reference_table() -> String {
             o.help,
         );
     }
+    for o in SOURCE_OPTIONS {
+        row(&mut out, &format!("sources.<name>.{}", o.key), "in the file only", "", "", o.help);
+    }
     out
 }
 
 fn row(out: &mut String, key: &str, flag: &str, env: &str, default: &str, help: &str) {
-    let _ = writeln!(out, "| `{key}` | {flag} | `{env}` | {default} | {} |", help.replace('|', "\\|"));
+    let env = if env.is_empty() { String::new() } else { format!("`{env}`") };
+    let _ = writeln!(out, "| `{key}` | {flag} | {env} | {default} | {} |", help.replace('|', "\\|"));
 }
 
 #[cfg(test)]

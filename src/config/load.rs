@@ -13,9 +13,10 @@ use toml::{
 
 use super::{
     check::{Origin, Problem, Problems, place, suggestion},
-    options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, connector_key, env_name, flag_name},
+    options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, SOURCE_OPTIONS, connector_key, env_name, flag_name, source_key},
     types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
 };
+use crate::{connectors::declared, model::Declaration};
 
 /// What was given, before it is read.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         max_behind: 0,
         outside: None,
         connectors: BTreeMap::new(),
+        sources: BTreeMap::new(),
     };
     for option in OPTIONS {
         if let Some(text) = option.default {
@@ -146,6 +148,7 @@ struct Loader<'a> {
 enum Target {
     Server(&'static Opt<Config>),
     Connector(String, &'static Opt<ConnectorConfig>),
+    Source(String, &'static Opt<Declaration>),
 }
 
 impl Target {
@@ -153,6 +156,7 @@ impl Target {
         match self {
             Self::Server(o) => o.kind,
             Self::Connector(_, o) => o.kind,
+            Self::Source(_, o) => o.kind,
         }
     }
 
@@ -160,6 +164,7 @@ impl Target {
         match self {
             Self::Server(o) => o.example,
             Self::Connector(_, o) => o.example,
+            Self::Source(_, o) => o.example,
         }
     }
 }
@@ -169,9 +174,14 @@ impl Loader<'_> {
         if let Some(option) = OPTIONS.iter().find(|o| o.key == key) {
             return Some(Target::Server(option));
         }
+        if let Some((slug, name)) = key.strip_prefix("sources.").and_then(|k| k.rsplit_once('.')) {
+            let option = SOURCE_OPTIONS.iter().find(|o| o.key == name)?;
+            return self.config.sources.contains_key(slug).then(|| Target::Source(slug.to_owned(), option));
+        }
         let (platform, name) = key.strip_prefix("connectors.")?.rsplit_once('.')?;
         let option = CONNECTOR_OPTIONS.iter().find(|o| o.key == name)?;
-        self.platforms.contains(&platform).then(|| Target::Connector(platform.to_owned(), option))
+        let known = self.platforms.contains(&platform) || self.config.sources.contains_key(platform);
+        known.then(|| Target::Connector(platform.to_owned(), option))
     }
 
     fn set(&mut self, key: &str, text: &str, origin: Origin) {
@@ -180,6 +190,7 @@ impl Loader<'_> {
             Some(Target::Connector(platform, option)) => {
                 (option.set)(self.config.connectors.entry(platform).or_default(), text)
             }
+            Some(Target::Source(slug, option)) => (option.set)(self.config.sources.entry(slug).or_default(), text),
             None => Err("unknown option".to_owned()),
         };
         if let Err(what) = done {
@@ -227,9 +238,11 @@ impl Loader<'_> {
 
     /// Every key there is for this build.
     fn keys(&self) -> Vec<String> {
-        let connectors =
-            self.platforms.iter().flat_map(|p| CONNECTOR_OPTIONS.iter().map(move |o| connector_key(p, o.key)));
-        OPTIONS.iter().map(|o| o.key.to_owned()).chain(connectors).collect()
+        let declared = self.config.sources.keys().map(String::as_str);
+        let connectors = self.platforms.iter().copied().chain(declared.clone());
+        let connectors = connectors.flat_map(|p| CONNECTOR_OPTIONS.iter().map(move |o| connector_key(p, o.key)));
+        let sources = declared.flat_map(|s| SOURCE_OPTIONS.iter().map(move |o| source_key(s, o.key)));
+        OPTIONS.iter().map(|o| o.key.to_owned()).chain(connectors).chain(sources).collect()
     }
 
     fn environment(&mut self, sources: &Sources) {
@@ -283,6 +296,7 @@ impl Loader<'_> {
         }
         // What recovery made of a broken line is not what was meant: one message for it is enough.
         let mut found = Vec::new();
+        self.declared_in(table.get_ref(), &mut found);
         self.table(table.get_ref(), "", &mut found);
         found.sort_by_key(|(offset, ..)| *offset);
         for (offset, key, said) in found {
@@ -296,6 +310,26 @@ impl Loader<'_> {
         }
     }
 
+    /// Takes down which sources the file declares: their names are part of its keys.
+    fn declared_in(&mut self, table: &DeTable<'_>, found: &mut Vec<Found>) {
+        let Some((_, DeValue::Table(sources))) =
+            table.iter().map(|(n, v)| (n, v.get_ref())).find(|(n, _)| n.get_ref() == "sources")
+        else {
+            return;
+        };
+        for (slug, value) in sources {
+            let name = slug.get_ref();
+            let wrong = declared::wrong_slug(name)
+                .or_else(|| value.get_ref().as_table().is_none().then(|| "must be a section".to_owned()));
+            match wrong {
+                Some(what) => found.push((slug.span().start, format!("sources.{name}"), Err(what))),
+                None => {
+                    self.config.sources.insert(name.to_string(), Declaration::default());
+                }
+            }
+        }
+    }
+
     /// Collects the values and the problems of a table, with the places of both.
     fn table(&self, table: &DeTable<'_>, prefix: &str, found: &mut Vec<Found>) {
         for (name, value) in table {
@@ -303,6 +337,12 @@ impl Loader<'_> {
                 if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
             let section = format!("{key}.");
             let is_section = self.keys().iter().any(|k| k.starts_with(&section));
+            // What is wrong with the name of a source has been said; one that does not work says nothing of its keys.
+            if prefix == "sources" && !is_section
+                || key == "sources" && value.get_ref().as_table().is_some_and(DeTable::is_empty)
+            {
+                continue;
+            }
             match (self.target(&key), value.get_ref()) {
                 (Some(target), given) => {
                     found.push((value.span().start, key, text_of(given, target.kind(), target.example())));

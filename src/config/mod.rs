@@ -4,6 +4,7 @@ mod check;
 mod document;
 mod load;
 pub mod options;
+mod source_options;
 pub mod types;
 mod values;
 

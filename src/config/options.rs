@@ -5,6 +5,8 @@ use super::{
     values,
 };
 
+pub use super::source_options::{SOURCE_OPTIONS, source_key};
+
 /// What a value looks like, in the TOML file and in the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

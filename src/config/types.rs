@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::model::{AuthMode, Severity};
+use crate::model::{AuthMode, Declaration, Severity};
 
 /// How alerts are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub struct Config {
     pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.
     pub connectors: BTreeMap<String, ConnectorConfig>,
+    /// Sources that the file declares, by their name in URLs; the pages show them and cannot change them.
+    pub sources: BTreeMap<String, Declaration>,
 }
 
 /// What the configuration fixes about one connector; `None` leaves it to the pages and the API.

@@ -8,8 +8,10 @@ mod azure;
 mod body;
 mod builds;
 mod datadog;
+pub mod declared;
 mod dynatrace;
 mod ended;
+mod explain;
 mod fields;
 mod gcp;
 mod generic;
@@ -24,6 +26,7 @@ mod moment;
 pub mod netdata;
 mod newrelic;
 mod pagerduty;
+mod registry;
 mod repair;
 mod sentry;
 mod signature;
@@ -35,6 +38,9 @@ mod zabbix;
 
 #[cfg(test)]
 mod tests;
+
+pub use explain::{Explained, Finding};
+pub use registry::{Handle, Registry};
 
 use crate::model::{Parsed, Problem, Severity, Time};
 
@@ -74,9 +80,9 @@ pub enum Overload {
 /// What is fixed about a platform.
 #[derive(Debug)]
 pub struct Info {
-    /// As in URLs.
+    /// As in URLs; of a connector that may be a declared one, ask the connector itself.
     pub slug: &'static str,
-    /// As people write it.
+    /// As people write it; likewise.
     pub name: &'static str,
     /// Two letters for its tile.
     pub tile: &'static str,
@@ -150,8 +156,23 @@ pub trait Certified: Sync {
 
 /// A platform.
 pub trait Connector: Sync {
-    /// What is fixed about it.
+    /// What is fixed about it. Declared ones share one, so their names are asked of the connector.
     fn info(&self) -> &'static Info;
+
+    /// As in URLs.
+    fn slug(&self) -> &str {
+        self.info().slug
+    }
+
+    /// As people write it.
+    fn name(&self) -> &str {
+        self.info().name
+    }
+
+    /// A body as the platform sends it, for "send a test".
+    fn sample(&self) -> &str {
+        self.info().sample
+    }
 
     /// Reads a request. An `Err` keeps the delivery, shows it and names the place.
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem>;
@@ -174,6 +195,12 @@ pub trait Connector: Sync {
     /// For a platform that signs with a certificate instead of a secret.
     fn certified(&self) -> Option<&dyn Certified> {
         None
+    }
+
+    /// Which field of each alert was taken from where, and why; empty where the platform's format alone decides. As of
+    /// now: for people who look at a delivery.
+    fn explain(&self, _request: &Request<'_>) -> Vec<Explained> {
+        Vec::new()
     }
 
     /// How many seconds without a repeat end an alert, where this platform never says that one is over.
@@ -214,7 +241,7 @@ pub const ALL: &[&dyn Connector] = &[
     &generic::Generic,
 ];
 
-/// The platform of that name in URLs.
+/// The platform of that name in URLs, of those that are part of this version. Declared ones are in a `Registry`.
 pub fn find(slug: &str) -> Option<&'static dyn Connector> {
     ALL.iter().copied().find(|c| c.info().slug == slug)
 }
@@ -234,12 +261,14 @@ pub fn moment(value: &serde_json::Value) -> Option<Time> {
     moment::time(value)
 }
 
-/// Platforms whose names are near this one, nearest first, for an answer that helps.
+/// Platforms of this version whose names are near this one, nearest first, for an answer that helps.
 pub fn near(slug: &str) -> Vec<&'static str> {
+    nearest(slug, ALL.iter().map(|c| c.info().slug))
+}
+
+fn nearest<'a>(slug: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = text::line(slug, 40).to_ascii_lowercase();
-    let mut found: Vec<(usize, &str)> = ALL
-        .iter()
-        .map(|c| c.info().slug)
+    let mut found: Vec<(usize, &str)> = known
         .map(|known| (distance(&wanted, known), known))
         .filter(|(d, known)| {
             *d <= 1 + known.len() / 4 || (wanted.len() > 2 && (known.contains(&wanted) || wanted.contains(known)))

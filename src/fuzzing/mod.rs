@@ -13,7 +13,7 @@ pub use site::Site;
 
 use crate::{
     config,
-    connectors::{self, Connector, Request},
+    connectors::{self, Connector, Request, declared::Declared},
     ingest::decode::decode,
     model::*,
     store::{self, AlertFilter, IncidentFilter},
@@ -65,9 +65,33 @@ pub fn connectors(bytes: &[u8]) {
     }
 }
 
+/// Declared sources: up to the first zero byte one expression a line, for the fields in their order; then the body.
+pub fn declarations(bytes: &[u8]) {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    let (lines, body) = bytes.split_at(end);
+    let mut declaration = Declaration::default();
+    for (field, line) in DeclaredField::ALL.iter().zip(String::from_utf8_lossy(lines).lines()) {
+        declaration.set(*field, line);
+    }
+    let declared = match Declared::new("fuzzed", declaration, false) {
+        Ok(declared) => declared,
+        Err(wrong) => {
+            assert!(wrong.iter().all(|w| w.what.len() < 4096 && !w.field.is_empty()), "{wrong:?}");
+            return;
+        }
+    };
+    let body = body.get(1..).unwrap_or_default();
+    let request = Request { headers: &[], query: &[], body, received_at: now(), rca_enabled: false };
+    let read = declared.parse(&request);
+    assert_eq!(read, declared.try_on(&request).parsed, "it is tried as it is read");
+    if let Ok(parsed) = read {
+        sound(&declared, &parsed);
+    }
+}
+
 /// What holds for everything that a connector says.
 fn sound(connector: &dyn Connector, parsed: &Parsed) {
-    let slug = connector.info().slug;
+    let slug = connector.slug();
     assert!(parsed.weight() <= WEIGHT, "{} bytes of signals from one body", parsed.weight());
     assert!(parsed.signals.len() <= 10_000 && parsed.changes.len() <= 10_000);
     for signal in &parsed.signals {

@@ -52,7 +52,7 @@ impl Site {
         let clock = Clock::manual(super::now());
         let (store, server) = runtime.block_on(async {
             let store = app::open_store(&config, clock.clone()).await?;
-            app::ensure_connectors(&store, &clock).await?;
+            app::ensure_connectors(&store, &clock, &config).await?;
             let config = Arc::new(config);
             let state = Arc::new(Parts {
                 store: store.clone(),

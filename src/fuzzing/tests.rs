@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{Site, codec, configuration, connectors, encodings, queries};
+use super::{Site, codec, configuration, connectors, declarations, encodings, queries};
 
 fn seeds_of(target: &str) -> Vec<Vec<u8>> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
@@ -111,6 +111,11 @@ fn rows_of_any_bytes() {
 #[test]
 fn bodies_of_any_bytes() {
     run("connectors", 600, connectors);
+}
+
+#[test]
+fn declarations_of_any_bytes() {
+    run("declarations", 1000, declarations);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    connectors::{self, Connector, Overload, Request, Signature},
+    connectors::{Connector, Handle, Overload, Request, Signature},
     model::*,
     runtime::clock::Clock,
     store::{NewDelivery, Store, StoreError},
@@ -37,7 +37,7 @@ pub struct Door {
 #[derive(Clone)]
 pub struct Admission {
     /// The platform.
-    pub connector: &'static dyn Connector,
+    pub connector: Handle,
     /// Its settings.
     pub settings: Arc<Effective>,
     /// The token that was used, if it was one of the store's.
@@ -108,8 +108,8 @@ impl Door {
         path_key: Option<&str>,
         shown: Option<&Shown>,
     ) -> Result<Admission, Refusal> {
-        let Some(connector) = connectors::find(platform) else {
-            return Err(Refusal::UnknownPlatform(connectors::near(platform)));
+        let Some(connector) = self.memory.registry.find(platform) else {
+            return Err(Refusal::UnknownPlatform(self.memory.registry.near(platform)));
         };
         let settings = self.memory.settings(platform, &self.store, &self.config).await?;
         let Some(settings) = settings else { return Err(Refusal::UnknownPlatform(Vec::new())) };
@@ -134,7 +134,7 @@ impl Door {
         }
         let may_sign =
             matches!(settings.auth, AuthMode::Signature | AuthMode::AnyOf) && settings.signing_secret.is_some();
-        if may_sign && connector.info().signature.is_some() {
+        if may_sign && admission.connector.info().signature.is_some() {
             admission.needs_signature = true;
             return Ok(admission);
         }
@@ -160,7 +160,7 @@ impl Door {
     pub async fn accept(&self, admission: &Admission, mut arrival: Arrival) -> Result<Accepted, Refusal> {
         let info = admission.connector.info();
         let says_more = admission.says_more();
-        let mut delivery = self.delivery(info.slug, &arrival);
+        let mut delivery = self.delivery(admission.connector.slug(), &arrival);
         let mut body = Some(std::mem::take(&mut arrival.body));
         if admission.needs_signature {
             // An unread body cannot be checked against a signature, so it comes from a stranger.
@@ -178,7 +178,7 @@ impl Door {
             return Err(Refusal::Off);
         }
         if info.overload != Overload::NeverRefuse
-            && let Err(secs) = self.memory.rates.take(info.slug, admission.settings.rate_per_minute)
+            && let Err(secs) = self.memory.rates.take(admission.connector.slug(), admission.settings.rate_per_minute)
         {
             let why = "more came than the connector takes a minute";
             self.keep_refused(&arrival, delivery, body, "over_rate", why).await;
@@ -253,21 +253,21 @@ impl Door {
         let (mut delivery, mut read) = if delivery.body.len() > INLINE {
             // A value in memory is many times its text: only so many large ones at a time.
             let _place = self.memory.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
-            let (connector, settings) = (admission.connector, Arc::clone(&admission.settings));
+            let (connector, settings) = (admission.connector.clone(), Arc::clone(&admission.settings));
             let work = move || {
-                let read = parse(connector, &request(&arrival, &delivery, &settings));
+                let read = parse(&*connector, &request(&arrival, &delivery, &settings));
                 (delivery, read)
             };
             tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
         } else {
-            let read = parse(admission.connector, &request(&arrival, &delivery, &admission.settings));
+            let read = parse(&*admission.connector, &request(&arrival, &delivery, &admission.settings));
             // Moved through, so that both ways look alike to what follows.
-            (std::mem::replace(&mut delivery, self.delivery(info.slug, &Arrival::default())), read)
+            (std::mem::replace(&mut delivery, self.delivery(admission.connector.slug(), &Arrival::default())), read)
         };
         if let Ok(parsed) = &mut read {
             parsed.notes.extend(note);
         }
-        self.confirm(admission.connector, &delivery, &mut read).await;
+        self.confirm(&*admission.connector, &delivery, &mut read).await;
         admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
@@ -329,7 +329,7 @@ impl Door {
         if self.unpack(&mut delivery, arrival, &mut body) == Err(DecodeError::TooLarge) {
             delivery.body = Vec::new();
         }
-        if let Some(connector) = connectors::find(&delivery.platform) {
+        if let Some(connector) = self.memory.registry.find(&delivery.platform) {
             connector.redact(&mut delivery.body);
         }
         delivery.outcome = DeliveryOutcome::Refused;
@@ -364,8 +364,8 @@ impl Door {
     }
 
     fn turned_away(&self, admission: &Admission, why: impl Into<Cow<'static, str>>) -> Refusal {
-        self.memory.note_turned_away(admission.connector.info().slug, self.clock.now());
-        let ways = ways(admission.connector, &admission.settings, &self.memory.trust.rules(), &self.config);
+        self.memory.note_turned_away(admission.connector.slug(), self.clock.now());
+        let ways = ways(&*admission.connector, &admission.settings, &self.memory.trust.rules(), &self.config);
         Refusal::Unauthorized { why: why.into(), ways }
     }
 
@@ -400,7 +400,7 @@ pub fn ways(connector: &dyn Connector, settings: &Effective, trust: &Rules, conf
         ways.push("the connector's key as `Authorization: Bearer KEY`".to_owned());
         ways.push("Basic with the key as password and any user".to_owned());
         ways.push("header `X-Watchfire-Key: KEY`".to_owned());
-        ways.push(format!("`?key=KEY` in the URL, or the path `/api/webhooks/{}/KEY`", info.slug));
+        ways.push(format!("`?key=KEY` in the URL, or the path `/api/webhooks/{}/KEY`", connector.slug()));
         if settings.basic_password.is_some() {
             ways.push("Basic with the user and password set for the connector".to_owned());
         }
@@ -445,7 +445,7 @@ pub(super) fn request<'a>(arrival: &'a Arrival, delivery: &'a NewDelivery, setti
 /// Reads a request. A connector that fails must not cost the delivery: it is kept, and can be replayed when it is mended.
 pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<Parsed, Problem> {
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| connector.parse(request))).unwrap_or_else(|_| {
-        tracing::error!(platform = connector.info().slug, "reading a delivery panicked");
+        tracing::error!(platform = connector.slug(), "reading a delivery panicked");
         let detail = "reading this body failed in an unforeseen way; the delivery is kept and can be replayed";
         Err(Problem { code: "connector_failed".to_owned(), detail: detail.to_owned(), path: None })
     });

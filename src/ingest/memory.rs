@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    connectors::Registry,
     model::Time,
     store::{Store, StoreError},
 };
@@ -30,6 +31,8 @@ const QUEUE: usize = 4000;
 pub struct Memory {
     /// How much each platform may send.
     pub rates: Rates,
+    /// The connectors in use, with those that people declared.
+    pub registry: Registry,
     /// Deliveries between the door and the disk; beyond this number senders are told to come back.
     pub queue: Semaphore,
     /// Large bodies that are read at the same time.
@@ -42,6 +45,8 @@ pub struct Memory {
     // Grows with every `forget`, so that settings read before a change are not remembered after it.
     generation: AtomicU64,
     turned_away: Mutex<HashMap<String, (Time, u64)>>,
+    /// Held while a declared source is changed, so that what is stored and what is in use stay the same.
+    pub(super) declaring: tokio::sync::Mutex<()>,
 }
 
 impl Memory {
@@ -49,6 +54,7 @@ impl Memory {
     pub fn new(ticks: SharedTicks, trust: Trust, outside: Option<String>) -> Self {
         Self {
             rates: Rates::new(ticks),
+            registry: Registry::default(),
             queue: Semaphore::new(QUEUE),
             reading: Semaphore::new(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8))),
             outside: Outside::new(outside),
@@ -56,6 +62,7 @@ impl Memory {
             settings: Mutex::default(),
             generation: AtomicU64::new(0),
             turned_away: Mutex::default(),
+            declaring: tokio::sync::Mutex::default(),
         }
     }
 

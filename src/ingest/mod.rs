@@ -11,6 +11,7 @@ pub mod outside;
 pub mod rate;
 pub mod replay;
 pub mod settings;
+pub mod sources;
 mod vouch;
 
 pub use accept::{Admission, Door};

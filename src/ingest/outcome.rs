@@ -37,7 +37,7 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub enum Refusal {
     /// No such platform; these have names like it.
-    UnknownPlatform(Vec<&'static str>),
+    UnknownPlatform(Vec<String>),
     /// Nothing proves who sent it.
     Unauthorized {
         /// What happened.

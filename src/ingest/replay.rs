@@ -5,7 +5,7 @@ use super::{
     outcome::{Accepted, Arrival, Refusal},
 };
 use crate::{
-    connectors::{self, Overload},
+    connectors::Overload,
     model::*,
     store::{NewDelivery, StoreError},
 };
@@ -13,8 +13,8 @@ use crate::{
 impl Door {
     /// The platform's own sample through the real path, marked as a test; everything but the proof is as for a sender.
     pub async fn test(&self, platform: &str) -> Result<Accepted, Refusal> {
-        let Some(connector) = connectors::find(platform) else {
-            return Err(Refusal::UnknownPlatform(connectors::near(platform)));
+        let Some(connector) = self.memory.registry.find(platform) else {
+            return Err(Refusal::UnknownPlatform(self.memory.registry.near(platform)));
         };
         let Some(settings) = self.memory.settings(platform, &self.store, &self.config).await? else {
             return Err(Refusal::UnknownPlatform(Vec::new()));
@@ -26,10 +26,10 @@ impl Door {
             ("content-type".to_owned(), "application/json".to_owned()),
             ("user-agent".to_owned(), concat!("watchfire/", env!("CARGO_PKG_VERSION"), " (test)").to_owned()),
         ];
-        let arrival = Arrival { headers, query: Vec::new(), body: connector.info().sample.as_bytes().to_vec() };
+        let arrival = Arrival { headers, query: Vec::new(), body: connector.sample().as_bytes().to_vec() };
         let mut delivery = self.delivery(platform, &arrival);
         delivery.body.clone_from(&arrival.body);
-        let read = parse(connector, &request(&arrival, &delivery, &settings));
+        let read = parse(&*connector, &request(&arrival, &delivery, &settings));
         let success = connector.success(&request(&arrival, &delivery, &settings));
         match read {
             Ok(mut parsed) => {
@@ -62,9 +62,9 @@ impl Door {
         let Some(stored) = self.store.read(move |view| view.delivery(id.number())).await?.filter(|d| d.id == id) else {
             return Ok(None);
         };
-        let Some(connector) = connectors::find(&stored.platform) else {
+        let Some(connector) = self.memory.registry.find(&stored.platform) else {
             // What the API itself took was understood then, and has no connector to understand it anew.
-            return Err(Refusal::UnknownPlatform(connectors::near(&stored.platform)));
+            return Err(Refusal::UnknownPlatform(self.memory.registry.near(&stored.platform)));
         };
         let Some(settings) = self.memory.settings(&stored.platform, &self.store, &self.config).await? else {
             return Err(Refusal::UnknownPlatform(Vec::new()));
@@ -83,9 +83,9 @@ impl Door {
             replay_of: Some(stored.seq),
         };
         // Read as of then, so that times that were left out stay those of the receipt.
-        let mut read = parse(connector, &request(&arrival, &delivery, &settings));
+        let mut read = parse(&*connector, &request(&arrival, &delivery, &settings));
         // What could not be confirmed when it came may be now.
-        self.confirm(connector, &delivery, &mut read).await;
+        self.confirm(&*connector, &delivery, &mut read).await;
         match read {
             Ok(mut parsed) => {
                 apply_settings(&mut parsed, &settings);

@@ -114,6 +114,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         test_token: None,
         cloud: None,
         created_at: now,
+        declaration: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
+use super::{Declaration, DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
 
 words! {
     /// How a sender proves who it is.
@@ -80,6 +80,9 @@ pub struct ConnectorSettings {
     pub cloud: Option<CloudAccount>,
     /// Made at.
     pub created_at: Time,
+    /// How to read it, when people declared it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration: Option<Declaration>,
 }
 
 /// An account at a platform's own service, with the token that opens it.

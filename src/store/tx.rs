@@ -61,7 +61,7 @@ pub struct Tx<'t> {
     signals_per_minute: Table<'t, i64, u32>,
     change_log: Rows<'t>,
     pub(super) connectors: NamedRows<'t>,
-    connector_counters: NamedRows<'t>,
+    pub(super) connector_counters: NamedRows<'t>,
     pub(super) accounts: NamedRows<'t>,
     pub(super) sessions: HashedRows<'t>,
     pub(super) tokens: HashedRows<'t>,

@@ -339,11 +339,11 @@ async fn challenge_with_key(
 /// Netdata asks for proof that the address is ours before it sends anything.
 async fn answer_challenge(state: &AppState, platform: &str, given: Option<&str>) -> Result<Response, ApiError> {
     if platform != "netdata" {
-        return Err(match crate::connectors::find(platform) {
+        return Err(match state.shared.door.registry.find(platform) {
             Some(_) => {
                 ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "webhooks are sent with POST")
             }
-            None => refused(platform, Refusal::UnknownPlatform(crate::connectors::near(platform)), 0),
+            None => refused(platform, Refusal::UnknownPlatform(state.shared.door.registry.near(platform)), 0),
         });
     }
     let token = query(given).into_iter().find(|(name, _)| name == "crc_token").map(|(_, value)| value);
@@ -371,7 +371,7 @@ mod tests {
     fn refusals_have_the_codes_of_the_contract() {
         let overloaded = || SubmitError::Overloaded { retry_after_secs: 3 };
         for (refusal, status, code) in [
-            (Refusal::UnknownPlatform(vec!["grafana"]), 404, "unknown_platform"),
+            (Refusal::UnknownPlatform(vec!["grafana".to_owned()]), 404, "unknown_platform"),
             (Refusal::Unauthorized { why: "w".into(), ways: vec![] }, 401, "unauthorized"),
             (Refusal::Off, 403, "connector_off"),
             (Refusal::OverRate { says_more: true, retry_after_secs: 2 }, 429, "over_rate"),

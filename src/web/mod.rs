@@ -80,6 +80,7 @@ pub(crate) mod tests {
             max_behind: 100_000,
             outside: None,
             connectors: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 }

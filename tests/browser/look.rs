@@ -67,6 +67,18 @@ impl Look<'_> {
         }
     }
 
+    /// What a form has answered with, in all widths, without asking for it again.
+    async fn here(&mut self, name: &str) {
+        for (width, height) in WIDTHS {
+            self.browser.size(width, height).await;
+            let wrong = self.browser.js(WRONG).await;
+            let wrong = wrong.as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned());
+            self.wrong.extend(wrong.map(|w| format!("{name} at {width}: {w}")));
+            let file = format!("{name}-{width}.png");
+            fs::write(pictures().join(file), self.browser.picture(true).await).unwrap();
+        }
+    }
+
     async fn theme(&self, theme: &str) {
         self.browser.js(&format!("(document.cookie = 'theme={theme}; path=/; samesite=lax')")).await;
     }
@@ -161,6 +173,36 @@ async fn look_at_a_day() {
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("missing", "/incidents/999").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_a_source_of_your_own() {
+    let test = TestApp::start().await;
+    let found = json!({"alerts": [{"title": "Disk full", "level": "hihg", "labels": {"app": "db"}, "url": "https://x.example/1"}]});
+    let sent = test.deliver("generic", &found).await;
+    let delivery = sent.json["delivery_id"].as_str().unwrap().to_owned();
+    let declaration = json!({"items": "body.alerts", "title": "item.title", "severity": "item.level", "host": "item.machine",
+        "severities": {"hihg": "high"}, "resolved": ["gone", "done"], "quiet_after_secs": 7200, "sample": found.to_string()});
+    let made = test.post("/api/connectors", &json!({"slug": "batch-jobs", "declaration": declaration})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("source-new", &format!("/connectors/new?delivery={delivery}")).await;
+    look.at("source-of-your-own", "/connectors/batch-jobs").await;
+    look.at("delivery-found", &format!("/deliveries/{delivery}")).await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/connectors/batch-jobs/declaration").await;
+    browser.click("button[value=try]").await;
+    browser.sees("#tried", "gives nothing").await;
+    look.here("source-tried").await;
+    browser.size(1440, 900).await;
+    browser.fill("#f-title", "itm.title |").await;
+    browser.click("button[value=save]").await;
+    browser.sees("#errors", "Not saved.").await;
+    look.here("source-wrong").await;
     look.end();
     test.stop().await;
 }

@@ -56,6 +56,32 @@ async fn read_filter_and_act() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_your_own_is_tried_made_and_removed() {
+    let test = TestApp::start().await;
+    test.deliver("generic", &json!({"title": "Disk full", "level": "hihg"})).await;
+    let browser = Browser::signed_in_with(&test, With { scripts: false, ..With::default() }).await;
+    browser.open("/connectors").await;
+    browser.click("a.tile[href='/connectors/new']").await;
+    browser.at("/connectors/new").await;
+    browser.fill("#f-slug", "my-disks").await;
+    browser.fill("#f-title", "'Disk: ' ~ item.title").await;
+    browser.click("#f-on option:nth-child(2)").await;
+    browser.click("button[value=try]").await;
+    browser.sees("#tried", "Disk: Disk full").await;
+    browser.click("button[value=save]").await;
+    browser.at("/connectors/my-disks").await;
+    browser.sees("#url", "/api/webhooks/my-disks").await;
+    browser.sees(".toast", "Saved").await;
+    browser.click("a[href='/connectors/my-disks/declaration']").await;
+    browser.click("details.fold summary").await;
+    browser.click("button[value=remove]").await;
+    browser.at("/connectors").await;
+    browser.sees(".toast", "Source removed").await;
+    assert_eq!(test.get("/api/connectors/my-disks").await.status, 404);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_keeps_what_was_typed() {
     let test = TestApp::start().await;
     test.deliver("generic", &json!({"title": "Disk full", "service": "log-store", "severity": "high"})).await;

@@ -18,7 +18,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("investigation", &["store"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
     ("web", &["ingest", "store", "search", "live", "connectors", "runtime::supervise"]),
-    ("config", &[]),
+    // Pure calls: what is wrong with a declared source is told at its place in the file.
+    ("config", &["connectors::declared"]),
     ("runtime", &["runtime"]),
     ("cli", &["app", "store", "runtime"]),
     ("app", &["*"]),

@@ -30,6 +30,7 @@ mod secrets;
 mod senders;
 mod slow;
 mod slow_http2;
+mod sources;
 mod start;
 mod streams;
 mod support;

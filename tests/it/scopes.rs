@@ -10,7 +10,7 @@ use crate::support::{TOKEN, TestApp, answer};
 fn needed(method: &Method, path: &str) -> Option<Scope> {
     let public = ["/healthz", "/readyz", "/api/version", "/api/openapi.json"];
     let of_admins = ["/api/users", "/api/tokens", "/api/audit", "/api/backup"];
-    let set_up = ["rotate-key", "reveal-key", "/netdata/connect", "/netdata/disconnect"];
+    let set_up = ["rotate-key", "reveal-key", "/declaration", "/try", "/netdata/connect", "/netdata/disconnect"];
     if public.contains(&path) {
         None
     } else if path.starts_with("/api/webhooks") {
@@ -19,7 +19,9 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Admin)
     } else if method == Method::GET {
         Some(Scope::Read)
-    } else if method == Method::PATCH && path.starts_with("/api/connectors") {
+    } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
+        || (*method == Method::POST && path == "/api/connectors")
+    {
         Some(Scope::Admin)
     } else {
         Some(Scope::Write)
@@ -198,6 +200,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana/opens",
         "/connectors/grafana/proof",
         "/connectors/grafana/switch",
+        "/connectors/new",
+        "/connectors/grafana/declaration",
         &format!("/deliveries/{delivery}/replay"),
         "/settings/people",
         "/settings/people/role",

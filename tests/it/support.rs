@@ -150,6 +150,11 @@ impl TestApp {
         answer(request.json(body)).await
     }
 
+    /// A small body to an address, with no other proof than what stands in it.
+    pub async fn knock_at(&self, path: &str) -> Answer {
+        answer(self.request(Method::POST, path).body(r#"{"title":"x"}"#)).await
+    }
+
     /// The same without waiting, with these headers over the usual ones.
     pub async fn knock(&self, platform: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let mut request = self.request(Method::POST, &format!("/api/webhooks/{platform}")).body(body);

@@ -22,6 +22,44 @@ impl Store {
         .await
     }
 
+    /// Makes a connector that people declare; one whose settings are there from before keeps them and its key.
+    pub async fn add_connector(
+        &self,
+        new: ConnectorSettings,
+        what: serde_json::Value,
+        actor: Actor,
+    ) -> Result<ConnectorSettings, CommandError> {
+        self.command(move |tx| {
+            let platform = new.platform.clone();
+            let found: Option<ConnectorSettings> = get(&tx.connectors, platform.as_str())?;
+            let settings = match found {
+                Some(old) if old.declaration.is_some() => {
+                    let detail = format!("there is a connector {platform} already");
+                    return Err(CommandError::Conflict { detail, allowed: Vec::new() });
+                }
+                Some(old) => ConnectorSettings { declaration: new.declaration, ..old },
+                None => new,
+            };
+            put(&mut tx.connectors, platform.as_str(), &settings)?;
+            tx.audit(&actor, "connector.declare", platform, what)?;
+            Ok(settings)
+        })
+        .await
+    }
+
+    /// Removes a connector with its key and its counters. What it delivered stays.
+    pub async fn remove_connector(&self, platform: String, actor: Actor) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            if !tx.connectors.remove(platform.as_str())? {
+                return Err(CommandError::NotFound(format!("connector {platform}")));
+            }
+            tx.connector_counters.remove(platform.as_str())?;
+            tx.audit(&actor, "connector.remove", platform, serde_json::Value::Null)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Changes the settings of a connector; `what` says for the audit log what was changed, without secrets.
     pub async fn update_connector(
         &self,

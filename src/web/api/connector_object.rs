@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     config::ConnectorConfig,
-    connectors::Connector,
+    connectors::Handle,
     ingest::settings::overridden,
     model::*,
     store::{StoreError, View},
@@ -23,7 +23,7 @@ pub struct ConnectorObject {
     /// As in URLs.
     pub platform: String,
     /// As people write it.
-    pub name: &'static str,
+    pub name: String,
     /// Takes deliveries.
     pub enabled: bool,
     /// How senders prove who they are.
@@ -58,6 +58,8 @@ pub struct ConnectorObject {
     pub rate_per_minute: u32,
     /// Settings that the configuration fixes; they cannot be changed here.
     pub fixed: Vec<&'static str>,
+    /// How it is read, for a source that people declared.
+    pub declaration: Option<Declaration>,
     /// How it does.
     #[serde(flatten)]
     pub health: ConnectorHealth,
@@ -92,24 +94,30 @@ pub struct ConnectorHealth {
 pub fn describe(
     state: &AppState,
     view: &View,
-    connector: &dyn Connector,
+    connector: &Handle,
     base_url: &str,
 ) -> Result<Option<ConnectorObject>, StoreError> {
     let info = connector.info();
-    let Some(s) = view.connector(info.slug)? else { return Ok(None) };
-    let fixed = state.config.connectors.get(info.slug);
+    let slug = connector.slug();
+    let Some(s) = view.connector(slug)? else { return Ok(None) };
+    let fixed = state.config.connectors.get(slug);
     let s = overridden(s, fixed);
-    let counters = view.counters(info.slug)?;
+    let declared = connector.declared();
+    let mut names = fixed.map(fixed_names).unwrap_or_default();
+    if declared.is_some_and(|d| d.is_fixed()) {
+        names.push("declaration");
+    }
+    let counters = view.counters(slug)?;
     let now = state.clock.now();
-    let turned_away = state.shared.door.turned_away(info.slug).map(|(at, _)| at);
+    let turned_away = state.shared.door.turned_away(slug).map(|(at, _)| at);
     let key = state.store.sealer().open(&s.key)?;
     let tail: String = key.chars().skip(key.chars().count().saturating_sub(4)).collect();
     Ok(Some(ConnectorObject {
         platform: s.platform.clone(),
-        name: info.name,
+        name: connector.name().to_owned(),
         enabled: s.enabled,
         auth: s.auth,
-        webhook_url: format!("{base_url}/api/webhooks/{}", info.slug),
+        webhook_url: format!("{base_url}/api/webhooks/{slug}"),
         key_masked: format!("••••{tail}"),
         old_key_until: s.old_key_until(now),
         signature: info.signature,
@@ -120,7 +128,8 @@ pub fn describe(
         closes_after_secs: s.closes_after_secs.or_else(|| connector.quiet_secs()),
         rca_enabled: s.rca_enabled,
         rate_per_minute: s.rate_per_minute,
-        fixed: fixed.map(fixed_names).unwrap_or_default(),
+        fixed: names,
+        declaration: declared.map(|d| d.declaration().clone()),
         health: health(s.enabled, &counters, turned_away, now),
         created_at: s.created_at,
         basic_user: s.basic_user,

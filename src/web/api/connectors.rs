@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe};
 use super::{connector_object::fixed_names, incidents::given, listing};
 use crate::{
-    connectors::{self as registry, Connector},
+    connectors::Handle,
     ingest::{Refusal, new_key},
     model::*,
     store::{AlertFilter, StoreError, View},
@@ -36,12 +36,12 @@ listing! {
     Connectors { connectors: ConnectorObject }
 }
 
-fn find(platform: &str) -> Result<&'static dyn Connector, ApiError> {
-    registry::find(platform).ok_or_else(|| unknown(platform))
+fn find(state: &AppState, platform: &str) -> Result<Handle, ApiError> {
+    state.shared.door.registry.find(platform).ok_or_else(|| unknown(state, platform))
 }
 
-fn unknown(platform: &str) -> ApiError {
-    refused(platform, Refusal::UnknownPlatform(registry::near(platform)), 0)
+fn unknown(state: &AppState, platform: &str) -> ApiError {
+    refused(platform, Refusal::UnknownPlatform(state.shared.door.registry.near(platform)), 0)
 }
 
 /// Changes the settings of a connector. Every change goes through here, so that the door learns of it at once.
@@ -71,17 +71,17 @@ pub async fn rotate(state: &AppState, platform: &str, actor: Actor) -> Result<St
 pub async fn reveal(state: &AppState, platform: &str, actor: Actor) -> Result<String, ApiError> {
     let wanted = platform.to_owned();
     let found = state.store.read(move |view| view.connector(&wanted)).await?;
-    let settings = found.ok_or_else(|| unknown(platform))?;
+    let settings = found.ok_or_else(|| unknown(state, platform))?;
     // Written before it is shown: what is not in the log was not seen.
     state.store.audit(actor, "connector.reveal_key", platform.to_owned(), Value::Null).await?;
     Ok(state.store.sealer().open(&settings.key)?)
 }
 
-async fn described(state: &AppState, platform: &str, client: &Client) -> Result<ConnectorObject, ApiError> {
-    let connector = find(platform)?;
+pub(super) async fn described(state: &AppState, platform: &str, client: &Client) -> Result<ConnectorObject, ApiError> {
+    let connector = find(state, platform)?;
     let (own, base) = (state.clone(), client.base_url(&state.config));
-    let found = state.store.read(move |view| describe(&own, view, connector, &base)).await?;
-    found.ok_or_else(|| unknown(platform))
+    let found = state.store.read(move |view| describe(&own, view, &connector, &base)).await?;
+    found.ok_or_else(|| unknown(state, platform))
 }
 
 /// All connectors.
@@ -89,7 +89,8 @@ async fn described(state: &AppState, platform: &str, client: &Client) -> Result<
 pub async fn list(_: Viewer, State(state): State<AppState>, client: Client) -> Result<Answer<Connectors>, ApiError> {
     let (own, base) = (state.clone(), client.base_url(&state.config));
     let all = move |view: &View| {
-        let each = registry::ALL.iter().map(|c| describe(&own, view, *c, &base));
+        let all = own.shared.door.registry.all();
+        let each = all.iter().map(|c| describe(&own, view, c, &base));
         Ok(each.collect::<Result<Vec<_>, StoreError>>()?.into_iter().flatten().collect())
     };
     Ok(Answer(Connectors::all(state.store.read(all).await?)))
@@ -163,7 +164,7 @@ impl ConnectorPatch {
 
 /// Changes a connector's settings.
 pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, actor: Actor) -> Result<(), ApiError> {
-    let connector = find(platform)?;
+    let connector = find(state, platform)?;
     // Where a platform signs by certificates, they stand there too.
     let longest = if connector.certified().is_some() { LONGEST_LIST } else { LONGEST_SECRET };
     let what = patch.what();
@@ -288,7 +289,7 @@ pub async fn rotate_key(
     State(state): State<AppState>,
     Path(platform): Path<String>,
 ) -> Result<Answer<Shown>, ApiError> {
-    find(&platform)?;
+    find(&state, &platform)?;
     let old_key_until = Some(state.clock.now().plus(OLD_KEY_WORKS));
     Ok(Answer(Shown { key: rotate(&state, &platform, who.actor).await?, old_key_until }))
 }
@@ -301,7 +302,7 @@ pub async fn reveal_key(
     State(state): State<AppState>,
     Path(platform): Path<String>,
 ) -> Result<Answer<Shown>, ApiError> {
-    find(&platform)?;
+    find(&state, &platform)?;
     Ok(Answer(Shown { key: reveal(&state, &platform, who.actor).await?, old_key_until: None }))
 }
 

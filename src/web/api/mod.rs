@@ -19,6 +19,7 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+mod sources;
 pub mod system;
 mod tokens;
 mod users;
@@ -100,8 +101,10 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::replay))
-        .routes(routes!(connectors::list))
-        .routes(routes!(connectors::get, connectors::patch))
+        .routes(routes!(connectors::list, sources::create))
+        .routes(routes!(connectors::get, connectors::patch, sources::remove))
+        .routes(routes!(sources::change))
+        .routes(routes!(sources::attempt))
         .routes(routes!(connectors::test))
         .routes(routes!(connectors::rotate_key))
         .routes(routes!(connectors::reveal_key))

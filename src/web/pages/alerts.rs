@@ -245,6 +245,7 @@ impl AlertsPage {
         before: Option<u64>,
         detail: Option<(AlertId, Detail)>,
         error: Option<QueryError>,
+        sources: &[(String, String)],
     ) -> Self {
         let q = if q.is_empty() { DEFAULT_QUERY } else { q };
         let chosen = detail.as_ref().map(|(id, _)| *id);
@@ -269,7 +270,7 @@ impl AlertsPage {
                     "status",
                     AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::foreign(s.as_str()))).collect(),
                 ),
-                facet("Source", "source", platforms::all().map(|i| (i.slug.to_owned(), ui::foreign(i.name))).collect()),
+                facet("Source", "source", sources.iter().map(|(s, n)| (s.clone(), ui::foreign(n))).collect()),
             ],
             heading: format!("{about}{}", ui::plural(listing.total, "alert")),
             rows: listing.items.iter().map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), frame.now)).collect(),
@@ -312,8 +313,15 @@ mod tests {
         let detail = Detail::new(&a, Some(&m), Some(&d), evil);
         let id = a.id;
         let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false };
-        let page =
-            AlertsPage::new(samples::frame("Alerts", Section::Alerts), evil, &listing, None, Some((id, detail)), None);
+        let page = AlertsPage::new(
+            samples::frame("Alerts", Section::Alerts),
+            evil,
+            &listing,
+            None,
+            Some((id, detail)),
+            None,
+            &[],
+        );
         let html = page.render().unwrap();
         assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("javascript:"), "{html}");
         assert!(html.contains("about 9") && html.contains("Same time") && html.contains("aria-current=\"true\""));

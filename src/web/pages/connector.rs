@@ -14,14 +14,14 @@ use super::{
     connectors::Health,
     deliveries::{APPLIED, Row, door, refused},
     frame::{Frame, Section, counts_and_seq},
-    platforms,
+    platforms::{self, Platform},
     said::Said,
     text,
     ui::{self, Markup, When},
     words,
 };
 use crate::{
-    connectors::Info,
+    connectors::declared::Declared,
     ingest::{Refusal, settings::overridden},
     model::*,
     store::DeliveryFilter,
@@ -88,7 +88,7 @@ pub struct Tested {
 #[template(path = "pages/connector.html")]
 pub struct ConnectorPage {
     frame: Frame,
-    info: &'static Info,
+    info: Platform,
     tile: Markup,
     state: Markup,
     near_note: Option<String>,
@@ -115,6 +115,8 @@ pub struct ConnectorPage {
     basic_user: String,
     enabled: bool,
     enabled_fixed: bool,
+    declared: Vec<(&'static str, String)>,
+    declared_fixed: bool,
 }
 
 /// A step with the address in its place. Words between backticks are code.
@@ -170,20 +172,23 @@ async fn draw(
     key: Option<String>,
     tested: Option<DeliveryId>,
 ) -> Result<Response, ApiError> {
-    let info = platforms::info(slug)
+    let info = platforms::find(&state.shared.door.registry, slug)
         .ok_or_else(|| ApiError::not_found(format_args!("connector “{}”", text::shorten(slug, 40))))?;
     let now = ask.now;
     let (overview, seq, settings, counters, rows, result) = state
         .store
-        .read(move |view| {
-            let (overview, seq) = counts_and_seq(view, now)?;
-            let filter = DeliveryFilter { platform: Some(info.slug.to_owned()), outcome: None };
-            let result = match tested {
-                Some(id) => view.delivery_row(id.number())?.filter(|r| r.id == id),
-                None => None,
-            };
-            let rows = view.deliveries(&filter, None, LAST)?.items;
-            Ok((overview, seq, view.connector(info.slug)?, view.counters(info.slug)?, rows, result))
+        .read({
+            let wanted = info.slug.clone();
+            move |view| {
+                let (overview, seq) = counts_and_seq(view, now)?;
+                let filter = DeliveryFilter { platform: Some(wanted.clone()), outcome: None };
+                let result = match tested {
+                    Some(id) => view.delivery_row(id.number())?.filter(|r| r.id == id),
+                    None => None,
+                };
+                let rows = view.deliveries(&filter, None, LAST)?.items;
+                Ok((overview, seq, view.connector(&wanted)?, view.counters(&wanted)?, rows, result))
+            }
         })
         .await?;
     let settings =
@@ -194,15 +199,14 @@ async fn draw(
     let base = client.base_url(&state.config);
     let url = format!("{base}/api/webhooks/{slug}");
     let (taken, bad) = counters.last_24h(now);
-    let frame = ask.frame(info.name, Section::Connectors, &overview, seq);
+    let frame = ask.frame(&info.name, Section::Connectors, &overview, seq);
     let opens_on =
         |s: Severity| if settings.opens.is_empty() { s != Severity::Info } else { settings.opens.contains(&s) };
     let key_words = key.clone().unwrap_or_else(|| "KEY".to_owned());
     let page = ConnectorPage {
-        info,
-        tile: ui::tile(info.slug),
+        tile: ui::tile(&info.slug),
         state: health.mark(),
-        near_note: near_note(&base, info),
+        near_note: near_note(&base, &info.slug, &info.name),
         steps: info.steps.iter().map(|s| step(s, &url, &key_words)).collect(),
         received: counters.last_accepted.is_some(),
         tested: result.as_ref().map(tested_words),
@@ -233,13 +237,34 @@ async fn draw(
         basic_user: settings.basic_user.clone().unwrap_or_default(),
         enabled: settings.enabled,
         enabled_fixed: fixed.is_some_and(|f| f.enabled.is_some()),
+        declared: info.declared.as_deref().map(declared_words).unwrap_or_default(),
+        declared_fixed: info.declared.as_ref().is_some_and(|d| d.is_fixed()),
+        info,
         frame,
     };
     Ok(ask.page(StatusCode::OK, &page))
 }
 
+/// What is declared, field by field.
+fn declared_words(declared: &Declared) -> Vec<(&'static str, String)> {
+    let d = declared.declaration();
+    let expressions = DeclaredField::ALL.iter().filter_map(|f| Some((f.as_str(), text::visible(d.expression(*f)?))));
+    let mut all: Vec<_> = expressions.collect();
+    if !d.resolved.is_empty() {
+        all.push(("resolved", text::visible(&d.resolved.join(", "))));
+    }
+    if !d.severities.is_empty() {
+        let words: Vec<String> = d.severities.iter().map(|(word, severity)| format!("{word} = {severity}")).collect();
+        all.push(("severities", text::visible(&words.join(", "))));
+    }
+    if let Some(secs) = d.quiet_after_secs {
+        all.push(("over after", ui::duration(std::time::Duration::from_secs(secs.into()))));
+    }
+    all
+}
+
 /// Senders on the internet cannot reach an address of this machine or of a private network.
-fn near_note(base: &str, info: &Info) -> Option<String> {
+fn near_note(base: &str, slug: &str, name: &str) -> Option<String> {
     let host = base.split_once("://").map_or(base, |(_, h)| h);
     let host = host.trim_start_matches('[').split([':', '/', ']']).next().unwrap_or_default();
     let private = match host.parse::<std::net::Ipv4Addr>() {
@@ -248,10 +273,9 @@ fn near_note(base: &str, info: &Info) -> Option<String> {
     };
     match (private, base.starts_with("https://")) {
         (true, _) => Some(format!(
-            "This address is on this machine or a private network. {} can only reach it from there; set --public-url to the address that it should use.",
-            info.name
+            "This address is on this machine or a private network. {name} can only reach it from there; set --public-url to the address that it should use."
         )),
-        (false, false) if info.slug == "netdata" => {
+        (false, false) if slug == "netdata" => {
             Some("Netdata Cloud sends to https addresses only. Set --public-url to one.".to_owned())
         }
         _ => None,
@@ -428,17 +452,15 @@ mod tests {
 
     #[test]
     fn addresses_that_senders_cannot_reach_are_named() {
-        let netdata = platforms::info("netdata").unwrap();
-        let grafana = platforms::info("grafana").unwrap();
-        for (base, info, note) in [
-            ("http://127.0.0.1:8080", grafana, true),
-            ("http://192.168.4.2", grafana, true),
-            ("http://localhost:8080", grafana, true),
-            ("http://wf.example.com", grafana, false),
-            ("http://wf.example.com", netdata, true),
-            ("https://wf.example.com", netdata, false),
+        for (base, slug, note) in [
+            ("http://127.0.0.1:8080", "grafana", true),
+            ("http://192.168.4.2", "grafana", true),
+            ("http://localhost:8080", "grafana", true),
+            ("http://wf.example.com", "grafana", false),
+            ("http://wf.example.com", "netdata", true),
+            ("https://wf.example.com", "netdata", false),
         ] {
-            assert_eq!(near_note(base, info).is_some(), note, "{base}");
+            assert_eq!(near_note(base, slug, slug).is_some(), note, "{base}");
         }
     }
 }

@@ -9,13 +9,13 @@ use http::StatusCode;
 use super::{
     ask::Ask,
     frame::{Frame, Section, counts_and_seq},
-    platforms, text,
+    platforms::{self, Platform},
+    text,
     ui::{self, Markup, When},
     words,
 };
 use crate::{
     config::Config,
-    connectors::Info,
     ingest::{Memory, settings::overridden},
     model::*,
     store::{StoreError, View},
@@ -97,21 +97,20 @@ impl Health {
     }
 
     /// The sentences of the banner, for a state that needs somebody.
-    fn banner(&self, info: &Info) -> Option<(String, String)> {
+    fn banner(&self, name: &str) -> Option<(String, String)> {
         match self {
             Self::Refused(n) => Some((
-                format!("{} is being refused.", info.name),
+                format!("{name} is being refused."),
                 match n {
                     0 => "Its last delivery was turned away; the list of deliveries says why.".to_owned(),
                     n => format!(
-                        "The key in {} is not the one stored here; {} since Watchfire started.",
-                        info.name,
+                        "The key in {name} is not the one stored here; {} since Watchfire started.",
                         ui::plural(*n, "webhook")
                     ),
                 },
             )),
             Self::NotUnderstood(why) => Some((
-                format!("The last webhook of {} was not understood.", info.name),
+                format!("The last webhook of {name} was not understood."),
                 text::visible(&text::shorten(why, 200)),
             )),
             _ => None,
@@ -123,9 +122,9 @@ impl Health {
 #[derive(Debug, Template)]
 #[template(path = "fragments/connector_row.html")]
 pub struct ConnectorRow {
-    slug: &'static str,
+    slug: String,
     tile: Markup,
-    name: &'static str,
+    name: String,
     proof: String,
     state: Markup,
     last: Option<When>,
@@ -135,14 +134,16 @@ pub struct ConnectorRow {
 impl HtmlSafe for ConnectorRow {}
 
 struct Known {
-    info: &'static Info,
+    info: Platform,
     settings: ConnectorSettings,
     counters: ConnectorCounters,
     state: Health,
 }
 
 fn known(view: &View, slug: &str, config: &Config, memory: &Memory, now: Time) -> Result<Option<Known>, StoreError> {
-    let (Some(info), Some(settings)) = (platforms::info(slug), view.connector(slug)?) else { return Ok(None) };
+    let (Some(info), Some(settings)) = (platforms::find(&memory.registry, slug), view.connector(slug)?) else {
+        return Ok(None);
+    };
     let settings = overridden(settings, config.connectors.get(slug));
     let counters = view.counters(slug)?;
     let state = Health::of(&settings, &counters, memory.turned_away(slug), now);
@@ -152,9 +153,9 @@ fn known(view: &View, slug: &str, config: &Config, memory: &Memory, now: Time) -
 fn row(k: &Known, now: Time) -> ConnectorRow {
     let (taken, refused) = k.counters.last_24h(now);
     ConnectorRow {
-        slug: k.info.slug,
-        tile: ui::tile(k.info.slug),
-        name: k.info.name,
+        slug: k.info.slug.clone(),
+        tile: ui::tile(&k.info.slug),
+        name: k.info.name.clone(),
         proof: format!("proves itself by {}", words::auth(k.settings.auth)),
         state: k.state.mark(),
         last: k.counters.last.as_ref().map(|(_, at, _)| When::ago(*at, now)),
@@ -179,7 +180,7 @@ pub fn connector_row(
 pub struct Banner {
     what: String,
     why: String,
-    slug: &'static str,
+    slug: String,
 }
 
 /// The page.
@@ -190,7 +191,7 @@ pub struct ConnectorsPage {
     sub: String,
     banners: Vec<Banner>,
     rows: Vec<ConnectorRow>,
-    tiles: Vec<&'static Info>,
+    tiles: Vec<Platform>,
     base: String,
     curl: String,
 }
@@ -203,8 +204,9 @@ pub async fn connectors(State(state): State<AppState>, ask: Ask, client: Client)
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            let all: Vec<Known> = platforms::all()
-                .filter_map(|i| known(view, i.slug, &config, &shared.door, now).transpose())
+            let all: Vec<Known> = platforms::in_use(&shared.door.registry)
+                .iter()
+                .filter_map(|i| known(view, &i.slug, &config, &shared.door, now).transpose())
                 .collect::<Result<_, _>>()?;
             Ok((overview, seq, all))
         })
@@ -216,10 +218,12 @@ pub async fn connectors(State(state): State<AppState>, ask: Ask, client: Client)
 fn page(frame: Frame, all: Vec<Known>, base: &str) -> ConnectorsPage {
     let now = frame.now;
     let (mut used, unused): (Vec<_>, Vec<_>) = all.into_iter().partition(|k| k.state != Health::Waiting);
-    used.sort_by(|a, b| a.state.cmp(&b.state).then(a.info.name.cmp(b.info.name)));
+    used.sort_by(|a, b| a.state.cmp(&b.state).then(a.info.name.cmp(&b.info.name)));
     let sums = used.iter().map(|k| k.counters.last_24h(now)).fold((0, 0), |(a, r), (x, y)| (a + x, r + y));
-    let banners =
-        used.iter().filter_map(|k| k.state.banner(k.info).map(|(what, why)| Banner { what, why, slug: k.info.slug }));
+    let banners = used.iter().filter_map(|k| {
+        let (what, why) = k.state.banner(&k.info.name)?;
+        Some(Banner { what, why, slug: k.info.slug.clone() })
+    });
     ConnectorsPage {
         sub: match used.len() {
             0 => "Nothing has been received yet.".to_owned(),
@@ -232,7 +236,7 @@ fn page(frame: Frame, all: Vec<Known>, base: &str) -> ConnectorsPage {
         },
         banners: banners.collect(),
         rows: used.iter().map(|k| row(k, now)).collect(),
-        tiles: unused.iter().map(|k| k.info).collect(),
+        tiles: unused.into_iter().map(|k| k.info).collect(),
         base: base.to_owned(),
         curl: by_hand(base),
         frame,
@@ -278,6 +282,7 @@ mod tests {
             test_token: None,
             cloud: None,
             created_at: samples::ago(900),
+            declaration: None,
         }
     }
 
@@ -303,10 +308,11 @@ mod tests {
 
     #[test]
     fn worst_first_with_a_banner() {
-        let grafana = platforms::info("grafana").unwrap();
+        let registry = crate::connectors::Registry::default();
+        let grafana = platforms::find(&registry, "grafana").unwrap();
         let known = |info, state| Known { info, settings: settings(), counters: ConnectorCounters::default(), state };
-        let netdata = platforms::info("netdata").unwrap();
-        let generic = platforms::info("generic").unwrap();
+        let netdata = platforms::find(&registry, "netdata").unwrap();
+        let generic = platforms::find(&registry, "generic").unwrap();
         let all = vec![
             known(grafana, Health::Receiving),
             known(netdata, Health::NotUnderstood("no <b>alerts</b>".into())),

@@ -13,6 +13,7 @@ use super::{
     frame::{Frame, Section, counts_and_seq},
     platforms,
     said::Said,
+    source::{FoundIn, found},
     terms::href,
     text,
     ui::{self, Markup, When},
@@ -95,8 +96,8 @@ fn note(n: &Note) -> String {
 /// A choice of a list.
 #[derive(Debug)]
 pub struct Choice {
-    value: &'static str,
-    name: &'static str,
+    value: String,
+    name: String,
     checked: bool,
 }
 
@@ -139,12 +140,17 @@ pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params):
     let about = if listing.total_is_exact { "" } else { "about " };
     let page = DeliveriesPage {
         frame: ask.frame("Deliveries", Section::Connectors, &overview, seq),
-        platforms: platforms::all()
-            .map(|i| Choice { value: i.slug, name: i.name, checked: i.slug == chosen })
+        platforms: platforms::names(&state.shared.door.registry)
+            .into_iter()
+            .map(|(value, name)| Choice { checked: value == chosen, value, name })
             .collect(),
         outcomes: DeliveryOutcome::ALL
             .iter()
-            .map(|o| Choice { value: o.as_str(), name: words::outcome(*o).1, checked: outcome == Some(*o) })
+            .map(|o| Choice {
+                value: o.as_str().to_owned(),
+                name: words::outcome(*o).1.to_owned(),
+                checked: outcome == Some(*o),
+            })
             .collect(),
         heading: format!(
             "{about}{} {}",
@@ -198,6 +204,9 @@ pub struct DeliveryPage {
     size: String,
     facts: Vec<(&'static str, Markup)>,
     headers: Vec<(String, String)>,
+    found: Vec<FoundIn>,
+    declare: String,
+    declared: bool,
 }
 
 impl DeliveryPage {
@@ -276,6 +285,9 @@ impl DeliveryPage {
             cut,
             size: ui::bytes(row.size),
             facts,
+            found: Vec::new(),
+            declare: format!("/connectors/new?delivery={}", row.id),
+            declared: false,
             headers: kept
                 .map(|d| d.headers.iter().map(|(k, v)| (text::visible(k), text::visible(v))).collect())
                 .unwrap_or_default(),
@@ -304,7 +316,16 @@ pub async fn delivery(State(state): State<AppState>, ask: Ask, Path(id): Path<St
         .filter(|r| r.id == id)
         .ok_or_else(|| ApiError::not_found(format_args!("delivery {id}, or it is not applied yet")))?;
     let frame = ask.frame("Delivery", Section::Connectors, &overview, seq);
-    Ok(ask.page(StatusCode::OK, &DeliveryPage::new(frame, &row, kept.as_ref(), results.as_deref())))
+    let mut page = DeliveryPage::new(frame, &row, kept.as_ref(), results.as_deref());
+    if let Some(delivery) = kept.filter(|d| d.outcome != DeliveryOutcome::Refused) {
+        page.found = found(state.door().explain(&delivery).await?);
+        let connector = state.shared.door.registry.find(&delivery.platform);
+        if connector.is_some_and(|c| c.declared().is_some()) {
+            page.declare = format!("/connectors/{}/declaration", delivery.platform);
+            page.declared = true;
+        }
+    }
+    Ok(ask.page(StatusCode::OK, &page))
 }
 
 fn parse(id: &str) -> Result<DeliveryId, ApiError> {

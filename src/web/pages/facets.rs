@@ -2,7 +2,6 @@
 
 use super::{
     incidents::DEFAULT_QUERY,
-    platforms,
     terms::{self, href},
 };
 use crate::{model::*, store::Overview};
@@ -60,7 +59,7 @@ pub(super) fn tabs(o: &Overview, mine: Option<usize>, q: &str) -> Vec<Tab> {
     ]
 }
 
-pub(super) fn facets(q: &str) -> Vec<Facet> {
+pub(super) fn facets(q: &str, sources: &[(String, String)]) -> Vec<Facet> {
     let facet = |name, field, options: Vec<(String, String)>| {
         let set = terms::values(q, field);
         let options: Vec<Choice> = options
@@ -84,7 +83,7 @@ pub(super) fn facets(q: &str) -> Vec<Facet> {
             IncidentStatus::ALL.iter().map(|s| pair(s.as_str(), super::words::status(*s))).collect(),
         ),
         facet("Severity", "severity", Severity::ALL.iter().map(|s| pair(s.as_str(), s.title())).collect()),
-        facet("Source", "source", platforms::all().map(|i| pair(i.slug, i.name)).collect()),
+        facet("Source", "source", sources.to_vec()),
     ];
     let services = terms::values(q, "service");
     facets.push(Facet {

@@ -68,6 +68,8 @@ pub struct Input {
     pub overview: Overview,
     /// Incidents.
     pub found: Found,
+    /// Name in URLs and name for people of every platform in use.
+    pub sources: Vec<(String, String)>,
     /// The query as typed; empty for the default.
     pub q: String,
     /// Who reads.
@@ -170,7 +172,7 @@ pub struct ListPage {
 impl ListPage {
     /// The page of `input`.
     pub fn new(frame: Frame, input: Input) -> Self {
-        let Input { overview, found, q, me, error, teach, refused } = input;
+        let Input { overview, found, sources, q, me, error, teach, refused } = input;
         let now = frame.now;
         let mine = match &found {
             Found::Default { open, .. } if open.1 <= STORM => {
@@ -193,7 +195,7 @@ impl ListPage {
         Self {
             watch: Watch::new(&overview, now),
             tabs: tabs(&overview, mine, &shown),
-            facets: facets(&shown),
+            facets: facets(&shown, &sources),
             since: terms::values(&shown, "since").into_iter().next(),
             sinces: sinces(&shown),
             guilty: guilty(&shown),
@@ -347,6 +349,7 @@ mod tests {
         let input = Input {
             overview: samples::overview(),
             found,
+            sources: Vec::new(),
             q: q.to_owned(),
             me: "on-call".into(),
             error: None,

@@ -23,6 +23,8 @@ mod said;
 mod samples;
 mod settings;
 mod setup;
+mod source;
+mod source_form;
 mod storage;
 mod terms;
 mod text;
@@ -69,7 +71,9 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/alerts", get(read::alerts))
         .route("/connectors", get(connectors::connectors))
+        .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
+        .route("/connectors/{platform}/declaration", get(source::show).post(source::change))
         .route("/connectors/{platform}/reveal", post(connector::reveal))
         .route("/connectors/{platform}/rotate", post(connector::rotate))
         .route("/connectors/{platform}/test", post(connector::test))

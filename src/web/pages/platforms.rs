@@ -1,8 +1,61 @@
-//! Platforms by their name in URLs. Incidents and alerts may name one that this version does not have.
+//! Platforms by their name in URLs. Incidents and alerts may name one that this version does not have, or that was
+//! declared once and is no more.
 
-use crate::connectors::{self, Info};
+use std::{ops::Deref, sync::Arc};
 
-/// What is fixed about a platform, if this version has it.
+use crate::connectors::{self, Handle, Info, Registry, declared::Declared};
+
+/// A platform as the pages name it: with a name of its own when people declared it, and all else that is fixed about it.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// As in URLs.
+    pub slug: String,
+    /// As people write it.
+    pub name: String,
+    /// Two letters for its tile.
+    pub tile: String,
+    /// The declaration, when it has one.
+    pub declared: Option<Arc<Declared>>,
+    info: &'static Info,
+}
+
+impl Deref for Platform {
+    type Target = Info;
+
+    fn deref(&self) -> &Info {
+        self.info
+    }
+}
+
+impl From<&Handle> for Platform {
+    fn from(connector: &Handle) -> Self {
+        let (tile, _) = tile_and_name(connector.slug());
+        Self {
+            slug: connector.slug().to_owned(),
+            name: connector.name().to_owned(),
+            tile,
+            declared: connector.declared().cloned(),
+            info: connector.info(),
+        }
+    }
+}
+
+/// A platform that is in use.
+pub fn find(registry: &Registry, slug: &str) -> Option<Platform> {
+    registry.find(slug).as_ref().map(Platform::from)
+}
+
+/// Every platform in use: those of this version, then declared ones by name.
+pub fn in_use(registry: &Registry) -> Vec<Platform> {
+    registry.all().iter().map(Platform::from).collect()
+}
+
+/// Name in URLs and name for people of every platform in use.
+pub fn names(registry: &Registry) -> Vec<(String, String)> {
+    registry.all().iter().map(|c| (c.slug().to_owned(), c.name().to_owned())).collect()
+}
+
+/// What is fixed about a platform, if it is part of this version.
 pub fn info(slug: &str) -> Option<&'static Info> {
     all().find(|i| i.slug == slug)
 }

@@ -102,6 +102,7 @@ pub async fn list_page(
             Ok((overview, seq, found, ever_had_an_alert(view)?))
         })
         .await?;
+    let sources = platforms::names(&state.shared.door.registry);
     let base = client.base_url(&state.config);
     let teach = (!ever).then(|| Teach {
         curl: super::setup::curl(&base, "generic", "$WATCHFIRE_KEY"),
@@ -109,7 +110,7 @@ pub async fn list_page(
         connectors: platforms::all().collect(),
     });
     let frame = ask.frame("", Section::Incidents, &overview, seq);
-    Ok(ListPage::new(frame, Input { overview, found, q, me, error, teach, refused }))
+    Ok(ListPage::new(frame, Input { overview, found, sources, q, me, error, teach, refused }))
 }
 
 fn ever_had_an_alert(view: &View) -> Result<bool, StoreError> {
@@ -253,8 +254,9 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
         return Err(ApiError::not_found(format_args!("alert {id}")));
     }
     let detail = chosen.map(|(m, raw, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &q)));
+    let sources = platforms::names(&state.shared.door.registry);
     let frame = ask.frame("Alerts", Section::Alerts, &overview, seq);
-    Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, &listing, before, detail, error)))
+    Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, &listing, before, detail, error, &sources)))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("used", "Noted: you ran it"),
     ("dismissed", "Suggestion dismissed"),
     ("saved", "Saved"),
+    ("source-gone", "Source removed"),
     ("rotated", "New key made; the old one works for 24 h"),
     ("tested", "Test sent"),
     ("replayed", "Parsed again"),

@@ -136,8 +136,8 @@ pub async fn make(
 /// Whether anything was accepted yet, and the newest incident.
 fn arrived(view: &View) -> Result<(bool, Option<IncidentId>), StoreError> {
     let mut received = false;
-    for info in platforms::all() {
-        received |= view.counters(info.slug)?.last_accepted.is_some();
+    for connector in view.connectors()? {
+        received |= view.counters(&connector.platform)?.last_accepted.is_some();
     }
     let (open, _) = view.open_incidents(1)?;
     Ok((received, open.first().map(|i| i.id)))

@@ -206,6 +206,12 @@ class Sweeping(Watchfire):
     env = Watchfire.env | {"WATCHFIRE_RETENTION_SIZE": "64MiB"}
 
 
+class Crammed(Watchfire):
+    """The same server, which lets so few deliveries wait that it begins to refuse within seconds instead of minutes."""
+
+    env = Watchfire.env | {"WATCHFIRE_LIMITS_MAX_BEHIND": "10000"}
+
+
 class NoIndex(Watchfire):
     """The same server, composed without the task that follows the store into the text index."""
 

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 
 from .programs import (
-    AUTH, ROOT, Alertmanager, Bare, NoIndex, Sweeping, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
+    AUTH, ROOT, Alertmanager, Bare, Crammed, NoIndex, Sweeping, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
     load, load_arguments, measured_load, pairs, run_tool,
 )
 
@@ -394,7 +394,7 @@ def overload(bench, _):
     def one():
         with Watchfire(fresh("peak")) as ours:
             peak = bench.load(ours, 64)["accepted_per_s"]
-        with Watchfire(fresh("overload")) as ours:
+        with Crammed(fresh("overload")) as ours:
             over = load(ours, connections=1024, rate=2 * peak, seconds=bench.seconds, warm=bench.warm)
             ours.settle()
         book.add(13, "goodput ÷ peak", over["accepted_per_s"] / peak)

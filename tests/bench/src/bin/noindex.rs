@@ -29,7 +29,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let (clock, stop) = (Clock::System, CancellationToken::new());
     let store = app::open_store(&config, clock.clone()).await?;
     let listener = tokio::net::TcpListener::bind(&config.listen).await?;
-    app::ensure_connectors(&store, &clock).await?;
+    app::ensure_connectors(&store, &clock, &config).await?;
     let live = Hub::new(store.clone());
     tokio::spawn(live.clone().run(stop.clone()));
     tokio::spawn(Runner::new(store.clone(), clock.clone(), config.investigation_workers).run(stop.clone()));
