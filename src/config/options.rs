@@ -234,7 +234,7 @@ pub const OPTIONS: &[Opt<Config>] = &[
         key: "store.cache",
         kind: Kind::Size,
         placeholder: "SIZE",
-        default: Some("48MiB"),
+        default: Some("32MiB"),
         example: "64MiB",
         help: "Memory that the main database file may use as cache; the intake's takes an eighth of it on top.",
         set: set!(cache_bytes, |text| values::size_within(text, "4MiB", "64GiB")),

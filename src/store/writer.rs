@@ -237,7 +237,8 @@ impl Writer {
                 // There is time for it, and what comes meanwhile interrupts the wait.
                 Ok(0) if self.sweeping => (SWEEP_PAUSE, false),
                 Ok(0) => (TICK, false),
-                Ok(applied) if applied >= LOADED && !stopping => (PACE, true),
+                // A full group left some behind: they have waited long enough.
+                Ok(applied) if (LOADED..GROUP).contains(&applied) && !stopping => (PACE, true),
                 Ok(_) => (Duration::ZERO, false),
                 Err(_) if stopping => return,
                 Err(_) => (RETRY, true),
