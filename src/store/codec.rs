@@ -11,9 +11,18 @@ use super::StoreError;
 const PLAIN: u8 = 1;
 /// After the tag the length before compression, then an LZ4 block that begins where `DICTIONARY` ends.
 const SQUEEZED: u8 = 2;
+/// The same with `SMALL` as its dictionary.
+const SMALL_SQUEEZED: u8 = 3;
 /// Typical rows, the most frequent kind last. Never to be changed: what is stored refers to its bytes. Another one needs a
 /// tag of its own.
 const DICTIONARY: &[u8] = include_bytes!("rows.dict");
+/// The small rows among them. A dictionary is read anew for each row that is squeezed against it, and there are four small
+/// rows to an alert.
+const SMALL: &[u8] = DICTIONARY.split_at(SMALL_END).0.split_at(SMALL_BEGIN).1;
+const SMALL_BEGIN: usize = 1237;
+const SMALL_END: usize = 1964;
+/// Rows of up to this many bytes are small.
+const SMALL_ROW: usize = 400;
 /// What is shorter gains too little.
 const WORTH_SQUEEZING: usize = 128;
 /// What we write is nested less: JSON is read to 128 levels. A damaged row must not use up the stack.
@@ -34,8 +43,9 @@ pub fn encode_row<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let Some(length) = u32::try_from(body.len()).ok().filter(|_| body.len() >= WORTH_SQUEEZING) else {
         return Ok(plain);
     };
-    let block = lz4_flex::block::compress_with_dict(body, DICTIONARY);
-    let squeezed = [&[SQUEEZED], length.to_le_bytes().as_slice(), &block].concat();
+    let (tag, dictionary) = if body.len() > SMALL_ROW { (SQUEEZED, DICTIONARY) } else { (SMALL_SQUEEZED, SMALL) };
+    let block = lz4_flex::block::compress_with_dict(body, dictionary);
+    let squeezed = [&[tag], length.to_le_bytes().as_slice(), &block].concat();
     Ok(if squeezed.len() < plain.len() { squeezed } else { plain })
 }
 
@@ -60,14 +70,15 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
 pub fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, StoreError> {
     match bytes.split_first() {
         Some((&PLAIN, rest)) => Ok(Cow::Borrowed(rest)),
-        Some((&SQUEEZED, rest)) => {
+        Some((&tag @ (SQUEEZED | SMALL_SQUEEZED), rest)) => {
+            let dictionary = if tag == SQUEEZED { DICTIONARY } else { SMALL };
             let (length, block) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("it ends too early"))?;
             let length = u32::from_le_bytes(*length) as usize;
             // The length is believed: damage must not ask for more memory than any block can unpack to.
             if length / 255 > block.len() {
                 return Err(damaged("it says that it is longer than it can be"));
             }
-            let row = lz4_flex::block::decompress_with_dict(block, length, DICTIONARY);
+            let row = lz4_flex::block::decompress_with_dict(block, length, dictionary);
             row.map(Cow::Owned).map_err(|e| damaged(&e.to_string()))
         }
         Some((tag, _)) => Err(damaged(&format!("it has the unknown tag {tag}"))),
@@ -125,7 +136,7 @@ mod tests {
         let deep = [&[PLAIN][..], &[0x91; 100_000]].concat();
         assert!(decode::<serde_json::Value>(&deep).is_err());
         for bytes in
-            [&b""[..], b"\x02", b"\x02\0\0\0\0", b"\x02\xff\xff\xff\xff\x01", b"\x03", b"\x01", b"\x01\xc1\xff"]
+            [&b""[..], b"\x02", b"\x02\0\0\0\0", b"\x02\xff\xff\xff\xff\x01", b"\x03", b"\x04", b"\x01", b"\x01\xc1\xff"]
         {
             assert!(decode::<Incident>(bytes).is_err(), "{bytes:?}");
         }

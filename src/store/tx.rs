@@ -202,9 +202,13 @@ impl<'t> Tx<'t> {
     pub fn put_alert(&mut self, alert: &Alert, quiet_before: Option<Time>) -> Result<(), StoreError> {
         let number = alert.id.number();
         put(&mut self.alerts, number, alert)?;
-        let closed = alert.closed_at.map_or(i64::MAX, Time::millis);
-        self.live_alerts.insert(number, (alert.fingerprint.0, closed))?;
-        self.world.meet(alert.fingerprint, world::LiveAlert { number, closed_at: alert.closed_at });
+        let live = world::LiveAlert { number, closed_at: alert.closed_at };
+        // Most often a repeat, which changes nothing here: writing the same again would cost a page.
+        if self.world.alerts.get(&alert.fingerprint) != Some(&live) {
+            let closed = alert.closed_at.map_or(i64::MAX, Time::millis);
+            self.live_alerts.insert(number, (alert.fingerprint.0, closed))?;
+            self.world.meet(alert.fingerprint, live);
+        }
         if quiet_before != alert.quiet_at {
             if let Some(at) = quiet_before {
                 self.quiet.remove((at.millis(), number))?;
