@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::model::Time;
 
-/// The sender waits for its answer meanwhile; SNS for 15 s.
+/// For a place, and then for an answer. The sender waits for its own meanwhile; SNS for 15 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A certificate has some 2 KiB, the answer to a confirmation less.
 const MOST: usize = 64 << 10;
@@ -21,6 +21,8 @@ const REMEMBERED: usize = 32;
 const FAILED_FOR: Duration = Duration::from_secs(20);
 /// Strangers can name addresses; this many requests are on their way at most.
 const PLACES: usize = 4;
+/// And this many wait for a place: each of them holds its body meanwhile.
+const WAITING: usize = 64;
 
 /// Why something could not be fetched, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,7 @@ pub struct Outside {
     base: Option<String>,
     known: Mutex<VecDeque<(String, Time, Fetched)>>,
     places: Semaphore,
+    waiting: Semaphore,
 }
 
 impl std::fmt::Debug for Outside {
@@ -47,12 +50,18 @@ impl std::fmt::Debug for Outside {
 impl Outside {
     /// With `base`, everything is asked of that address instead of the host that is named.
     pub fn new(base: Option<String>) -> Self {
-        let places = Semaphore::new(PLACES);
-        Self { client: OnceLock::new(), base, known: Mutex::default(), places }
+        let (places, waiting) = (Semaphore::new(PLACES), Semaphore::new(WAITING));
+        Self { client: OnceLock::new(), base, known: Mutex::default(), places, waiting }
     }
 
     /// The text at this address; what was found there once is remembered, and for a short time what was not.
     pub async fn certificate(&self, address: &str, now: Time) -> Fetched {
+        if let Some(found) = self.remembered(address, now) {
+            return found;
+        }
+        // Whoever gets no place has learnt nothing about the address, so that is not remembered.
+        let _place = self.place(address).await?;
+        // Of many that want the same at the same time, the first asks for all.
         if let Some(found) = self.remembered(address, now) {
             return found;
         }
@@ -76,7 +85,18 @@ impl Outside {
 
     /// Calls this address; what it answers does not matter as long as it is success.
     pub async fn call(&self, address: &str) -> Result<(), Unreachable> {
+        let _place = self.place(address).await?;
         self.get(address).await.map(drop)
+    }
+
+    /// A place to ask from.
+    async fn place(&self, address: &str) -> Result<SemaphorePermit<'_>, Unreachable> {
+        let why = |what: &str| Unreachable(format!("{} was not asked{what}", host(address)));
+        let _turn = self.waiting.try_acquire().map_err(|_| why(": too many wait for an answer from outside"))?;
+        match tokio::time::timeout(PATIENCE, self.places.acquire()).await {
+            Ok(place) => place.map_err(|_| why(", as this server stops")),
+            Err(_) => Err(why(" within 5 s: others before it take long")),
+        }
     }
 
     fn remembered(&self, address: &str, now: Time) -> Option<Fetched> {
@@ -90,7 +110,6 @@ impl Outside {
         let client = self.client.get_or_init(client).as_ref().map_err(Clone::clone)?;
         let asked = self.base.as_ref().map(|base| format!("{base}{}", path(address)));
         let exchange = async {
-            let _place = self.places.acquire().await.map_err(|_| why("was not asked, as this server stops"))?;
             let answer = client.get(asked.as_deref().unwrap_or(address)).send().await;
             let mut answer = answer.map_err(|e| why(&format!("cannot be reached: {}", plain(&e))))?;
             if !answer.status().is_success() {
@@ -159,6 +178,32 @@ mod tests {
         ] {
             assert_eq!((host(address), path(address)), want);
         }
+    }
+
+    const ADDRESS: &str = "https://sns.eu-west-1.amazonaws.com/x.pem";
+
+    #[tokio::test]
+    async fn who_gets_no_place_is_told_at_once_and_nothing_is_remembered() {
+        let outside = Outside::new(None);
+        let _all = outside.waiting.acquire_many(WAITING as u32).await.unwrap();
+        let refused = outside.certificate(ADDRESS, Time::from_secs(1000)).await.unwrap_err();
+        assert!(refused.to_string().contains("too many wait"), "{refused}");
+        assert!(outside.call(ADDRESS).await.is_err());
+        assert!(outside.remembered(ADDRESS, Time::from_secs(1000)).is_none());
+    }
+
+    #[tokio::test]
+    async fn of_many_that_want_the_same_the_first_asks_for_all() {
+        // Nothing answers there.
+        let outside = Outside::new(Some("http://127.0.0.1:1".to_owned()));
+        let at = Time::from_secs(1000);
+        let first = outside.places.acquire_many(PLACES as u32).await.unwrap();
+        let found = async {
+            lock(&outside.known).push_back((ADDRESS.to_owned(), at, Ok(Arc::from("pem"))));
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(outside.certificate(ADDRESS, at), found);
+        assert_eq!(second.as_deref(), Ok("pem"));
     }
 
     #[test]

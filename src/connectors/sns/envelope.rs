@@ -57,6 +57,17 @@ impl Envelope {
         }
     }
 
+    /// Whether the text that is signed can be read in one way only. Nothing in it says where a value ends, and anybody may
+    /// have SNS sign a message for a topic of their own, with the lines of another topic in it: from the last line back to
+    /// the message, each value must be one line.
+    fn is_plain(&self) -> bool {
+        let kinds = ["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"];
+        let mut others = NOTIFICATION.iter().chain(CONFIRMATION).filter(|name| **name != "Message");
+        self.get("TopicArn").is_some()
+            && self.get("Type").is_some_and(|kind| kinds.contains(&kind))
+            && others.all(|name| self.get(name).is_none_or(|value| !value.contains('\n')))
+    }
+
     /// The texts that the signature may be over.
     fn signed_texts(&self) -> Vec<String> {
         let over = |names: &[&str]| {
@@ -73,6 +84,9 @@ impl Envelope {
 
     /// Whether the key of this certificate (PEM) made the signature.
     pub fn signed_by(&self, pem: &str) -> bool {
+        if !self.is_plain() {
+            return false;
+        }
         let algorithm = match self.get("SignatureVersion") {
             Some("1") => &RsaSha(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
             Some("2") => &RsaSha(&RSA_PKCS1_2048_8192_SHA256),
@@ -135,13 +149,16 @@ fn certificate(pem: &str) -> Option<CertificateDer<'static>> {
 }
 
 /// The path and query of an address of SNS' own: `https://sns.<region>.amazonaws.com/…`, in China with `.cn`. No other
-/// scheme, no user, no port, no other host that only looks like it.
+/// scheme, no user, no port, no other host that only looks like it: `s3-us-west-2` is no region, and the host would be that
+/// of a bucket called `sns`.
 fn own_path(link: &str) -> Option<&str> {
     let rest = link.strip_prefix("https://")?;
     let (host, _) = rest.split_once('/')?;
     let region = host.strip_prefix("sns.")?;
     let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
-    let plain = region.len() >= 3 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let plain = region.len() >= 3
+        && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && region.bytes().take_while(|b| *b != b'-').all(|b| b.is_ascii_alphabetic());
     let path = rest.get(host.len()..)?;
     (plain && text::url(link).as_deref() == Some(link)).then_some(path)
 }
@@ -172,6 +189,11 @@ impl SignatureVerificationAlgorithm for RsaSha {
 
 #[cfg(test)]
 mod tests {
+    use ring::{
+        rand::SystemRandom,
+        signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+    };
+    use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
     use serde_json::json;
 
     use super::*;
@@ -226,6 +248,34 @@ mod tests {
         }
     }
 
+    fn sign(text: &str) -> String {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(include_bytes!("../../../tests/keys/sns.key")).unwrap();
+        let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
+        BASE64_STANDARD.encode(signature)
+    }
+
+    #[test]
+    fn a_message_of_another_topic_is_not_read_as_one_of_ours() {
+        let own = "arn:aws:sns:eu-west-1:123456789012:alarms";
+        let strange = "arn:aws:sns:eu-west-1:999999999999:x";
+        let inside = format!("MessageId\n1\nTimestamp\nt\nTopicArn\n{own}\nType\nNotification");
+        let behind = format!("MessageId\n2\nTimestamp\nT\nTopicArn\n{strange}");
+        let signature = sign(&format!("Message\nforged\n{inside}\n{behind}\nType\nNotification\n"));
+        let check = |fields: [&str; 5], want: bool| {
+            let [message, id, at, topic, kind] = fields;
+            let sent = envelope(json!({"Message": message, "MessageId": id, "Timestamp": at, "TopicArn": topic,
+                "Type": kind, "SignatureVersion": "2", "Signature": signature}));
+            assert_eq!(sent.signed_by(PEM), want, "{fields:?}");
+        };
+        check([&format!("forged\n{inside}"), "2", "T", strange, "Notification"], true);
+        let kind = format!("Notification\n{behind}\nType\nNotification");
+        check(["forged", "1", "t", own, &kind], false);
+        let topic = format!("{own}\nType\nNotification\n{behind}");
+        check(["forged", "1", "t", &topic, "Notification"], false);
+    }
+
     #[test]
     fn only_certificates_of_sns_itself_are_fetched() {
         let check = |link: &str, want: bool| {
@@ -246,6 +296,7 @@ mod tests {
             "https://evil.example\\sns.us-east-1.amazonaws.com/x.pem",
             "https://sns.a.b.amazonaws.com/x.pem",
             "https://sns..amazonaws.com/x.pem",
+            "https://sns.s3-us-west-2.amazonaws.com/x.pem",
             "https://s3.us-east-1.amazonaws.com/x.pem",
             "https://sns.us-east-1.amazonaws.com",
             "HTTPS://sns.us-east-1.amazonaws.com/x.pem",

@@ -60,14 +60,18 @@ impl Connector for Sns {
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
-        if request.header("x-amz-sns-rawdelivery").is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        // The signature covers the envelope: nothing that stands beside it is read in its place.
+        let is_raw = request.header("x-amz-sns-rawdelivery").is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        if is_raw && Envelope::read(request.body).is_none() {
             return raw(request);
         }
         let mut body = body::read(request)?;
         let mut parsed = Parsed { notes: std::mem::take(&mut body.notes), ..Parsed::default() };
         let root = body.object(INFO.name)?;
         let records = body::limited(root.list("Records"), "/Records")?;
-        if !records.is_empty() {
+        if root.has("Type") && root.has("TopicArn") {
+            one(root, &mut parsed);
+        } else if !records.is_empty() {
             // As Lambda hands them on.
             for (n, record) in records.iter().enumerate() {
                 let at = parsed.signals.len();
@@ -75,8 +79,6 @@ impl Connector for Sns {
                 parsed.signals.iter_mut().skip(at).for_each(|s| s.path = format!("/Records/{n}/Sns"));
             }
             parsed.retry_id = None;
-        } else if root.has("Type") && root.has("TopicArn") {
-            one(root, &mut parsed);
         } else {
             // Raw delivery whose header was lost on the way.
             parsed.signals.extend(messages::json(root, None));
@@ -156,5 +158,31 @@ impl Certified for Sns {
 
     fn confirmation(&self, request: &Request<'_>) -> Option<Result<String, String>> {
         Envelope::read(request.body).and_then(|envelope| envelope.confirmation())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Time;
+
+    #[test]
+    fn what_is_signed_is_what_is_read() {
+        let alarm = |name: &str| json!({"AlarmName": name, "NewStateValue": "ALARM"});
+        let mut sent = json!({"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+            "MessageId": "1", "Message": alarm("signed").to_string()});
+        let beside = json!({"AlarmName": "beside", "Records": [{"Sns": {"Message": alarm("beside").to_string()}}]});
+        sent.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        let body = sent.to_string();
+        for raw in ["true", "false"] {
+            let headers = [("x-amz-sns-rawdelivery".to_owned(), raw.to_owned())];
+            let body = body.as_bytes();
+            let request =
+                Request { headers: &headers, query: &[], body, received_at: Time::default(), rca_enabled: false };
+            let titles: Vec<String> = Sns.parse(&request).unwrap().signals.into_iter().map(|s| s.title).collect();
+            assert_eq!(titles, ["signed"], "{raw}");
+        }
     }
 }
