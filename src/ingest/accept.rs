@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    connectors::{Connector, Handle, Overload, Request, Signature},
+    connectors::{Connector, Handle, Overload, Request, Signature, find},
     model::*,
     runtime::clock::Clock,
     store::{NewDelivery, Store, StoreError},
@@ -412,15 +412,18 @@ pub fn ways(connector: &dyn Connector, settings: &Effective, trust: &Rules, conf
         ways.push(format!("{signature}{set}"));
     }
     let seen = config.tls_cert.is_some() || config.proxy_cert_header.is_some() || config.proxy_subject_header.is_some();
-    match (settings.auth, trust.way(info.slug)) {
+    let slug = connector.slug();
+    match (settings.auth, trust.way(slug)) {
         (AuthMode::Mtls | AuthMode::AnyOf, Some(way)) if seen => ways.push(way),
         (AuthMode::Mtls, Some(way)) => ways.push(format!(
             "{way} (needs TLS here, `tls.cert`, or a proxy in `trusted_proxies` that passes it, `proxy.cert_header`)"
         )),
-        (AuthMode::Mtls, None) => ways.push(format!(
-            "a client certificate (no CA is set yet: `connectors.{}.client_ca` or `tls.client_ca`)",
-            info.slug
-        )),
+        // Sources that are declared on a page have no section in the configuration.
+        (AuthMode::Mtls, None) if find(slug).is_none() && !config.sources.contains_key(slug) => {
+            ways.push("a client certificate (no CA is set yet: `tls.client_ca`)".to_owned());
+        }
+        (AuthMode::Mtls, None) => ways
+            .push(format!("a client certificate (no CA is set yet: `connectors.{slug}.client_ca` or `tls.client_ca`)")),
         _ => {}
     }
     ways.push("an API token with scope `ingest` as `Authorization: Bearer TOKEN`".to_owned());

@@ -22,7 +22,11 @@ use x509_cert::{
     ext::pkix::name::DirectoryString,
 };
 
-use crate::{config::Config, connectors, model::Time};
+use crate::{
+    config::Config,
+    connectors::{self, ClientCertificate},
+    model::Time,
+};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
@@ -121,8 +125,8 @@ pub struct Trust(Arc<RwLock<Arc<Rules>>>);
 /// What `Trust` holds at one moment.
 #[derive(Debug)]
 pub struct Rules {
-    of: HashMap<&'static str, Rule>,
-    // For platforms that are not part of the program.
+    of: HashMap<String, Rule>,
+    // For declared sources of which the settings say nothing.
     others: Rule,
     hints: Vec<DistinguishedName>,
 }
@@ -148,9 +152,10 @@ impl Rules {
         };
         let general = config.tls_client_ca.as_deref().map(load).transpose()?;
         let mut of = HashMap::new();
-        for connector in connectors::ALL {
-            let slug = connector.info().slug;
-            let known = connector.client_certificate();
+        let platforms = connectors::ALL.iter().map(|c| (c.info().slug, c.client_certificate()));
+        let declared = config.connectors.keys().filter(|slug| connectors::find(slug).is_none());
+        let declared = declared.map(|slug| (slug.as_str(), ClientCertificate::default()));
+        for (slug, known) in platforms.chain(declared) {
             let fixed = config.connectors.get(slug);
             let names = match fixed.and_then(|f| f.client_cn.clone()) {
                 Some(names) => names,
@@ -162,7 +167,7 @@ impl Rules {
                 (None, Some(pem)) => verifier(CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect()).ok(),
                 (None, None) => general.clone(),
             };
-            of.insert(slug, Rule { verifier, names });
+            of.insert(slug.to_owned(), Rule { verifier, names });
         }
         let others = Rule { verifier: general, names: Vec::new() };
         let used = of.values().chain([&others]).filter_map(|rule| rule.verifier.as_ref());

@@ -56,6 +56,7 @@ fn only_the_right_ca_name_time_and_purpose() {
         c.tls_client_ca = Some("/general".into());
         c.connectors.insert("netdata".into(), of(Some("/own"), &[]));
         c.connectors.insert("jenkins".into(), of(Some("/own"), &["ci"]));
+        c.connectors.insert("batch-jobs".into(), of(Some("/own"), &["batch"]));
     };
     let rules = rules(change, &[("/own", &ours.pem), ("/general", &foreign.pem)]).unwrap();
     let now: Time = "2026-03-03T10:30:00Z".parse().unwrap();
@@ -88,6 +89,10 @@ fn only_the_right_ca_name_time_and_purpose() {
     check("grafana", client(&foreign, "anybody"), now, Ok(()));
     check("grafana", client(&ours, "ci"), now, Err("not of a CA"));
     check("a-custom-source", client(&foreign, "anybody"), now, Ok(()));
+    // A declared source of the configuration has a CA and names like any other.
+    check("batch-jobs", client(&ours, "batch"), now, Ok(()));
+    check("batch-jobs", client(&ours, "ci"), now, Err("another name"));
+    check("batch-jobs", client(&foreign, "batch"), now, Err("not of a CA"));
     // A public CA serves many: the name must be the vendor's.
     check("pagerduty", client(&foreign, "webhooks.pagerduty.com"), now, Ok(()));
     check("pagerduty", client(&foreign, "anybody"), now, Err("another name"));
