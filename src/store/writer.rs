@@ -290,9 +290,12 @@ impl Writer {
                 if count >= most || bytes >= GROUP_BYTES {
                     break;
                 }
-                chunk = waiting(&intake, position + count as u64, CHUNK.min(most - count))?;
-                if chunk.is_empty() {
-                    break;
+                // What cannot be read says nothing against what was applied, nor against the main file: the next group
+                // begins there, and meets it before it changes anything.
+                let next = || waiting(&intake, position + count as u64, CHUNK.min(most - count));
+                match catch_unwind(AssertUnwindSafe(next)) {
+                    Ok(Ok(next)) if !next.is_empty() => chunk = next,
+                    _ => break,
                 }
                 count += chunk.len();
             }
