@@ -35,7 +35,10 @@ static INFO: Info = Info {
         ("Service", "customProperties or labels service, else the resource of alertTargetIDs"),
         ("Host", "a virtual machine among alertTargetIDs or configurationItems"),
         ("Environment", "customProperties env or environment"),
-        ("Identity", "alertId, which Fired and Resolved share"),
+        (
+            "Identity",
+            "alertId, which Fired and Resolved share; of service health trackingId, of resource health the resource",
+        ),
         ("State", "monitorCondition; of service health the status"),
         ("Link", "investigationLink, else the alert in the portal"),
         ("Time", "firedDateTime, resolvedDateTime"),
@@ -125,13 +128,18 @@ fn common(essentials: Obj<'_>, data: Obj<'_>) -> Option<Signal> {
     let title = title.or_else(|| properties.text("title").and_then(|t| text::title(&t)));
     let title = title.or_else(|| id.as_ref().or(origin.as_ref()).map(|_| "Azure Monitor alert".to_owned()))?;
     let targets = texts(essentials.get("alertTargetIDs"));
-    let mut signal = if id.is_some() {
+    let target = targets.first().map(|t| t.to_ascii_lowercase());
+    // Alerts of the activity log have no state: what Azure says of the same trouble later is an alert with an id of its own.
+    let tracking = properties.text("trackingId");
+    let mut signal = if tracking.is_some() {
+        let parts = [("trackingId", tracking.as_deref()), ("target", target.as_deref())];
+        identity::signal(INFO.slug, "The tracking id of service health, and the subscription.", &parts, title)
+    } else if id.is_some() && !properties.has("currentHealthStatus") {
         let parts = [("alertId", id.as_deref())];
         identity::signal(INFO.slug, "The id of the alert, which Fired and Resolved share.", &parts, title)
     } else {
-        let target = targets.first().map(|t| t.to_ascii_lowercase());
         let parts = [("alertRule", rule.as_deref()), ("target", target.as_deref())];
-        identity::signal(INFO.slug, "The rule and its target, as no `alertId` was sent.", &parts, title)
+        identity::signal(INFO.slug, "The rule and its target, as no `alertId` lasts until the end.", &parts, title)
     };
     let health = properties.first(&["stage", "status", "currentHealthStatus"]).or_else(|| context.text("status"));
     let condition = essentials.text("monitorCondition");
@@ -185,7 +193,7 @@ fn common(essentials: Obj<'_>, data: Obj<'_>) -> Option<Signal> {
         ("status", health),
         ("operation", context.text("operationName")),
         ("caller", context.text("caller")),
-        ("tracking_id", properties.text("trackingId")),
+        ("tracking_id", tracking),
     ] {
         labels::add(&mut signal.annotations, note, value.as_deref());
     }
