@@ -418,6 +418,39 @@ async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_stands_before_a_delivery_that_cannot_be_applied_is_applied_as_well() {
+    let f = Fixture::new();
+    let first = f.send("grafana", vec![firing("grafana:a", Some("api")), firing("grafana:b", Some("api"))]).await;
+    let (sound, broken) = (first[0].alert_id.unwrap(), first[1].alert_id.unwrap());
+    // Until both are stored, so that they are one group.
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let store = f.store.clone();
+    let held = tokio::spawn(async move {
+        let work = move |tx: &mut tx::Tx<'_>| {
+            let mut alert = tx.alert(broken.number())?.unwrap();
+            alert.incident = Some(IncidentId(99));
+            tx.put_alert(&alert, None)?;
+            started.send(()).unwrap();
+            may_go.recv().unwrap();
+            Ok(())
+        };
+        store.command(work).await
+    });
+    has_started.await.unwrap();
+    // Neither changes what the writer keeps in memory, but for its position.
+    let repeat = f.store.submit(plain(&f.clock, "grafana:a")).await.unwrap();
+    let not = f.store.submit(plain(&f.clock, "grafana:b")).await.unwrap();
+    go.send(()).unwrap();
+    held.await.unwrap().unwrap();
+    assert!(f.store.applied(not.seq, Duration::from_secs(10)).await);
+    let view = f.store.view().unwrap();
+    let row = |seq| view.delivery_row(seq).unwrap().map(|row| row.outcome);
+    assert_eq!((row(repeat.seq), row(not.seq)), (Some(DeliveryOutcome::Accepted), Some(DeliveryOutcome::Unparsed)));
+    assert_eq!(view.alert(sound).unwrap().unwrap().count, 2);
+}
+
+#[tokio::test]
 async fn an_alert_that_cannot_fall_quiet_stops_neither_the_others_nor_deliveries() {
     let f = Fixture::new();
     let quiet = |key: &str| Signal { quiet_after_secs: Some(60), ..firing(key, Some(key)) };

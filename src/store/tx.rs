@@ -415,6 +415,7 @@ impl<'t> Tx<'t> {
             let before = self.signals_per_minute.get(minute)?.map_or(0, |n| n.value());
             self.signals_per_minute.insert(minute, before.saturating_add(count))?;
         }
+        self.world.touched = true;
         for (kind, grown) in self.grown() {
             let bytes = self.world.numbers.entry(kind).or_default();
             *bytes = bytes.saturating_add_signed(grown);

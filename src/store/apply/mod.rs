@@ -55,6 +55,8 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> 
     };
     put(&mut tx.deliveries, delivery.seq, &DeliveryRow { replay_of, ..row })?;
     put(&mut tx.results, delivery.seq, &results)?;
+    // Also when nothing else changed: what follows in the transaction may fail, and then this is to be read again.
+    tx.world.touched = true;
     tx.world.numbers.insert(meta::POSITION, delivery.seq);
     Ok(())
 }
