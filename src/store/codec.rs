@@ -135,9 +135,16 @@ mod tests {
     fn damage_is_an_error_not_a_panic() {
         let deep = [&[PLAIN][..], &[0x91; 100_000]].concat();
         assert!(decode::<serde_json::Value>(&deep).is_err());
-        for bytes in
-            [&b""[..], b"\x02", b"\x02\0\0\0\0", b"\x02\xff\xff\xff\xff\x01", b"\x03", b"\x04", b"\x01", b"\x01\xc1\xff"]
-        {
+        for bytes in [
+            &b""[..],
+            b"\x02",
+            b"\x02\0\0\0\0",
+            b"\x02\xff\xff\xff\xff\x01",
+            b"\x03",
+            b"\x04",
+            b"\x01",
+            b"\x01\xc1\xff",
+        ] {
             assert!(decode::<Incident>(bytes).is_err(), "{bytes:?}");
         }
     }
