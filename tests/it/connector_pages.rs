@@ -45,7 +45,9 @@ async fn a_failing_connector_is_named_first_with_how_to_mend_it() {
     let one = test.get("/connectors/splunk").await;
     has(&one, &["Refused: wrong key", "Show the key here and put it there", "3 without proof"]);
     // The address is right, for something came to it; the key is not.
-    has(&one, &["Done: ", "Next: "]);
+    let wrong = test.request(Method::POST, "/api/webhooks/datadog/wk_wrong").body("{}");
+    assert_eq!(answer(wrong).await.status, 401);
+    has(&test.get("/connectors/datadog").await, &["Done: ", "Next: "]);
 
     let broken = test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await;
     test.until("/api/connectors/grafana", |c| c["state"] == "not_understood").await;
@@ -161,7 +163,7 @@ async fn the_netdata_cloud_account_is_connected_here() {
         (303, "/connectors/netdata#account")
     );
     let page = test.get("/connectors/netdata").await;
-    has(&page, &["Acme, Lab", "valid, 2 spaces", "Check again", "Disconnect"]);
+    has(&page, &["Acme, Lab", "valid, 2\u{a0}spaces", "Check again", "Disconnect"]);
     assert!(!page.text.contains(API_TOKEN));
     assert_eq!(form(&test, path, &[("base_url", &at)]).await.status, 303, "the saved token is checked again");
     assert_eq!(form(&test, path, &[("do", "disconnect")]).await.status, 303);

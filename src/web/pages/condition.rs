@@ -84,7 +84,7 @@ pub fn banner(
     let since =
         |run: &Run, did: &str| format!("{} {did} since {}", ui::plural(run.count, "webhook"), moment(run.since, now));
     let sentence = |s: &str| {
-        let s = text::visible(&text::shorten(s.trim(), 300));
+        let s = text::visible(&text::shorten(s.trim(), 300)).replace('`', "\"");
         let end = if s.ends_with(['.', '!', '?']) || s.is_empty() { "" } else { "." };
         format!("{}{end}", text::capital(&s))
     };
@@ -115,7 +115,7 @@ pub fn banner(
                 path.as_ref().map(|p| format!(" At {}.", text::visible(&text::shorten(p, 80)))).unwrap_or_default();
             let mend = match settings.declaration {
                 Some(_) => "It is kept: change how its fields are read, then parse it again.",
-                None => "It is kept: compare what is sent with the steps below its connector, then parse it again.",
+                None => "It is kept: compare what is sent with the steps on its page, then parse it again.",
             };
             (format!("The last webhook of {name} was not understood."), format!("{}{at}", sentence(why)), mend, last)
         }
