@@ -167,6 +167,7 @@ struct Inner {
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
     readers: Arc<Semaphore>,
+    overviews: Arc<views::Remembered>,
     sealer: seal::Sealer,
     nonce: u64,
     threads: Mutex<Option<[JoinHandle<()>; 2]>>,
@@ -229,6 +230,7 @@ impl Store {
                 position,
                 applied,
                 changes,
+                overviews: Arc::default(),
                 readers: Arc::new(Semaphore::new(READERS)),
                 sealer: files.sealer,
                 nonce: files.nonce,
@@ -277,7 +279,7 @@ impl Store {
         // In this order every delivery is in one of them: what the intake has forgotten since, the main file has.
         let intake = self.inner.intake_file.read()?;
         let main = self.inner.main.read()?;
-        Ok(View::new(main, intake))
+        Ok(View::new(main, intake, Arc::clone(&self.inner.overviews)))
     }
 
     /// A snapshot taken between two changes: the intake holds everything that the main file has not applied, and ends at or
@@ -286,7 +288,10 @@ impl Store {
         let store = self.clone();
         self.inner
             .writer
-            .look_at(move || Ok(View::new(store.inner.main.read()?, store.inner.intake_file.read()?)))
+            .look_at(move || {
+                let (main, intake) = (store.inner.main.read()?, store.inner.intake_file.read()?);
+                Ok(View::new(main, intake, Arc::clone(&store.inner.overviews)))
+            })
             .await
     }
 

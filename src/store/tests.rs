@@ -338,6 +338,11 @@ async fn lists_page_without_losing_or_doubling_rows() {
     let overview = view.overview(f.clock.now()).unwrap();
     assert_eq!((overview.open, overview.unowned, overview.alerts_24h, overview.incidents_24h), (6, 6, 7, 7));
     assert_eq!(overview.volume.iter().sum::<u32>(), 7);
+    // In the same second: what is remembered of the figures does not outlive a change.
+    f.send("grafana", vec![firing("grafana:later", Some("S1"))]).await;
+    let later = f.store.view().unwrap();
+    assert_eq!(later.overview(f.clock.now()).unwrap().alerts_24h, 8);
+    assert_eq!(later.overview(f.clock.now()).unwrap(), later.overview(f.clock.now()).unwrap());
     assert_eq!(view.earlier_incidents("S1", IncidentId(7), 5).unwrap().len(), 1);
     assert_eq!(view.closed_since(f.clock.now().minus(minutes(5)), 5).unwrap().1, 1);
 }

@@ -14,7 +14,10 @@ mod tests;
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
+pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
+
+use std::sync::Arc;
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;
@@ -28,6 +31,7 @@ use super::{
 pub struct View {
     main: ReadTransaction,
     intake: ReadTransaction,
+    overviews: Arc<Remembered>,
 }
 
 impl std::fmt::Debug for View {
@@ -37,8 +41,8 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    pub(super) fn new(main: ReadTransaction, intake: ReadTransaction) -> Self {
-        Self { main, intake }
+    pub(super) fn new(main: ReadTransaction, intake: ReadTransaction, overviews: Arc<Remembered>) -> Self {
+        Self { main, intake, overviews }
     }
 
     /// The snapshots of watchfire.redb and intake.redb.
@@ -197,9 +201,9 @@ fn count(rows: Found, fit: impl Fn(&[u8]) -> Result<Fit, StoreError>) -> Result<
 }
 
 /// Rows looked at for one page at most.
-const SCAN: usize = 10_000;
+const SCAN: usize = 8_000;
 /// Rows looked at for a total at most, once the page is full.
-const COUNT: usize = 1_500;
+const COUNT: usize = 1_000;
 
 /// Whether a value is among those wanted: compared without case, `*` at the end is a prefix. Nothing wanted is anything.
 fn among(wanted: &[String], value: Option<&str>) -> bool {

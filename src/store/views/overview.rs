@@ -1,12 +1,14 @@
 //! The figures of the watch panel.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::View;
 use crate::{
     model::*,
     store::{
         StoreError, codec,
         fields::{fields, optional, value},
-        tables,
+        tables::{self, meta},
     },
 };
 
@@ -68,9 +70,27 @@ impl Brief {
     }
 }
 
+/// The figures that were worked out last: every page shows them, and most pages come while nothing has changed.
+#[derive(Debug, Default)]
+pub struct Remembered(Mutex<Option<(Of, Overview)>>);
+
+/// What figures are of: the last change and the last delivery in the snapshot, and the second.
+type Of = (u64, u64, i64);
+
 impl View {
     /// The figures of the watch panel at `now`.
     pub fn overview(&self, now: Time) -> Result<Overview, StoreError> {
+        let of = (self.number(meta::CHANGE)?, self.number(meta::POSITION)?, now.millis().div_euclid(1000));
+        let lock = || self.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = lock().as_ref().filter(|(known, _)| *known == of) {
+            return Ok(known.clone());
+        }
+        let overview = self.work_out(now)?;
+        *lock() = Some((of, overview.clone()));
+        Ok(overview)
+    }
+
+    fn work_out(&self, now: Time) -> Result<Overview, StoreError> {
         let mut o = Overview { volume: vec![0; MINUTES_SHOWN], ..Overview::default() };
         for row in self.open_rows(None)? {
             let (_, bytes) = row?;
