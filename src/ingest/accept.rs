@@ -173,13 +173,16 @@ impl Door {
         let Ok(_place) = self.memory.queue.try_acquire() else {
             return Err(Refusal::Busy { says_more, of: "queue", retry_after_secs: 2 });
         };
-        if !admission.settings.enabled {
-            self.keep_refused(&arrival, delivery, body, "connector_off", "the connector is switched off").await;
+        if !admission.settings.takes(self.clock.now()) {
+            let why =
+                if admission.settings.enabled { "the connector is paused" } else { "the connector is switched off" };
+            self.keep_refused(&arrival, delivery, body, "connector_off", why).await;
             return Err(Refusal::Off);
         }
         if info.overload != Overload::NeverRefuse
             && let Err(secs) = self.memory.rates.take(admission.connector.slug(), admission.settings.rate_per_minute)
         {
+            self.memory.note_dropped(admission.connector.slug(), self.clock.now());
             let why = "more came than the connector takes a minute";
             self.keep_refused(&arrival, delivery, body, "over_rate", why).await;
             return Err(Refusal::OverRate { says_more, retry_after_secs: secs });

@@ -107,6 +107,7 @@ mod tests {
     fn settings() -> Effective {
         Effective {
             enabled: true,
+            paused_until: None,
             auth: AuthMode::Key,
             keys: vec![(digest("KEY"), None), (digest("OLD"), Some(Time::from_secs(100)))],
             signing_secret: None,

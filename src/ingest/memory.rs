@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -26,6 +27,33 @@ use crate::{
 /// A little less than the intake's own queue, so that nobody waits for a place in that.
 const QUEUE: usize = 4000;
 
+/// After so long without another one, a run of refusals is over.
+const RUN_ENDS: Duration = Duration::from_secs(3600);
+
+/// Deliveries refused for the same reason, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Run {
+    /// How many.
+    pub count: u64,
+    /// The first one.
+    pub since: Time,
+    /// The latest one.
+    pub last: Time,
+}
+
+impl Run {
+    /// One more. A long silence before it begins a new run, and so does a clock that was set back.
+    fn more(runs: &Mutex<HashMap<String, Self>>, platform: &str, now: Time) {
+        let mut runs = lock(runs);
+        let run = runs.entry(platform.to_owned()).or_insert(Self { count: 0, since: now, last: now });
+        if now.since(run.last) >= RUN_ENDS || now < run.since {
+            *run = Self { count: 0, since: now, last: now };
+        }
+        run.count = run.count.saturating_add(1);
+        run.last = now;
+    }
+}
+
 /// One for each process; nothing in it is worth keeping over a restart.
 #[derive(Debug)]
 pub struct Memory {
@@ -44,7 +72,8 @@ pub struct Memory {
     settings: Mutex<HashMap<String, Arc<Effective>>>,
     // Grows with every `forget`, so that settings read before a change are not remembered after it.
     generation: AtomicU64,
-    turned_away: Mutex<HashMap<String, (Time, u64)>>,
+    turned_away: Mutex<HashMap<String, Run>>,
+    dropped: Mutex<HashMap<String, Run>>,
     /// Held while a declared source is changed, so that what is stored and what is in use stay the same.
     pub(super) declaring: tokio::sync::Mutex<()>,
 }
@@ -62,6 +91,7 @@ impl Memory {
             settings: Mutex::default(),
             generation: AtomicU64::new(0),
             turned_away: Mutex::default(),
+            dropped: Mutex::default(),
             declaring: tokio::sync::Mutex::default(),
         }
     }
@@ -96,14 +126,22 @@ impl Memory {
 
     /// Notes that a sender could not prove who it is. Only here: strangers must not fill the disk.
     pub fn note_turned_away(&self, platform: &str, now: Time) {
-        let mut turned_away = lock(&self.turned_away);
-        let entry = turned_away.entry(platform.to_owned()).or_insert((now, 0));
-        *entry = (now, entry.1.saturating_add(1));
+        Run::more(&self.turned_away, platform, now);
     }
 
-    /// When a sender last failed to prove who it is, and how many have since the start.
-    pub fn turned_away(&self, platform: &str) -> Option<(Time, u64)> {
+    /// The latest run of deliveries whose sender failed to prove who it is.
+    pub fn turned_away(&self, platform: &str) -> Option<Run> {
         lock(&self.turned_away).get(platform).copied()
+    }
+
+    /// Notes that a delivery was over the connector's rate.
+    pub fn note_dropped(&self, platform: &str, now: Time) {
+        Run::more(&self.dropped, platform, now);
+    }
+
+    /// The latest run of deliveries over the connector's rate.
+    pub fn dropped(&self, platform: &str) -> Option<Run> {
+        lock(&self.dropped).get(platform).copied()
     }
 }
 

@@ -16,6 +16,6 @@ mod vouch;
 
 pub use accept::{Admission, Door};
 pub use certificate::Trust;
-pub use memory::Memory;
+pub use memory::{Memory, Run};
 pub use outcome::{Accepted, Arrival, Refusal};
 pub use settings::{Effective, default_settings, new_key};

@@ -19,7 +19,7 @@ impl Door {
         let Some(settings) = self.memory.settings(platform, &self.store, &self.config).await? else {
             return Err(Refusal::UnknownPlatform(Vec::new()));
         };
-        if !settings.enabled {
+        if !settings.takes(self.clock.now()) {
             return Err(Refusal::Off);
         }
         let headers = vec![

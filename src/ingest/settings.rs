@@ -16,6 +16,8 @@ use crate::{
 pub struct Effective {
     /// Takes deliveries.
     pub enabled: bool,
+    /// Takes none until then.
+    pub paused_until: Option<Time>,
     /// How senders prove who they are.
     pub auth: AuthMode,
     /// Digests of the keys that work, and until when.
@@ -45,6 +47,11 @@ impl std::fmt::Debug for Effective {
 }
 
 impl Effective {
+    /// Whether deliveries are taken now.
+    pub fn takes(&self, now: Time) -> bool {
+        self.enabled && self.paused_until.is_none_or(|until| until <= now)
+    }
+
     /// Opens the secrets.
     pub fn open(
         settings: &ConnectorSettings,
@@ -59,6 +66,7 @@ impl Effective {
         }
         Ok(Self {
             enabled: settings.enabled,
+            paused_until: settings.paused_until,
             auth: settings.auth,
             keys,
             signing_secret: opened(&settings.signing_secret)?,
@@ -77,6 +85,7 @@ impl Effective {
 pub fn overridden(mut settings: ConnectorSettings, fixed: Option<&ConnectorConfig>) -> ConnectorSettings {
     if let Some(fixed) = fixed {
         settings.enabled = fixed.enabled.unwrap_or(settings.enabled);
+        settings.paused_until = settings.paused_until.filter(|_| fixed.enabled.is_none());
         settings.auth = fixed.auth.unwrap_or(settings.auth);
         settings.rca_enabled = fixed.rca_enabled.unwrap_or(settings.rca_enabled);
         settings.rate_per_minute = fixed.rate_per_minute.unwrap_or(settings.rate_per_minute);
@@ -99,6 +108,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
     Ok(ConnectorSettings {
         platform: platform.to_owned(),
         enabled: true,
+        paused_until: None,
         auth: AuthMode::AnyOf,
         key: sealer.seal(&new_key()?)?,
         old_keys: Vec::new(),

@@ -39,6 +39,9 @@ pub struct ConnectorSettings {
     pub platform: Platform,
     /// Switched off: deliveries are kept and refused.
     pub enabled: bool,
+    /// Until then the same, and from then on as before.
+    #[serde(default)]
+    pub paused_until: Option<Time>,
     /// How senders prove who they are.
     pub auth: AuthMode,
     /// The key.
@@ -110,6 +113,11 @@ impl ConnectorSettings {
         self.old_keys.retain(|(_, until)| *until > now);
         self.old_keys.insert(0, (old, until));
         self.old_keys.truncate(OVERLAPPING_KEYS);
+    }
+
+    /// Until when it takes nothing, if it is paused.
+    pub fn paused(&self, now: Time) -> Option<Time> {
+        self.paused_until.filter(|until| *until > now)
     }
 
     /// Until when the key before this one works, if it still does.

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod error;
 pub mod extract;
 pub mod guarded;
+pub mod health;
 pub mod hooks;
 pub mod layers;
 pub mod metrics;

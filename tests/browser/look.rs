@@ -157,9 +157,16 @@ async fn look_at_a_day() {
     look.at("alert", &format!("/alerts?id={}", alert.as_str().unwrap())).await;
     let broken = test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await;
     assert_eq!(broken.status, 422, "{}", broken.text);
+    for _ in 0..14 {
+        assert_eq!(test.knock_at("/api/webhooks/splunk/wk_of-yesterday").await.status, 401);
+    }
     look.at("connectors", "/connectors").await;
     look.at("connector", "/connectors/grafana").await;
     look.at("connector-netdata", "/connectors/netdata").await;
+    look.at("connector-refused", "/connectors/splunk").await;
+    look.at("connector-builds", "/connectors/jenkins").await;
+    look.at("netdata-alerts", "/connectors/netdata/alerts").await;
+    look.at("netdata-alerts-none", "/connectors/netdata/alerts?state=clear&space=nowhere").await;
     look.at("connector-new", "/connectors/cloudbees").await;
     look.at("deliveries", "/deliveries").await;
     let deliveries = test.get("/api/deliveries?limit=20").await.json;

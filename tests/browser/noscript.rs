@@ -82,6 +82,31 @@ async fn a_source_of_your_own_is_tried_made_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_set_up_tried_and_paused() {
+    let test = TestApp::start().await;
+    let browser = Browser::signed_in_with(&test, With { scripts: false, ..With::default() }).await;
+    browser.open("/connectors/jenkins").await;
+    browser.click("#rca button").await;
+    browser.sees("#rca", "On: a failed build opens an incident").await;
+    browser.fill("#rate", "60").await;
+    browser.click("#limits button").await;
+    browser.sees(".toast", "Saved").await;
+    assert_eq!(test.get("/api/connectors/jenkins").await.json["rate_per_minute"], 60);
+    browser.click("#test button").await;
+    browser.sees("#test [role=status]", "ms. Understood").await;
+    browser.click("#switch button[value=pause]").await;
+    browser.sees("#connector-state", "Paused until").await;
+    browser.click("#switch button").await;
+    browser.sees("#connector-state", "Receiving").await;
+    browser.open("/connectors").await;
+    browser.click("tr[data-platform=jenkins] .rca button").await;
+    browser.at("/connectors").await;
+    browser.sees(".toast", "Saved").await;
+    assert_eq!(test.get("/api/connectors/jenkins").await.json["rca_enabled"], false);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_keeps_what_was_typed() {
     let test = TestApp::start().await;
     test.deliver("generic", &json!({"title": "Disk full", "service": "log-store", "severity": "high"})).await;

@@ -8,6 +8,7 @@ mod backup;
 mod binary;
 mod certificates;
 mod clock;
+mod connector_pages;
 mod crash;
 mod crowd;
 mod declared;

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, answer};
 
-const API_TOKEN: &str = "nd-token-that-nobody-may-see";
+pub const API_TOKEN: &str = "nd-token-that-nobody-may-see";
 
 /// What stands in for Netdata Cloud: the headers of the last request.
-type Seen = Arc<Mutex<Option<HeaderMap>>>;
+pub type Seen = Arc<Mutex<Option<HeaderMap>>>;
 
 async fn spaces(State(seen): State<Seen>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     let right = headers.get("authorization").is_some_and(|v| v == &format!("Bearer {API_TOKEN}"));
@@ -21,7 +21,7 @@ async fn spaces(State(seen): State<Seen>, headers: HeaderMap) -> (StatusCode, Js
 }
 
 /// Its address.
-async fn cloud(seen: Seen) -> String {
+pub async fn cloud(seen: Seen) -> String {
     let router = Router::new()
         .route("/cloud/api/v2/spaces", get(spaces))
         .route("/odd/api/v2/spaces", get(|| async { "<html>" }))

@@ -1,6 +1,6 @@
 //! A connector as it is: its settings without secrets, and how it does.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,11 +11,8 @@ use crate::{
     ingest::settings::overridden,
     model::*,
     store::{StoreError, View},
-    web::state::AppState,
+    web::{health::Health, state::AppState},
 };
-
-/// Longer without a webhook is worth a word.
-const QUIET: Duration = Duration::from_secs(3 * 3600);
 
 /// A connector: settings, without secrets, and how it does.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -26,6 +23,8 @@ pub struct ConnectorObject {
     pub name: String,
     /// Takes deliveries.
     pub enabled: bool,
+    /// Takes none until then.
+    pub paused_until: Option<Time>,
     /// How senders prove who they are.
     pub auth: AuthMode,
     /// Where senders post.
@@ -109,13 +108,15 @@ pub fn describe(
     }
     let counters = view.counters(slug)?;
     let now = state.clock.now();
-    let turned_away = state.shared.door.turned_away(slug).map(|(at, _)| at);
+    let door = &state.shared.door;
+    let health = health(Health::of(&s, &counters, door, now), &counters, door.turned_away(slug).map(|r| r.last), now);
     let key = state.store.sealer().open(&s.key)?;
     let tail: String = key.chars().skip(key.chars().count().saturating_sub(4)).collect();
     Ok(Some(ConnectorObject {
         platform: s.platform.clone(),
         name: connector.name().to_owned(),
         enabled: s.enabled,
+        paused_until: s.paused(now),
         auth: s.auth,
         webhook_url: format!("{base_url}/api/webhooks/{slug}"),
         key_masked: format!("••••{tail}"),
@@ -130,7 +131,7 @@ pub fn describe(
         rate_per_minute: s.rate_per_minute,
         fixed: names,
         declaration: declared.map(|d| d.declaration().clone()),
-        health: health(s.enabled, &counters, turned_away, now),
+        health,
         created_at: s.created_at,
         basic_user: s.basic_user,
         opens: s.opens,
@@ -138,7 +139,8 @@ pub fn describe(
     }))
 }
 
-pub(super) fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
+/// The settings that the configuration fixes.
+pub fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
     let mut names = Vec::new();
     let mut put = |is: bool, name| {
         if is {
@@ -146,6 +148,7 @@ pub(super) fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
         }
     };
     put(fixed.enabled.is_some(), "enabled");
+    put(fixed.enabled.is_some(), "paused_until");
     put(fixed.auth.is_some(), "auth");
     put(fixed.rca_enabled.is_some(), "rca_enabled");
     put(fixed.rate_per_minute.is_some(), "rate_per_minute");
@@ -153,22 +156,10 @@ pub(super) fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
     names
 }
 
-fn health(enabled: bool, c: &ConnectorCounters, turned_away: Option<Time>, now: Time) -> ConnectorHealth {
+fn health(is: Health, c: &ConnectorCounters, turned_away: Option<Time>, now: Time) -> ConnectorHealth {
     let (received_24h, refused_24h) = c.last_24h(now);
-    let problem_code = c.last_problem.as_ref().map(|(p, _)| p.code.as_str());
-    let state = match (&c.last, c.last_accepted) {
-        _ if !enabled => "paused",
-        // What happens now says more than what went well before.
-        (_, accepted) if turned_away.is_some_and(|at| accepted.is_none_or(|a| at > a)) => "refused",
-        (Some((_, _, DeliveryOutcome::Unparsed)), _) => "not_understood",
-        (Some((_, _, DeliveryOutcome::Refused)), _) if problem_code == Some("over_rate") => "limited",
-        (Some((_, _, DeliveryOutcome::Refused)), _) => "refused",
-        (_, Some(at)) if now.since(at) > QUIET => "quiet",
-        (_, Some(_)) => "receiving",
-        _ => "waiting",
-    };
     ConnectorHealth {
-        state,
+        state: is.word(),
         connected: c.last_accepted.is_some(),
         last_webhook_received: c.last_accepted,
         received_24h,
@@ -177,36 +168,5 @@ fn health(enabled: bool, c: &ConnectorCounters, turned_away: Option<Time>, now: 
         last_problem_at: c.last_problem.as_ref().map(|(_, at)| *at),
         last_unauthorized: turned_away,
         last_heartbeat: c.last_heartbeat,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn states() {
-        let at = |s| Time::from_secs(1_772_500_000 + s);
-        let id = DeliveryId::new(at(0), 1);
-        let counters = |outcome, accepted: Option<i64>, code: Option<&str>| ConnectorCounters {
-            last: Some((id, at(0), outcome)),
-            last_accepted: accepted.map(at),
-            last_problem: code.map(|c| (Problem { code: c.into(), detail: String::new(), path: None }, at(0))),
-            ..ConnectorCounters::default()
-        };
-        use DeliveryOutcome::*;
-        for (enabled, c, away, now, want) in [
-            (true, ConnectorCounters::default(), None, 10, "waiting"),
-            (true, ConnectorCounters::default(), Some(at(5)), 10, "refused"),
-            (true, counters(Accepted, Some(0), None), None, 10, "receiving"),
-            (true, counters(Accepted, Some(0), None), None, 4 * 3600, "quiet"),
-            (true, counters(Accepted, Some(0), None), Some(at(5)), 10, "refused"),
-            (true, counters(Accepted, Some(7), None), Some(at(5)), 10, "receiving"),
-            (true, counters(Unparsed, Some(0), None), None, 10, "not_understood"),
-            (true, counters(Refused, Some(0), Some("over_rate")), None, 10, "limited"),
-            (false, counters(Accepted, Some(0), None), None, 10, "paused"),
-        ] {
-            assert_eq!(health(enabled, &c, away, at(now)).state, want, "{c:?} {away:?}");
-        }
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe};
-use super::{connector_object::fixed_names, incidents::given, listing};
+pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe, fixed_names};
+use super::{incidents::given, listing};
 use crate::{
     connectors::Handle,
     ingest::{Refusal, new_key},
@@ -111,27 +111,42 @@ pub async fn get(
 /// What may be changed; what is left out stays. Secrets can be written and never read; null takes them away.
 #[derive(Default, Deserialize, ToSchema)]
 pub struct ConnectorPatch {
-    enabled: Option<bool>,
-    auth: Option<AuthMode>,
+    /// Takes deliveries.
+    pub enabled: Option<bool>,
+    /// Takes nothing until then; null ends a pause.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    signing_secret: Option<Option<String>>,
+    pub paused_until: Option<Option<Time>>,
+    /// How senders prove who they are.
+    pub auth: Option<AuthMode>,
+    /// Secret of the platform's own signature.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    challenge_secret: Option<Option<String>>,
+    pub signing_secret: Option<Option<String>>,
+    /// Secret of Netdata's challenge.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    basic_user: Option<Option<String>>,
+    pub challenge_secret: Option<Option<String>>,
+    /// Basic user, when not any.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    basic_password: Option<Option<String>>,
-    rca_enabled: Option<bool>,
-    opens: Option<Vec<Severity>>,
-    severity_map: Option<BTreeMap<String, Severity>>,
+    pub basic_user: Option<Option<String>>,
+    /// Basic password, when not the key.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub basic_password: Option<Option<String>>,
+    /// Failed builds open incidents.
+    pub rca_enabled: Option<bool>,
+    /// Severities that open or join incidents.
+    pub opens: Option<Vec<Severity>>,
+    /// Sender's word to our severity.
+    pub severity_map: Option<BTreeMap<String, Severity>>,
+    /// Ends an alert after so many seconds without a repeat.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
-    closes_after_secs: Option<Option<u32>>,
-    rate_per_minute: Option<u32>,
+    pub closes_after_secs: Option<Option<u32>>,
+    /// Deliveries a minute; 0 is unlimited.
+    pub rate_per_minute: Option<u32>,
 }
 
 impl ConnectorPatch {
@@ -143,6 +158,7 @@ impl ConnectorPatch {
         };
         for (name, value) in [
             ("enabled", self.enabled.map(|v| json!(v))),
+            ("paused_until", self.paused_until.map(|v| json!(v))),
             ("auth", self.auth.map(|v| json!(v))),
             ("signing_secret", secret(&self.signing_secret)),
             ("challenge_secret", secret(&self.challenge_secret)),
@@ -193,6 +209,7 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         (seal(patch.signing_secret)?, seal(patch.challenge_secret)?, seal(patch.basic_password)?);
     let edit = move |s: &mut ConnectorSettings| {
         s.enabled = patch.enabled.unwrap_or(s.enabled);
+        s.paused_until = patch.paused_until.unwrap_or(s.paused_until);
         s.auth = patch.auth.unwrap_or(s.auth);
         s.rca_enabled = patch.rca_enabled.unwrap_or(s.rca_enabled);
         s.rate_per_minute = patch.rate_per_minute.unwrap_or(s.rate_per_minute);

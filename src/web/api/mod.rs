@@ -13,7 +13,7 @@ mod deliveries;
 mod hooks;
 mod incidents;
 pub mod netdata;
-mod netdata_cloud;
+pub mod netdata_cloud;
 #[cfg(not(any(test, fuzzing)))]
 mod params;
 #[cfg(any(test, fuzzing))]

@@ -33,14 +33,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Deserialize, ToSchema)]
 pub struct Connect {
     /// Made in Netdata Cloud under Account settings, API tokens; left out, the saved one is checked again.
-    api_token: Option<String>,
+    pub api_token: Option<String>,
     /// `https://app.netdata.cloud` when left out.
-    base_url: Option<String>,
+    pub base_url: Option<String>,
     /// The one space that must be among those that the token opens.
-    space_name: Option<String>,
+    pub space_name: Option<String>,
     /// Saves it also when Netdata Cloud cannot be reached.
     #[serde(default)]
-    force: bool,
+    pub force: bool,
 }
 
 /// Whether a Netdata Cloud account is connected; its webhooks work without.
@@ -86,7 +86,12 @@ pub async fn connect(
     State(state): State<AppState>,
     Json(wanted): Json<Connect>,
 ) -> Result<Answer<NetdataStatus>, ApiError> {
-    let before = saved(&state).await?;
+    Ok(Answer(connect_account(&state, wanted, who.actor).await?))
+}
+
+/// Checks the token where it was made, and keeps it.
+pub async fn connect_account(state: &AppState, wanted: Connect, actor: Actor) -> Result<NetdataStatus, ApiError> {
+    let before = saved(state).await?;
     let given = wanted.api_token.as_deref().map(str::trim).filter(|t| !t.is_empty());
     let base_url = base_url(wanted.base_url.as_deref(), before.as_ref().filter(|_| given.is_none()))?;
     let token = match (given, &before) {
@@ -113,27 +118,28 @@ pub async fn connect(
         base_url,
     };
     let what = json!({"cloud": "connected", "base_url": account.base_url, "checked": account.checked_at.is_some()});
-    let settings = change(&state, PLATFORM, move |s| s.cloud = Some(account), what, who.actor).await?;
-    Ok(Answer(NetdataStatus::of(settings.cloud.as_ref())))
+    let settings = change(state, PLATFORM, move |s| s.cloud = Some(account), what, actor).await?;
+    Ok(NetdataStatus::of(settings.cloud.as_ref()))
 }
 
-async fn forget(state: &AppState, actor: Actor) -> Result<Answer<NetdataStatus>, ApiError> {
+/// Forgets the account and its token.
+pub async fn forget(state: &AppState, actor: Actor) -> Result<NetdataStatus, ApiError> {
     if saved(state).await?.is_some() {
         change(state, PLATFORM, |s| s.cloud = None, json!({"cloud": "disconnected"}), actor).await?;
     }
-    Ok(Answer(NetdataStatus::default()))
+    Ok(NetdataStatus::default())
 }
 
 /// Forgets the account and its token.
 #[utoipa::path(delete, path = "/netdata/disconnect", tag = "netdata", operation_id = "netdata_disconnect", responses((status = 200, body = NetdataStatus)))]
 pub async fn disconnect(who: Admin, State(state): State<AppState>) -> Result<Answer<NetdataStatus>, ApiError> {
-    forget(&state, who.actor).await
+    Ok(Answer(forget(&state, who.actor).await?))
 }
 
 /// The same for tools that can only post.
 #[utoipa::path(post, path = "/netdata/disconnect", tag = "netdata", operation_id = "netdata_disconnect_by_post", responses((status = 200, body = NetdataStatus)))]
 pub async fn disconnect_by_post(who: Admin, State(state): State<AppState>) -> Result<Answer<NetdataStatus>, ApiError> {
-    forget(&state, who.actor).await
+    Ok(Answer(forget(&state, who.actor).await?))
 }
 
 /// Scheme, host and path of the address, without a slash at its end.

@@ -40,7 +40,9 @@ pub struct Row {
     what: String,
     note: Option<Markup>,
     incidents: Vec<IncidentId>,
+    took: String,
     size: String,
+    acts: Option<bool>,
 }
 impl HtmlSafe for Row {}
 
@@ -80,8 +82,16 @@ impl Row {
             what: text::visible(&what),
             note: note.map(|n| ui::foreign(&n)),
             incidents: d.incidents.iter().take(3).copied().collect(),
+            took: millis(d.applied_at.since(d.at)),
             size: ui::bytes(d.size),
+            acts: None,
         }
+    }
+
+    /// With the ways to its payload and, for those who may, to parse it again.
+    #[must_use]
+    pub fn with_acts(self, may_act: bool) -> Self {
+        Self { acts: Some(may_act), ..self }
     }
 }
 

@@ -189,12 +189,13 @@ async fn connector_rows(state: &AppState, batch: &[Arc<Event>]) -> Result<HashMa
     }
     let now = state.clock.now();
     let (config, shared) = (Arc::clone(&state.config), Arc::clone(&state.shared));
+    let sealer = state.store.sealer().clone();
     state
         .store
         .read(move |view| {
             let mut rows = HashMap::new();
             for platform in platforms {
-                if let Some(row) = connector_row(view, &platform, &config, &shared.door, now)? {
+                if let Some(row) = connector_row(view, &platform, &config, &shared.door, &sealer, now)? {
                     rows.insert(platform, Markup::of(&row).to_string());
                 }
             }

@@ -3,16 +3,20 @@
 mod act;
 mod alerts;
 mod ask;
+mod condition;
 mod connector;
+mod connector_forms;
 mod connectors;
 mod deliveries;
 mod errors;
 mod facets;
+mod facts;
 mod frame;
 mod incident;
 mod incidents;
 mod live;
 mod login;
+mod netdata_alerts;
 mod panels;
 mod platforms;
 mod read;
@@ -25,6 +29,8 @@ mod settings;
 mod setup;
 mod source;
 mod source_form;
+mod spark;
+mod steps;
 mod storage;
 mod terms;
 mod text;
@@ -74,12 +80,16 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
         .route("/connectors/{platform}/declaration", get(source::show).post(source::change))
-        .route("/connectors/{platform}/reveal", post(connector::reveal))
-        .route("/connectors/{platform}/rotate", post(connector::rotate))
-        .route("/connectors/{platform}/test", post(connector::test))
-        .route("/connectors/{platform}/opens", post(connector::opens))
-        .route("/connectors/{platform}/proof", post(connector::proof))
-        .route("/connectors/{platform}/switch", post(connector::switch))
+        .route("/connectors/{platform}/reveal", post(connector_forms::reveal))
+        .route("/connectors/{platform}/rotate", post(connector_forms::rotate))
+        .route("/connectors/{platform}/test", post(connector_forms::test))
+        .route("/connectors/{platform}/opens", post(connector_forms::opens))
+        .route("/connectors/{platform}/proof", post(connector_forms::proof))
+        .route("/connectors/{platform}/switch", post(connector_forms::switch))
+        .route("/connectors/{platform}/rca", post(connector_forms::rca))
+        .route("/connectors/{platform}/limits", post(connector_forms::limits))
+        .route("/connectors/netdata/account", post(connector_forms::account))
+        .route("/connectors/netdata/alerts", get(netdata_alerts::list))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

@@ -24,7 +24,8 @@ use crate::{
     web::{auth::Client, error::ApiError, query, state::AppState},
 };
 
-fn query_error(e: query::QueryError) -> QueryError {
+/// What is wrong with a query, as the page says it.
+pub fn query_error(e: query::QueryError) -> QueryError {
     let mut message = e.message;
     if !e.allowed.is_empty() && !message.contains(e.allowed.first().map_or("", String::as_str)) {
         message = format!("{message} Allowed: {}.", e.allowed.join(", "));

@@ -417,3 +417,10 @@ pub fn read() -> super::incident::Read {
         incident: i,
     }
 }
+
+/// What is set for a connector that nobody has touched.
+pub fn connector(platform: &str) -> ConnectorSettings {
+    let settings = serde_json::json!({"platform": platform, "enabled": true, "auth": "key", "key": [],
+        "rate_per_minute": 600, "created_at": ago(900)});
+    serde_json::from_value(settings).unwrap()
+}

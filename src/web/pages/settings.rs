@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::{
     ask::{Ask, Fields, back, set_cookie},
-    connector::AdminForm,
+    connector_forms::AdminForm,
     frame::{Frame, Section, counts_and_seq},
     login::set_theme,
     said::Said,

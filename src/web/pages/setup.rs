@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     ask::{Ask, Fields, Params, back, html},
-    connector::AdminForm,
+    connector_forms::AdminForm,
     deliveries::{APPLIED, door, refused},
     frame::{Frame, Prefs},
     platforms, text, ui,

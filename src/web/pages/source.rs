@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::{
     ask::{Ask, Params, back},
-    connector::AdminForm,
+    connector_forms::AdminForm,
     frame::{Frame, Section, counts_and_seq},
     said::Said,
     source_form::{Typed, Wrong, label},

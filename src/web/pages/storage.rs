@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{
     ask::Ask,
-    connector::AdminForm,
+    connector_forms::AdminForm,
     frame::{Frame, Section, counts_and_seq},
     settings::tabs,
     text,
