@@ -127,6 +127,7 @@ pub struct ConnectorPatch {
     basic_password: Option<Option<String>>,
     rca_enabled: Option<bool>,
     opens: Option<Vec<Severity>>,
+    group_by_sender: Option<bool>,
     severity_map: Option<BTreeMap<String, Severity>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
@@ -149,6 +150,7 @@ impl ConnectorPatch {
             ("basic_user", self.basic_user.as_ref().map(|v| json!(v))),
             ("basic_password", secret(&self.basic_password)),
             ("rca_enabled", self.rca_enabled.map(|v| json!(v))),
+            ("group_by_sender", self.group_by_sender.map(|v| json!(v))),
             ("opens", self.opens.as_ref().map(|v| json!(v))),
             ("severity_map", self.severity_map.as_ref().map(|v| json!(v))),
             ("closes_after_secs", self.closes_after_secs.map(|v| json!(v))),
@@ -195,6 +197,7 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         s.enabled = patch.enabled.unwrap_or(s.enabled);
         s.auth = patch.auth.unwrap_or(s.auth);
         s.rca_enabled = patch.rca_enabled.unwrap_or(s.rca_enabled);
+        s.group_by_sender = patch.group_by_sender.unwrap_or(s.group_by_sender);
         s.rate_per_minute = patch.rate_per_minute.unwrap_or(s.rate_per_minute);
         s.closes_after_secs = patch.closes_after_secs.unwrap_or(s.closes_after_secs);
         if let Some(opens) = patch.opens {

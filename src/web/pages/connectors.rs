@@ -276,6 +276,7 @@ mod tests {
             basic_password: None,
             rca_enabled: false,
             opens: vec![],
+            group_by_sender: false,
             severity_map: BTreeMap::new(),
             closes_after_secs: None,
             rate_per_minute: 0,
