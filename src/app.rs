@@ -310,6 +310,7 @@ fn policy(config: &Config) -> Policy {
         },
         reserve: config.reserve,
         opens: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.opens.clone()?))).collect(),
+        group_by_sender: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.group_by_sender?))).collect(),
     }
 }
 

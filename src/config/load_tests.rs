@@ -101,6 +101,9 @@ const ROWS: &[Row] = &[
         let opens = Some(vec![Severity::Critical, Severity::High]);
         connector(c, "grafana", ConnectorConfig { opens, ..Default::default() });
     }),
+    ("connectors.grafana.group_by_sender", "true", "on", |c| {
+        connector(c, "grafana", ConnectorConfig { group_by_sender: Some(true), ..Default::default() });
+    }),
     ("connectors.grafana.client_ca", "\"/g.pem\"", "/g.pem", |c| {
         connector(c, "grafana", ConnectorConfig { client_ca: Some("/g.pem".into()), ..Default::default() });
     }),

@@ -408,6 +408,15 @@ pub const CONNECTOR_OPTIONS: &[Opt<ConnectorConfig>] = &[
         set: set!(some opens, values::severities),
     },
     Opt {
+        key: "group_by_sender",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: None,
+        example: "true",
+        help: "Grafana, Alertmanager: alerts that the sender puts into one group (groupKey) and that begin within correlation.cluster_window of an incident of that group join it before any other. Left out: no.",
+        set: set!(some group_by_sender, values::boolean),
+    },
+    Opt {
         key: "client_ca",
         kind: Kind::Text,
         placeholder: "FILE",

@@ -110,6 +110,8 @@ pub struct ConnectorConfig {
     pub rate_per_minute: Option<u32>,
     /// Severities that open or join incidents.
     pub opens: Option<Vec<Severity>>,
+    /// What the sender puts into one group belongs to one incident.
+    pub group_by_sender: Option<bool>,
     /// PEM file of the CAs of its sender's client certificates.
     pub client_ca: Option<PathBuf>,
     /// Common names of which the client certificate must have one.

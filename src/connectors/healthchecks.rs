@@ -43,6 +43,10 @@ impl Connector for Healthchecks {
         &INFO
     }
 
+    fn takes_query(&self) -> bool {
+        true
+    }
+
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
         let body = body::read(request)?;
         let root = body.object(INFO.name)?;

@@ -5,8 +5,11 @@
 mod alert_group;
 mod alertmanager;
 mod azure;
+mod better_stack;
 mod body;
 mod builds;
+mod checkmk;
+mod cloudevents;
 mod datadog;
 pub mod declared;
 mod dynatrace;
@@ -20,7 +23,9 @@ mod gitlab;
 mod grafana;
 mod healthchecks;
 mod html;
+mod icinga;
 mod identity;
+mod kibana;
 mod labels;
 mod moment;
 pub mod netdata;
@@ -32,6 +37,7 @@ mod sentry;
 mod signature;
 mod sns;
 mod splunk;
+mod states;
 mod text;
 mod uptime_kuma;
 mod zabbix;
@@ -192,6 +198,11 @@ pub trait Connector: Sync {
         None
     }
 
+    /// Whether a request without a body, GET included, carries its fields in the query.
+    fn takes_query(&self) -> bool {
+        false
+    }
+
     /// For a platform that signs with a certificate instead of a secret.
     fn certified(&self) -> Option<&dyn Certified> {
         None
@@ -238,6 +249,11 @@ pub const ALL: &[&dyn Connector] = &[
     &azure::Azure,
     &gcp::GoogleCloud,
     &healthchecks::Healthchecks,
+    &better_stack::BetterStack,
+    &kibana::Kibana,
+    &checkmk::Checkmk,
+    &icinga::Icinga,
+    &cloudevents::CloudEvents,
     &generic::Generic,
 ];
 

@@ -18,7 +18,7 @@ static INFO: Info = Info {
     signature: None,
     steps: &[
         "In Uptime Kuma, open Settings, Notifications, Setup Notification, and choose the Notification Type Webhook.",
-        "Set Post URL to {url} and Request Body to Preset - application/json.",
+        "Set Post URL to {url} and Request Body to Preset - application/json. Method GET works too.",
         "Switch on Additional Headers and give `{\"X-Watchfire-Key\": \"{key}\"}`. Without headers the URL {url}/{key} \
          does the same.",
         "Press Test: it arrives here as a test that opens nothing.",
@@ -41,6 +41,10 @@ static INFO: Info = Info {
 impl Connector for UptimeKuma {
     fn info(&self) -> &'static Info {
         &INFO
+    }
+
+    fn takes_query(&self) -> bool {
+        true
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {

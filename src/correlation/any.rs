@@ -1,13 +1,18 @@
 //! Mode `any`: one rule is enough. Same service 0.9; within five minutes of the incident's start 0.7; for Netdata, same
-//! host 0.9.
+//! host 0.9. Where a connector is set to group as its sender does: in one of the sender's groups, and within the same five
+//! minutes, 0.95.
 
 use std::time::Duration;
 
-use crate::model::{IncidentId, Reason, Strategy, Time};
+use crate::model::{Fingerprint, IncidentId, Reason, Strategy, Time};
 
 const SERVICE_SCORE: f64 = 0.9;
+// Above all others: whoever has the sender's grouping taken over wants it before ours.
+const GROUP_SCORE: f64 = 0.95;
 const TIME_SCORE: f64 = 0.7;
 const HOST_SCORE: f64 = 0.9;
+/// Characters of a group's key in a sentence.
+const SHOWN: usize = 160;
 
 /// The alert that looks for its incident.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +25,24 @@ pub struct Subject<'a> {
     pub host: Option<&'a str>,
     /// When it began, clamped.
     pub onset: Time,
+    /// The sender's own group, where its connector is set to group by it.
+    pub group: Option<Group<'a>>,
+}
+
+/// A group that a sender put an alert into.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// What is compared.
+    pub of: Fingerprint,
+    /// As the sender names it (`groupKey` of Grafana and Alertmanager).
+    pub key: &'a str,
+}
+
+impl<'a> Group<'a> {
+    /// Groups of two senders are two, whatever they are called.
+    pub fn new(platform: &str, key: &'a str) -> Self {
+        Self { of: Fingerprint::of(&format!("{platform}\n{key}")), key }
+    }
 }
 
 /// An open incident that may be the one.
@@ -33,6 +56,8 @@ pub struct Candidate<'a> {
     pub host: Option<&'a str>,
     /// When it began, clamped.
     pub onset: Time,
+    /// The senders' groups of its alerts.
+    pub groups: &'a [Fingerprint],
 }
 
 /// The incident found, and why.
@@ -69,6 +94,23 @@ pub fn best<'a>(
 
 fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
     let mut found = Vec::new();
+    let apart = s.onset.distance(c.onset);
+    if let Some(group) = s.group
+        && apart < window
+        && c.groups.contains(&group.of)
+    {
+        let short: String = group.key.chars().take(SHOWN).collect();
+        let more = if short.len() < group.key.len() { "…" } else { "" };
+        found.push(Reason {
+            strategy: Strategy::TagMatch,
+            score: GROUP_SCORE,
+            text: format!(
+                "{} put it into the same group ({short}{more}), within the window of {} min.",
+                s.platform,
+                window.as_secs() / 60
+            ),
+        });
+    }
     if let (Some(service), Some(theirs)) = (s.service, c.service)
         && same(service, theirs)
     {
@@ -88,7 +130,6 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
             text: format!("Both concern the host {theirs}."),
         });
     }
-    let apart = s.onset.distance(c.onset);
     if apart < window {
         let when = match apart.as_secs() {
             0 => "as".to_owned(),
@@ -117,11 +158,11 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(300);
 
     fn subject<'a>(platform: &'a str, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Subject<'a> {
-        Subject { platform, service, host, onset: Time::from_secs(T + at) }
+        Subject { platform, service, host, onset: Time::from_secs(T + at), group: None }
     }
 
     fn candidate<'a>(id: u64, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Candidate<'a> {
-        Candidate { incident: IncidentId(id), service, host, onset: Time::from_secs(T + at) }
+        Candidate { incident: IncidentId(id), service, host, onset: Time::from_secs(T + at), groups: &[] }
     }
 
     fn check(subject: Subject<'_>, candidates: &[Candidate<'_>], want: Option<(u64, Strategy, f64)>) {
@@ -147,6 +188,28 @@ mod tests {
         let host = candidate(3, None, Some("prod-01"), -7200);
         check(subject("netdata", None, Some("PROD-01"), 0), &[host], Some((3, Strategy::SameHost, 0.9)));
         check(subject("grafana", None, Some("prod-01"), 0), &[host], None);
+    }
+
+    #[test]
+    fn the_senders_group_comes_first_within_the_window() {
+        let key = "{}:{alertname=\"HighLatency\"}";
+        let groups = [Group::new("grafana", key).of];
+        let of_group = Candidate { groups: &groups, ..candidate(1, Some("db"), None, -100) };
+        let of_service = candidate(2, Some("api"), None, -10);
+        let plain = subject("grafana", Some("api"), None, 0);
+        let grouped = Subject { group: Some(Group::new("grafana", key)), ..plain };
+        check(plain, &[of_group, of_service], Some((2, Strategy::ServiceMatch, 0.9)));
+        check(grouped, &[of_group, of_service], Some((1, Strategy::TagMatch, 0.95)));
+        let reasons = best(grouped, [of_group], WINDOW).unwrap().reasons;
+        assert_eq!(
+            reasons[0].text,
+            "grafana put it into the same group ({}:{alertname=\"HighLatency\"}), within the window of 5 min."
+        );
+        // A group lives on at the sender; what began long ago is another trouble.
+        let old = Candidate { onset: Time::from_secs(T - 300), ..of_group };
+        check(grouped, &[old], None);
+        let other = Subject { platform: "alertmanager", group: Some(Group::new("alertmanager", key)), ..plain };
+        check(other, &[of_group], Some((1, Strategy::TimeCluster, 0.7)));
     }
 
     #[test]

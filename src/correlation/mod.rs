@@ -3,5 +3,5 @@
 mod any;
 mod onset;
 
-pub use any::{Candidate, Match, Subject, best};
+pub use any::{Candidate, Group, Match, Subject, best};
 pub use onset::onset;

@@ -160,6 +160,9 @@ impl Door {
     pub async fn accept(&self, admission: &Admission, mut arrival: Arrival) -> Result<Accepted, Refusal> {
         let info = admission.connector.info();
         let says_more = admission.says_more();
+        if arrival.body.is_empty() && admission.connector.takes_query() {
+            arrival.move_query();
+        }
         let mut delivery = self.delivery(admission.connector.slug(), &arrival);
         let mut body = Some(std::mem::take(&mut arrival.body));
         if admission.needs_signature {

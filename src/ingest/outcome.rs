@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::credentials::is_secret_parameter;
 use crate::{
     model::*,
     store::{StoreError, SubmitError, Submitted},
@@ -16,6 +17,23 @@ pub struct Arrival {
     pub query: Vec<(String, String)>,
     /// As received.
     pub body: Vec<u8>,
+}
+
+impl Arrival {
+    /// Makes the query, keys left out, the body that it stands for, so that it is kept and can be replayed like any other.
+    pub(super) fn move_query(&mut self) {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut any = false;
+        for (name, value) in self.query.extract_if(.., |(name, _)| !is_secret_parameter(name)) {
+            form.append_pair(&name, &value);
+            any = true;
+        }
+        if any {
+            self.body = form.finish().into_bytes();
+            self.headers.retain(|(name, _)| name != "content-type" && name != "content-encoding");
+            self.headers.push(("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+        }
+    }
 }
 
 /// A delivery that is on the disk.

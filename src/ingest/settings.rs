@@ -89,6 +89,7 @@ pub fn overridden(mut settings: ConnectorSettings, fixed: Option<&ConnectorConfi
         settings.auth = fixed.auth.unwrap_or(settings.auth);
         settings.rca_enabled = fixed.rca_enabled.unwrap_or(settings.rca_enabled);
         settings.rate_per_minute = fixed.rate_per_minute.unwrap_or(settings.rate_per_minute);
+        settings.group_by_sender = fixed.group_by_sender.unwrap_or(settings.group_by_sender);
         if let Some(opens) = &fixed.opens {
             settings.opens.clone_from(opens);
         }
@@ -118,6 +119,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         basic_password: None,
         rca_enabled: false,
         opens: Vec::new(),
+        group_by_sender: false,
         severity_map: BTreeMap::new(),
         closes_after_secs: None,
         rate_per_minute: 6000,

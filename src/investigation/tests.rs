@@ -131,6 +131,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         alert_count: 0,
         firing_count: 0,
         merged_into: None,
+        sender_groups: Vec::new(),
         flapping: false,
         test: false,
         manual: false,

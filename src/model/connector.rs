@@ -67,6 +67,9 @@ pub struct ConnectorSettings {
     /// Severities that open or join incidents; empty means all but `info`.
     #[serde(default)]
     pub opens: Vec<Severity>,
+    /// What the sender puts into one group (`groupKey`) belongs to one incident, when it begins in its window.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub group_by_sender: bool,
     /// Sender's word (lower case) to our severity; wins over the connector's own table.
     #[serde(default)]
     pub severity_map: BTreeMap<String, Severity>,

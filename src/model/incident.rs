@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Conclusion, IncidentId, InvestigationState, Platform, Severity, Time, words};
+use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, Platform, Severity, Time, words};
 
 words! {
     /// Where an incident stands. Acknowledgement is an owner and a time, not a status.
@@ -155,6 +155,9 @@ pub struct Incident {
     /// The survivor, when merged.
     #[serde(default)]
     pub merged_into: Option<IncidentId>,
+    /// Digests of the senders' groups of its alerts, where their connectors group by them; the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sender_groups: Vec<Fingerprint>,
     /// Its alerts go up and down.
     #[serde(default)]
     pub flapping: bool,

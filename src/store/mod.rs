@@ -96,6 +96,8 @@ pub struct Policy {
     /// Severities that open or join incidents, where the configuration fixes them for a platform; they win over what is
     /// stored and are not written there, so that they end with their line in the file.
     pub opens: BTreeMap<Platform, Vec<Severity>>,
+    /// Whether the sender's own groups count, where the configuration fixes it for a platform; likewise.
+    pub group_by_sender: BTreeMap<Platform, bool>,
     /// How long things are kept.
     pub retention: Retention,
     /// Bytes that must stay free on the disk for deliveries to be taken; 0 never refuses.
@@ -111,6 +113,7 @@ impl Default for Policy {
             investigation_delay: Duration::from_secs(2),
             max_behind: 200_000,
             opens: BTreeMap::new(),
+            group_by_sender: BTreeMap::new(),
             retention: Retention::default(),
             reserve: 256 << 20,
         }

@@ -135,6 +135,31 @@ async fn alerts_join_by_service_and_by_time_and_say_why() {
 }
 
 #[tokio::test]
+async fn what_a_sender_groups_stays_together_where_that_is_set() {
+    for (set, want, why) in [(false, 1, Strategy::ServiceMatch), (true, 2, Strategy::TagMatch)] {
+        let group_by_sender = [("grafana".to_owned(), set)].into();
+        let f = Fixture::with(Policy { reserve: 0, group_by_sender, ..Policy::default() });
+        let grouped = |key: &str, service: &str| Signal { group_key: Some("g".into()), ..firing(key, Some(service)) };
+        f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+        f.clock.advance(minutes(6));
+        f.send("datadog", vec![firing("datadog:b", Some("db"))]).await;
+        // The group comes to the second incident with an alert that joins it.
+        let first = f.send("grafana", vec![grouped("grafana:c", "db")]).await;
+        assert_eq!((first[0].incident_id, first[0].strategy), (Some(IncidentId(2)), Some(Strategy::ServiceMatch)));
+        let second = f.send("grafana", vec![grouped("grafana:d", "api")]).await;
+        assert_eq!((second[0].incident_id, second[0].strategy), (Some(IncidentId(want)), Some(why)), "{set}");
+        // Another sender's group of the same name is another one.
+        let other = f.send("alertmanager", vec![grouped("alertmanager:e", "api")]).await;
+        assert_eq!(other[0].incident_id, Some(IncidentId(1)));
+        f.clock.advance(minutes(6));
+        let later = f.send("grafana", vec![grouped("grafana:f", "api")]).await;
+        assert_eq!(later[0].incident_id, Some(IncidentId(1)), "outside of the window");
+        f.store.resolve(IncidentId(2), None, me()).await.unwrap();
+        f.consistent();
+    }
+}
+
+#[tokio::test]
 async fn a_refire_reopens_in_time_and_opens_anew_later() {
     let f = Fixture::new();
     f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;

@@ -37,7 +37,7 @@ pub struct Tx<'t> {
     counters: BTreeMap<Platform, ConnectorCounters>,
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
-    opens: BTreeMap<Platform, Arc<[Severity]>>,
+    rules: BTreeMap<Platform, Arc<Rules>>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -66,6 +66,15 @@ pub struct Tx<'t> {
     pub(super) sessions: HashedRows<'t>,
     pub(super) tokens: HashedRows<'t>,
     audit: Rows<'t>,
+}
+
+/// What is set for a platform about the grouping of its alerts.
+#[derive(Debug)]
+pub struct Rules {
+    /// The severities that open or join incidents; empty for those that do by themselves.
+    pub opens: Vec<Severity>,
+    /// What the sender puts into one group belongs together.
+    pub group_by_sender: bool,
 }
 
 /// An incident in the hands of this transaction.
@@ -108,7 +117,7 @@ impl<'t> Tx<'t> {
             counters: BTreeMap::new(),
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
-            opens: BTreeMap::new(),
+            rules: BTreeMap::new(),
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -336,20 +345,20 @@ impl<'t> Tx<'t> {
         Ok(self.counters.entry(platform.to_owned()).or_default())
     }
 
-    /// The severities that open or join incidents for a platform; empty for those that do by themselves. Read once for all
-    /// of its deliveries: a command that changes them has a transaction of its own.
-    pub fn opens(&mut self, platform: &str) -> Result<Arc<[Severity]>, StoreError> {
-        if let Some(known) = self.opens.get(platform) {
+    /// What is set for a platform about the grouping of its alerts. Read once for all of its deliveries: a command that
+    /// changes it has a transaction of its own.
+    pub fn rules(&mut self, platform: &str) -> Result<Arc<Rules>, StoreError> {
+        if let Some(known) = self.rules.get(platform) {
             return Ok(Arc::clone(known));
         }
-        let opens: Arc<[Severity]> = match self.policy.opens.get(platform) {
-            Some(fixed) => fixed.as_slice().into(),
-            None => {
-                get::<_, ConnectorSettings>(&self.connectors, platform)?.map(|s| s.opens).unwrap_or_default().into()
-            }
-        };
-        self.opens.insert(platform.to_owned(), Arc::clone(&opens));
-        Ok(opens)
+        let stored = get::<_, ConnectorSettings>(&self.connectors, platform)?;
+        let (opens, group_by_sender) = stored.map(|s| (s.opens, s.group_by_sender)).unwrap_or_default();
+        let rules = Arc::new(Rules {
+            opens: self.policy.opens.get(platform).cloned().unwrap_or(opens),
+            group_by_sender: self.policy.group_by_sender.get(platform).copied().unwrap_or(group_by_sender),
+        });
+        self.rules.insert(platform.to_owned(), Arc::clone(&rules));
+        Ok(rules)
     }
 
     /// Counts a delivery for the change log: one event for all of a platform in this transaction.

@@ -1,13 +1,16 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
+};
 
 use redb::{ReadTransaction, ReadableTable};
 
 use super::{StoreError, codec, tables};
 use crate::{
-    correlation::Candidate,
+    correlation::{Candidate, Subject},
     model::{Fingerprint, Incident, IncidentId, Time},
 };
 
@@ -29,6 +32,7 @@ struct OpenIncident {
     service: Option<String>,
     host: Option<String>,
     onset: Time,
+    groups: Vec<Fingerprint>,
 }
 
 /// The writer's memory.
@@ -41,6 +45,7 @@ pub struct World {
     incidents: HashMap<u64, OpenIncident>,
     by_service: HashMap<String, BTreeSet<u64>>,
     by_host: HashMap<String, BTreeSet<u64>>,
+    by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
@@ -51,6 +56,16 @@ pub struct World {
 /// Names as they are compared.
 pub fn key(name: &str) -> String {
     name.trim().to_lowercase()
+}
+
+/// Takes a number out of an index, and a name without any.
+fn remove<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<u64>>, name: &K, number: u64) {
+    if let Some(set) = index.get_mut(name) {
+        set.remove(&number);
+        if set.is_empty() {
+            index.remove(name);
+        }
+    }
 }
 
 impl World {
@@ -125,7 +140,7 @@ impl World {
         self.numbers.get(name).copied().unwrap_or(0)
     }
 
-    /// An incident is open (again), or its service changed. Tests and manual incidents are never candidates.
+    /// An incident is open (again), or what it is found by changed. Tests and manual incidents are never candidates.
     pub fn open(&mut self, incident: &Incident) {
         self.touched = true;
         self.close(incident.id);
@@ -133,13 +148,20 @@ impl World {
             return;
         }
         let number = incident.id.0;
-        let open =
-            OpenIncident { service: incident.service.clone(), host: incident.host.clone(), onset: incident.onset_at };
+        let open = OpenIncident {
+            service: incident.service.clone(),
+            host: incident.host.clone(),
+            onset: incident.onset_at,
+            groups: incident.sender_groups.clone(),
+        };
         if let Some(service) = &open.service {
             self.by_service.entry(key(service)).or_default().insert(number);
         }
         if let Some(host) = &open.host {
             self.by_host.entry(key(host)).or_default().insert(number);
+        }
+        for group in &open.groups {
+            self.by_group.entry(*group).or_default().insert(number);
         }
         self.by_onset.insert((open.onset, number));
         self.incidents.insert(number, open);
@@ -150,27 +172,20 @@ impl World {
         let Some(open) = self.incidents.remove(&id.0) else { return };
         self.touched = true;
         self.by_onset.remove(&(open.onset, id.0));
+        for group in open.groups {
+            remove(&mut self.by_group, &group, id.0);
+        }
         for (index, name) in [(&mut self.by_service, open.service), (&mut self.by_host, open.host)] {
-            if let Some(name) = name.map(|n| key(&n))
-                && let Some(set) = index.get_mut(&name)
-            {
-                set.remove(&id.0);
-                if set.is_empty() {
-                    index.remove(&name);
-                }
+            if let Some(name) = name {
+                remove(index, &key(&name), id.0);
             }
         }
     }
 
-    /// Open incidents that could have something to do with an alert: same service, same host, or a start within `window`.
-    /// The newest of each kind, at most `MAX_CANDIDATES` of each.
-    pub fn candidates(
-        &self,
-        service: Option<&str>,
-        host: Option<&str>,
-        onset: Time,
-        window: std::time::Duration,
-    ) -> Vec<Candidate<'_>> {
+    /// Open incidents that could have something to do with an alert: same service, same host, same group of the sender, or a
+    /// start within `window`. The newest of each kind, at most `MAX_CANDIDATES` of each.
+    pub fn candidates(&self, alert: &Subject<'_>, window: std::time::Duration) -> Vec<Candidate<'_>> {
+        let Subject { service, host, onset, group, .. } = *alert;
         let named = |index: &HashMap<String, BTreeSet<u64>>, name: Option<&str>| -> Vec<u64> {
             let set = name.and_then(|n| index.get(&key(n)));
             set.map(|s| s.iter().rev().take(MAX_CANDIDATES).copied().collect()).unwrap_or_default()
@@ -178,6 +193,8 @@ impl World {
         let mut numbers: BTreeSet<u64> = BTreeSet::new();
         numbers.extend(named(&self.by_service, service));
         numbers.extend(named(&self.by_host, host));
+        let grouped = group.and_then(|g| self.by_group.get(&g.of));
+        numbers.extend(grouped.into_iter().flatten().rev().take(MAX_CANDIDATES));
         let near = self.by_onset.range((onset.minus(window), 0)..=(onset.plus(window), u64::MAX));
         numbers.extend(near.rev().take(MAX_CANDIDATES).map(|(_, n)| *n));
         numbers
@@ -188,6 +205,7 @@ impl World {
                     service: i.service.as_deref(),
                     host: i.host.as_deref(),
                     onset: i.onset,
+                    groups: &i.groups,
                 })
             })
             .collect()

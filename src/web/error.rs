@@ -43,6 +43,8 @@ pub struct ApiError {
     pub retry_after: Option<u32>,
     /// Further members of the problem object.
     pub extra: Vec<(&'static str, serde_json::Value)>,
+    /// With 401: Basic opens this door as well. Senders that are given a user and password send them only when asked (SNS).
+    pub basic: bool,
 }
 
 /// The problem object as it is sent (RFC 9457).
@@ -72,7 +74,15 @@ pub struct ProblemBody {
 impl ApiError {
     /// An error without fields.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None, extra: Vec::new() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            extra: Vec::new(),
+            basic: false,
+        }
     }
 
     /// 400.
@@ -268,7 +278,11 @@ pub async fn render(response: Response, reader: Audience, request_id: &str) -> R
         out.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
     if error.status == StatusCode::UNAUTHORIZED && reader == Audience::Program {
-        out.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"watchfire\""));
+        // The one that some senders look for comes first: not all read further.
+        let basic = error.basic.then_some("Basic realm=\"watchfire\"");
+        for way in basic.into_iter().chain(["Bearer realm=\"watchfire\""]) {
+            out.headers_mut().append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+        }
     }
     out
 }

@@ -4,7 +4,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -223,7 +223,8 @@ pub fn refused(platform: &str, refusal: Refusal, limit: usize) -> ApiError {
                 "{why}; the key is shown on the page Connectors under {platform}, and by `watchfire connectors`; ways: {}",
                 ways.join("; ")
             );
-            ApiError::unauthorized(detail).with("ways", ways)
+            let basic = ways.iter().any(|way| way.starts_with("Basic "));
+            ApiError { basic, ..ApiError::unauthorized(detail).with("ways", ways) }
         }
         Refusal::Unchecked { why } => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "signature_unchecked", why).retry_after(20)
@@ -325,15 +326,27 @@ async fn challenge(
     Path(platform): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    if sent_by_get(&state, &platform, &request) {
+        return take(&state, &platform, None, request).await;
+    }
     answer_challenge(&state, &platform, request.uri().query()).await
 }
 
 async fn challenge_with_key(
     state: State<AppState>,
-    Path((platform, _)): Path<(String, String)>,
+    Path((platform, key)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    if sent_by_get(&state, &platform, &request) {
+        return take(&state, &platform, Some(&key), request).await;
+    }
     answer_challenge(&state, &platform, request.uri().query()).await
+}
+
+/// Whether this is a delivery of a sender that can be set to GET. HEAD, which comes here too, is none.
+fn sent_by_get(state: &AppState, platform: &str, request: &Request) -> bool {
+    let takes = || state.shared.door.registry.find(platform).is_some_and(|c| c.takes_query());
+    request.method() == Method::GET && takes()
 }
 
 /// Netdata asks for proof that the address is ours before it sends anything.

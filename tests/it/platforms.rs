@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestApp, fixture};
+use crate::support::{Answer, TestApp, answer, fixture};
 
 /// `platform/name` of every fixture, with what is read from it.
 fn fixtures() -> BTreeMap<String, Value> {
@@ -112,6 +113,74 @@ async fn a_sender_that_is_told_to_send_no_ends_can_be_given_a_timeout() {
     }
     assert_eq!(set(Value::Null).await.json["closes_after_secs"], Value::Null);
     assert_eq!(test.patch("/api/connectors/alertmanager", &json!({})).await.status, 200);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_is_set_to_get_is_read_from_its_query() {
+    let test = TestApp::start().await;
+    let (body, _) = fixture("uptime-kuma/down.firing");
+    let text = |name: &str| body[name].as_str().map_or_else(|| body[name].to_string(), str::to_owned);
+    let fields: Vec<(&str, String)> = ["msg", "heartbeat", "monitor"].map(|name| (name, text(name))).into();
+    let send = async |method: Method, platform: &str, fields: &[(&str, String)]| {
+        let key = test.key(platform).await;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(fields).append_pair("key", &key).finish();
+        answer(test.request(method, &format!("/api/webhooks/{platform}?{query}")).header("prefer", "wait=10")).await
+    };
+    let sent = send(Method::GET, "uptime-kuma", &fields).await;
+    assert_eq!(sent.status, 202, "{}", sent.text);
+    let alert = test.get(&format!("/api/alerts/{}", sent.json["alerts"][0]["alert_id"].as_str().unwrap())).await.json;
+    assert_eq!((&alert["title"], &alert["incident_id"]), (&json!("Shop front"), &json!("INC-1")));
+    // Kept as a body, whole and without the key, so that it can be replayed.
+    let delivery = format!("/api/deliveries/{}", sent.json["delivery_id"].as_str().unwrap());
+    let kept = test.get(&delivery).await;
+    assert!(kept.text.contains("Shop+front") && !kept.text.contains(&test.key("uptime-kuma").await), "{}", kept.text);
+    let again = test.post(&format!("{delivery}/replay"), &json!({})).await;
+    assert!(again.status.is_success(), "{}", again.text);
+    // Only where a sender does so, and HEAD asks for nothing.
+    let plain = [("title", "Disk full".to_owned())];
+    assert_eq!(send(Method::GET, "generic", &plain).await.status, 202);
+    assert_eq!(send(Method::POST, "generic", &plain).await.status, 202);
+    assert_eq!(send(Method::HEAD, "generic", &plain).await.status, 405);
+    assert_eq!(send(Method::GET, "grafana", &plain).await.status, 405);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_waits_to_be_asked_for_its_password_is() {
+    let test = TestApp::start().await;
+    let refused = answer(test.request(Method::POST, "/api/webhooks/sns").body("{}")).await;
+    let asked: Vec<_> = refused.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(asked, ["Basic realm=\"watchfire\"", "Bearer realm=\"watchfire\""]);
+    let request = test.request(Method::POST, "/api/webhooks/sns").basic_auth("sns", Some(test.key("sns").await));
+    let (body, _) = fixture("sns/raw");
+    let taken = answer(request.header("x-amz-sns-rawdelivery", "true").body(body.to_string())).await;
+    assert_eq!(taken.status, 202, "{}", taken.text);
+    // Not where Basic opens nothing.
+    test.patch("/api/connectors/sns", &json!({"auth": "signature"})).await;
+    let refused = answer(test.request(Method::POST, "/api/webhooks/sns").body("{}")).await;
+    assert_eq!(refused.headers.get_all("www-authenticate").iter().count(), 1, "{}", refused.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_senders_own_groups_count_where_that_is_set() {
+    let test = TestApp::start().await;
+    assert_eq!(test.get("/api/connectors/alertmanager").await.json["group_by_sender"], false);
+    let set = test.patch("/api/connectors/alertmanager", &json!({"group_by_sender": true})).await;
+    assert_eq!((set.status.as_u16(), &set.json["group_by_sender"]), (200, &json!(true)), "{}", set.text);
+    let alert =
+        |name: &str, service: &str| json!({"status": "firing", "labels": {"alertname": name, "service": service}});
+    for (key, name, service) in [("g1", "A", "api"), ("g1", "B", "db")] {
+        let body = json!({"version": "4", "groupKey": key, "status": "firing", "alerts": [alert(name, service)]});
+        test.deliver("alertmanager", &body).await;
+    }
+    let incident = test.until("/api/incidents/1", |i| i["alert_count"] == 2).await;
+    let joined = incident["alerts"].as_array().unwrap().iter().find(|a| a["service"] == "db").unwrap();
+    assert_eq!((&joined["strategy"], &joined["correlation_score"]), (&json!("tag_match"), &json!(0.95)), "{joined}");
+    let why = joined["reasons"][0]["text"].as_str().unwrap();
+    assert_eq!(why, "alertmanager put it into the same group (g1), within the window of 5 min.");
     test.stop().await;
 }
 

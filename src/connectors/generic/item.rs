@@ -251,8 +251,10 @@ impl<'a> Item<'a> {
             let parts = [(field, Some(name.as_str())), ("service", service.as_deref()), ("host", host.as_deref())];
             identity::signal(platform, &rule, &parts, title.as_str())
         };
-        let words =
-            STATUS.iter().filter_map(|name| self.anywhere(&[name])).find(|hit| words::status(&hit.text).is_some());
+        let words = STATUS
+            .iter()
+            .filter_map(|name| self.anywhere(&[name]))
+            .find(|hit| words::of_field(hit.sent.name, &hit.text).is_some());
         signal.status = given.status.unwrap_or_else(|| self.status(words.as_ref(), &title, log));
         match given.severity {
             Some((severity, raw)) => (signal.severity, signal.severity_raw) = (severity, text::name(&raw)),
@@ -345,7 +347,7 @@ impl<'a> Item<'a> {
     }
 
     fn status(&self, words: Option<&Hit<'a>>, title: &str, log: &mut Log) -> SignalStatus {
-        if let Some((status, hit)) = words.and_then(|hit| Some((words::status(&hit.text)?, hit))) {
+        if let Some((status, hit)) = words.and_then(|hit| Some((words::of_field(hit.sent.name, &hit.text)?, hit))) {
             log.add(|| self.finding("status", status.as_str(), hit, STATUS));
             return status;
         }

@@ -53,6 +53,10 @@ impl Connector for Generic {
         &INFO
     }
 
+    fn takes_query(&self) -> bool {
+        true
+    }
+
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
         let body = body::read(request)?;
         let mut parsed =

@@ -18,6 +18,7 @@ pub(super) const TITLE: &[&str] = &[
     "problem",
     "incident",
     "eventname",
+    "event",
     "name",
     "message",
     "msg",
@@ -32,7 +33,9 @@ pub(super) const NAME: &[&str] =
 pub(super) const KEY: &[&str] = &[
     "dedupkey",
     "deduplicationkey",
+    "dedup",
     "fingerprint",
+    "alertuid",
     "alertkey",
     "incidentkey",
     "correlationid",
@@ -41,13 +44,14 @@ pub(super) const KEY: &[&str] = &[
     "incidentid",
     "problemid",
     "sourcealertid",
+    "eventid",
     "id",
     "uid",
 ];
 pub(super) const DESCRIPTION: &[&str] =
-    &["description", "details", "message", "msg", "text", "body", "info", "output", "reason"];
+    &["description", "details", "message", "msg", "text", "body", "info", "output", "reason", "incidentreason"];
 pub(super) const SEVERITY: &[&str] =
-    &["severity", "alertseverity", "level", "priority", "urgency", "criticality", "loglevel"];
+    &["severity", "alertseverity", "level", "priority", "urgency", "criticality", "impact", "loglevel"];
 pub(super) const STATUS: &[&str] = &[
     "status",
     "state",
@@ -60,12 +64,37 @@ pub(super) const STATUS: &[&str] = &[
     "eventtype",
     "transition",
     "alerttransition",
+    "phase",
+    "condition",
 ];
-pub(super) const SERVICE: &[&str] = &["service", "servicename", "app", "application", "component", "alertservice"];
-pub(super) const HOST: &[&str] = &["host", "hostname", "instance", "node", "nodename", "server", "machine"];
-pub(super) const ENVIRONMENT: &[&str] = &["environment", "env", "deploymentenvironment", "stage", "alertenvironment"];
-pub(super) const LINK: &[&str] =
-    &["url", "link", "sourceurl", "alerturl", "eventurl", "weburl", "htmlurl", "href", "generatorurl"];
+pub(super) const SERVICE: &[&str] =
+    &["service", "servicename", "app", "application", "appkubernetesioname", "component", "alertservice"];
+pub(super) const HOST: &[&str] = &["host", "hostname", "instance", "node", "nodename", "server", "machine", "hosts"];
+pub(super) const ENVIRONMENT: &[&str] = &[
+    "environment",
+    "env",
+    "deploymentenvironment",
+    "deploymentenvironmentname",
+    "stage",
+    "tier",
+    "alertenvironment",
+    "gitlabenvironmentname",
+];
+pub(super) const LINK: &[&str] = &[
+    "url",
+    "link",
+    "sourceurl",
+    "alerturl",
+    "eventurl",
+    "incidenturl",
+    "weburl",
+    "htmlurl",
+    "sourcelink",
+    "linktoupstreamdetails",
+    "monitordashboardlink",
+    "href",
+    "generatorurl",
+];
 pub(super) const IMAGE: &[&str] = &["imageurl", "image", "snapshot", "screenshot", "graphurl"];
 pub(super) const RUNBOOK: &[&str] = &["runbookurl", "runbook"];
 pub(super) const STARTED: &[&str] =
@@ -84,6 +113,7 @@ pub(super) const NESTED: &[&str] = &[
     "problem",
     "data",
     "payload",
+    "result",
     "detail",
     "details",
     "attributes",

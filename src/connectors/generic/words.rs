@@ -20,16 +20,25 @@ pub(in crate::connectors) fn status(word: &str) -> Option<SignalStatus> {
     let plain = normal(word);
     let plain: &str = &plain;
     Some(match plain.strip_prefix("incident").or_else(|| plain.strip_prefix("alert")).unwrap_or(plain) {
-        "resolved" | "resolve" | "ok" | "okay" | "closed" | "close" | "recovered" | "recovery" | "up" | "normal"
-        | "clear" | "cleared" | "inactive" | "success" | "healthy" | "fixed" | "done" | "passing" | "green" => {
-            SignalStatus::Resolved
-        }
+        "resolved" | "resolve" | "ok" | "okay" | "closed" | "close" | "recovered" | "recover" | "recovery" | "up"
+        | "normal" | "clear" | "cleared" | "inactive" | "success" | "succeeded" | "healthy" | "fixed" | "done"
+        | "passing" | "green" => SignalStatus::Resolved,
         "acknowledged" | "acknowledge" | "ack" | "acked" => SignalStatus::Acknowledged,
         "paused" | "pending" | "muted" | "suppressed" | "silenced" | "maintenance" => SignalStatus::Info,
         "firing" | "fire" | "ing" | "triggered" | "trigger" | "open" | "opened" | "active" | "down" | "failed"
         | "failing" | "failure" | "unhealthy" | "red" | "reopened" | "nodata" => SignalStatus::Firing,
         _ => return text::severity(word).filter(|s| *s != Severity::Info).map(|_| SignalStatus::Firing),
     })
+}
+
+/// The same for what a field for states says: there, words count that at the head of a title are part of its text, and
+/// numbers in a field that can only be a state.
+pub(in crate::connectors) fn of_field(field: &str, word: &str) -> Option<SignalStatus> {
+    match (word.trim().to_ascii_lowercase().as_str(), &*normal(field)) {
+        ("false", _) | ("0", "state") => Some(SignalStatus::Resolved),
+        ("test" | "info" | "informational" | "information", _) => Some(SignalStatus::Info),
+        _ => status(word),
+    }
 }
 
 /// A state at the head of a title, as in `[RESOLVED] Disk full` or `OK: Disk full`, and the title without it.
@@ -65,7 +74,18 @@ mod tests {
         ] {
             assert_eq!(status(word), want, "{word}");
         }
+        for (field, word, want) in [
+            ("status", "false", Some(SignalStatus::Resolved)),
+            ("State", "0", Some(SignalStatus::Resolved)),
+            ("status", "0", None),
+            ("phase", "Succeeded", Some(SignalStatus::Resolved)),
+            ("status", "INFO", Some(SignalStatus::Info)),
+            ("status", "firing", Some(SignalStatus::Firing)),
+        ] {
+            assert_eq!(of_field(field, word), want, "{field} {word}");
+        }
         for (title, want) in [
+            ("Info: Disk full", "Info: Disk full"),
             ("[RESOLVED] Disk full", "Disk full"),
             ("[FIRING:2] Disk full", "Disk full"),
             ("Recovered: Disk full", "Disk full"),

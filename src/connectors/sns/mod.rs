@@ -28,7 +28,8 @@ static INFO: Info = Info {
         "In the AWS console, open Simple Notification Service, Topics, choose the topic (Standard), and Create \
          subscription.",
         "Choose the Protocol HTTPS and the Endpoint {url}/{key}. Leave Enable raw message delivery off, or nothing is \
-         signed.",
+         signed. A user and the key before the host (`https://sns:{key}@…`) do the same as the key at the end: SNS sends \
+         them as Basic.",
         "Choose Create subscription. SNS asks here for a confirmation, which is given at once: the delivery says so, or \
          says why not and can be replayed.",
         "In CloudWatch, open each alarm, Edit, Configure actions, and send a notification to that topic for In alarm \

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Services and hosts listed on an incident's row; the rest is found through its alerts.
+/// Services, hosts and senders' groups listed on an incident's row; the rest is found through its alerts.
 const NAMES_ON_ROW: usize = 50;
 
 /// Opens an incident for an alert and makes it the first member.
@@ -46,6 +46,7 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
         alert_count: 1,
         firing_count: 1,
         merged_into: None,
+        sender_groups: Vec::new(),
         flapping: false,
         test: alert.test,
         manual,
@@ -110,6 +111,17 @@ pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Rea
     // The answer was made without this alert: look again when it may matter.
     if analyzed && (new_service || worse) {
         queue(tx, id, "changed")?;
+    }
+    Ok(())
+}
+
+/// One of the sender's groups reaches an incident: what comes later in that group finds it.
+pub fn group(tx: &mut Tx<'_>, id: IncidentId, group: Fingerprint) -> Result<(), StoreError> {
+    let incident = tx.known_incident(id)?;
+    if incident.sender_groups.len() < NAMES_ON_ROW && !incident.sender_groups.contains(&group) {
+        incident.sender_groups.push(group);
+        let found_by = incident.clone();
+        tx.world.open(&found_by);
     }
     Ok(())
 }

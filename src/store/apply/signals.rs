@@ -4,16 +4,20 @@ use serde_json::json;
 
 use super::lifecycle;
 use crate::{
-    correlation::{self, Subject},
+    correlation::{self, Group, Subject},
     model::*,
-    store::{StoreError, tables::meta, tx::Tx},
+    store::{
+        StoreError,
+        tables::meta,
+        tx::{Rules, Tx},
+    },
 };
 
 /// Applies the signals of a delivery. The answers stand in the order of the body; the work is done in an order that does
 /// not depend on it: beginnings before ends, earlier before later.
 pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, StoreError> {
     let platform = delivery.platform.as_str();
-    let opens = tx.opens(platform)?;
+    let rules = tx.rules(platform)?;
     let mut order: Vec<(usize, &Signal, Fingerprint)> =
         delivery.parsed.signals.iter().enumerate().map(|(n, s)| (n, s, s.fingerprint())).collect();
     order.sort_by_key(|(n, s, fingerprint)| {
@@ -21,7 +25,7 @@ pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, Store
     });
     let mut results: Vec<(usize, Applied)> = Vec::with_capacity(order.len());
     for (n, signal, fingerprint) in order {
-        let door = Door { delivery, signal, fingerprint, opens: &opens };
+        let door = Door { delivery, signal, fingerprint, rules: &rules };
         results.push((n, door.apply(tx)?));
     }
     results.sort_by_key(|(n, _)| *n);
@@ -33,7 +37,7 @@ struct Door<'a> {
     delivery: &'a Delivery,
     signal: &'a Signal,
     fingerprint: Fingerprint,
-    opens: &'a [Severity],
+    rules: &'a Rules,
 }
 
 impl Door<'_> {
@@ -172,7 +176,7 @@ impl Door<'_> {
     /// Puts an alert into its incident, if it is one that belongs into any. Whether that was opened for it.
     fn place(&self, tx: &mut Tx<'_>, alert: &mut Alert) -> Result<bool, StoreError> {
         let manual = self.delivery.platform == "manual";
-        let opens = match self.opens {
+        let opens = match self.rules.opens.as_slice() {
             [] => alert.severity != Severity::Info,
             listed => listed.contains(&alert.severity),
         };
@@ -182,11 +186,23 @@ impl Door<'_> {
         let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
         if let Some(found) = found {
             lifecycle::join(tx, found.incident, alert, found.reasons)?;
+            if let Some(group) = self.group(alert) {
+                lifecycle::group(tx, found.incident, group.of)?;
+            }
             return Ok(false);
         }
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        lifecycle::open(tx, alert, source)?;
+        let id = lifecycle::open(tx, alert, source)?;
+        if let Some(group) = self.group(alert) {
+            lifecycle::group(tx, id, group.of)?;
+        }
         Ok(true)
+    }
+
+    /// The group that the sender put it into, where that counts.
+    fn group<'a>(&self, alert: &'a Alert) -> Option<Group<'a>> {
+        let key = alert.group_key.as_deref().filter(|_| self.rules.group_by_sender)?;
+        Some(Group::new(&alert.platform, key))
     }
 
     fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
@@ -196,8 +212,9 @@ impl Door<'_> {
             service: alert.service.as_deref(),
             host: alert.host.as_deref(),
             onset: alert.onset_at,
+            group: self.group(alert),
         };
-        let candidates = tx.world.candidates(subject.service, subject.host, subject.onset, window);
+        let candidates = tx.world.candidates(&subject, window);
         correlation::best(subject, candidates, window)
     }
 

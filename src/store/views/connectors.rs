@@ -1,5 +1,7 @@
 //! Connectors.
 
+use std::collections::BTreeSet;
+
 use redb::ReadableTable;
 
 use super::View;
@@ -17,6 +19,11 @@ impl View {
     /// What is set for one.
     pub fn connector(&self, platform: &str) -> Result<Option<ConnectorSettings>, StoreError> {
         self.row(tables::CONNECTORS, platform)
+    }
+
+    /// The platforms that ever sent something, by name: only they have counters.
+    pub fn senders(&self) -> Result<BTreeSet<Platform>, StoreError> {
+        self.table(tables::COUNTERS)?.iter()?.map(|row| Ok(row?.0.value().to_owned())).collect()
     }
 
     /// What one has received; zeros when nothing.

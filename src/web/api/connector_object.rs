@@ -51,6 +51,8 @@ pub struct ConnectorObject {
     pub closes_after_secs: Option<u32>,
     /// Severities that open or join incidents; empty means all but `info`.
     pub opens: Vec<Severity>,
+    /// What the sender puts into one group (`groupKey`) joins one incident, when it begins in its window.
+    pub group_by_sender: bool,
     /// Sender's word to our severity.
     pub severity_map: BTreeMap<String, Severity>,
     /// Deliveries a minute; 0 is unlimited.
@@ -135,6 +137,7 @@ pub fn describe(
         created_at: s.created_at,
         basic_user: s.basic_user,
         opens: s.opens,
+        group_by_sender: s.group_by_sender,
         severity_map: s.severity_map,
     }))
 }
@@ -153,6 +156,7 @@ pub fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
     put(fixed.rca_enabled.is_some(), "rca_enabled");
     put(fixed.rate_per_minute.is_some(), "rate_per_minute");
     put(fixed.opens.is_some(), "opens");
+    put(fixed.group_by_sender.is_some(), "group_by_sender");
     names
 }
 

@@ -139,6 +139,8 @@ pub struct ConnectorPatch {
     pub rca_enabled: Option<bool>,
     /// Severities that open or join incidents.
     pub opens: Option<Vec<Severity>>,
+    /// The sender's own groups count as one.
+    pub group_by_sender: Option<bool>,
     /// Sender's word to our severity.
     pub severity_map: Option<BTreeMap<String, Severity>>,
     /// Ends an alert after so many seconds without a repeat.
@@ -165,6 +167,7 @@ impl ConnectorPatch {
             ("basic_user", self.basic_user.as_ref().map(|v| json!(v))),
             ("basic_password", secret(&self.basic_password)),
             ("rca_enabled", self.rca_enabled.map(|v| json!(v))),
+            ("group_by_sender", self.group_by_sender.map(|v| json!(v))),
             ("opens", self.opens.as_ref().map(|v| json!(v))),
             ("severity_map", self.severity_map.as_ref().map(|v| json!(v))),
             ("closes_after_secs", self.closes_after_secs.map(|v| json!(v))),
@@ -212,6 +215,7 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         s.paused_until = patch.paused_until.unwrap_or(s.paused_until);
         s.auth = patch.auth.unwrap_or(s.auth);
         s.rca_enabled = patch.rca_enabled.unwrap_or(s.rca_enabled);
+        s.group_by_sender = patch.group_by_sender.unwrap_or(s.group_by_sender);
         s.rate_per_minute = patch.rate_per_minute.unwrap_or(s.rate_per_minute);
         s.closes_after_secs = patch.closes_after_secs.unwrap_or(s.closes_after_secs);
         if let Some(opens) = patch.opens {

@@ -12,6 +12,7 @@ pub fn described() -> OpenApiRouter {
 }
 
 /// Takes a delivery. The key goes into `Authorization: Bearer`, Basic, `X-Watchfire-Key` or `?key=`; or the platform signs.
+/// Uptime Kuma, Healthchecks and generic senders may send their fields in the query instead, by GET too.
 #[utoipa::path(post, path = "/api/webhooks/{platform}", tag = "webhooks", operation_id = "webhook",
     params(("platform" = String, Path), ("Prefer" = Option<String>, Header, description = "`wait=5`: answer when it has been applied")),
     request_body(content = Vec<u8>, content_type = "application/json", description = "what the platform sends"),

@@ -271,7 +271,10 @@ impl AlertsPage {
                     AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::foreign(s.as_str()))).collect(),
                 ),
                 facet("Source", "source", sources.iter().map(|(s, n)| (s.clone(), ui::foreign(n))).collect()),
-            ],
+            ]
+            .into_iter()
+            .filter(|f| !f.options.is_empty())
+            .collect(),
             heading: format!("{about}{}", ui::plural(listing.total, "alert")),
             rows: listing.items.iter().map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), frame.now)).collect(),
             none: if filtered { "No alert matches" } else { "No alert in the last 24 hours" },

@@ -131,11 +131,11 @@ pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params):
     let outcome: Option<DeliveryOutcome> = params.get("outcome").parse().ok();
     let before: Option<u64> = params.get("before").parse().ok();
     let filter = DeliveryFilter { platform: platform.clone(), outcome };
-    let (overview, seq, listing) = state
+    let (overview, seq, listing, senders) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            Ok((overview, seq, view.deliveries(&filter, before, PAGE)?))
+            Ok((overview, seq, view.deliveries(&filter, before, PAGE)?, view.senders()?))
         })
         .await?;
     let chosen = platform.as_deref().unwrap_or_default();
@@ -150,7 +150,7 @@ pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params):
     let about = if listing.total_is_exact { "" } else { "about " };
     let page = DeliveriesPage {
         frame: ask.frame("Deliveries", Section::Connectors, &overview, seq),
-        platforms: platforms::names(&state.shared.door.registry)
+        platforms: platforms::names(&state.shared.door.registry, &senders, platform.as_slice())
             .into_iter()
             .map(|(value, name)| Choice { checked: value == chosen, value, name })
             .collect(),

@@ -85,6 +85,8 @@ pub(super) fn facets(q: &str, sources: &[(String, String)]) -> Vec<Facet> {
         facet("Severity", "severity", Severity::ALL.iter().map(|s| pair(s.as_str(), s.title())).collect()),
         facet("Source", "source", sources.to_vec()),
     ];
+    // Before the first delivery there is nothing to choose from.
+    facets.retain(|f| !f.options.is_empty());
     let services = terms::values(q, "service");
     facets.push(Facet {
         name: "Service",

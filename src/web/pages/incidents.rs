@@ -68,7 +68,7 @@ pub struct Input {
     pub overview: Overview,
     /// Incidents.
     pub found: Found,
-    /// Name in URLs and name for people of every platform in use.
+    /// Name in URLs and name for people of the platforms to choose from.
     pub sources: Vec<(String, String)>,
     /// The query as typed; empty for the default.
     pub q: String,
@@ -349,7 +349,7 @@ mod tests {
         let input = Input {
             overview: samples::overview(),
             found,
-            sources: Vec::new(),
+            sources: senders(),
             q: q.to_owned(),
             me: "on-call".into(),
             error: None,
@@ -381,6 +381,11 @@ mod tests {
         let html = page("", Found::Default { open: (open, 4), closed: (vec![], 0), after: None });
         assert_eq!(order(&html), [4, 3, 1, 2]);
         assert!(html.contains("<b>Needs someone</b> &ensp;<span data-count=\"someone\">3</span>"));
+    }
+
+    /// More platforms than most have.
+    fn senders() -> Vec<(String, String)> {
+        super::super::platforms::all().take(8).map(|i| (i.slug.to_owned(), i.name.to_owned())).collect()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Platforms by their name in URLs. Incidents and alerts may name one that this version does not have, or that was
 //! declared once and is no more.
 
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use crate::connectors::{self, Handle, Info, Registry, declared::Declared};
 
@@ -50,9 +50,12 @@ pub fn in_use(registry: &Registry) -> Vec<Platform> {
     registry.all().iter().map(Platform::from).collect()
 }
 
-/// Name in URLs and name for people of every platform in use.
-pub fn names(registry: &Registry) -> Vec<(String, String)> {
-    registry.all().iter().map(|c| (c.slug().to_owned(), c.name().to_owned())).collect()
+/// Name in URLs and name for people of the platforms in use that a list can be narrowed down to: those that have sent
+/// something, and those that are chosen. The menu would else grow with every connector that there is.
+pub fn names(registry: &Registry, senders: &BTreeSet<String>, chosen: &[String]) -> Vec<(String, String)> {
+    let all = registry.all();
+    let shown = all.iter().filter(|c| senders.contains(c.slug()) || chosen.iter().any(|s| s == c.slug()));
+    shown.map(|c| (c.slug().to_owned(), c.name().to_owned())).collect()
 }
 
 /// What is fixed about a platform, if it is part of this version.
@@ -77,5 +80,20 @@ pub fn tile_and_name(slug: &str) -> (String, String) {
             let tile = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters.next()).collect();
             (tile, name)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_narrowed_down_to_what_has_sent_something_or_is_chosen() {
+        let senders = BTreeSet::from(["grafana".to_owned(), "changes".to_owned()]);
+        let slugs = |chosen: &[String]| -> Vec<String> {
+            names(&Registry::default(), &senders, chosen).into_iter().map(|(slug, _)| slug).collect()
+        };
+        assert_eq!(slugs(&[]), ["grafana"]);
+        assert_eq!(slugs(&["zabbix".to_owned(), "nagios".to_owned()]), ["grafana", "zabbix"]);
     }
 }

@@ -87,7 +87,7 @@ pub async fn list_page(
     let default = q.is_empty() || error.is_some();
     let before = params.get("before").parse().ok();
     let after = params.get("after").parse().ok();
-    let (overview, seq, found, ever) = state
+    let (overview, seq, found, ever, senders) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -100,10 +100,10 @@ pub async fn list_page(
             } else {
                 Found::Matched { listing: view.incidents(&filter, before, PAGE)?, later_page: before.is_some() }
             };
-            Ok((overview, seq, found, ever_had_an_alert(view)?))
+            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?))
         })
         .await?;
-    let sources = platforms::names(&state.shared.door.registry);
+    let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
     let base = client.base_url(&state.config);
     let teach = (!ever).then(|| Teach {
         curl: super::setup::curl(&base, "generic", "$WATCHFIRE_KEY"),
@@ -235,7 +235,7 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
             AlertFilter { since: Some(now.minus(std::time::Duration::from_secs(86_400))), ..AlertFilter::default() };
     }
     let before: Option<u64> = params.get("before").parse().ok();
-    let (overview, seq, listing, chosen) = state
+    let (overview, seq, listing, chosen, senders) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -248,14 +248,14 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
                 Some(a) => Some((view.membership(&a)?, view.delivery(a.last_delivery)?, a)),
                 None => None,
             };
-            Ok((overview, seq, listing, chosen))
+            Ok((overview, seq, listing, chosen, view.senders()?))
         })
         .await?;
     if let (Some(id), None) = (id, &chosen) {
         return Err(ApiError::not_found(format_args!("alert {id}")));
     }
     let detail = chosen.map(|(m, raw, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &q)));
-    let sources = platforms::names(&state.shared.door.registry);
+    let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
     let frame = ask.frame("Alerts", Section::Alerts, &overview, seq);
     Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, &listing, before, detail, error, &sources)))
 }

@@ -78,6 +78,7 @@ pub fn incident(n: u64) -> Incident {
         alert_count: 14,
         firing_count: 9,
         merged_into: None,
+        sender_groups: Vec::new(),
         flapping: false,
         test: false,
         manual: false,

@@ -1,18 +1,25 @@
 //! What a connector costs: from the bytes of a typical payload to signals, without HTTP and without the store. One line for
 //! each payload: CPU time of the whole process per payload, which `tests/bench/signals` puts beside counted instructions.
 //!
+//! Every connector of the registry is read with its sample and with what it sends most, and one source is declared.
 //! `signals --list` names the payloads; `signals --payload grafana/unified.firing --times 1000` reads one as often as said.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use watchfire::{
-    connectors::{Request, find},
+    connectors::{ALL, Handle, Registry, Request, declared::Declared},
     model::Time,
 };
 use watchfire_bench::args::{arg, quit};
 
-/// For each platform what it sends most: an alert that fires, as today's version of the sender writes it.
+/// What a platform sends most: an alert that fires, as today's version of the sender writes it. A platform that is not
+/// named here is read with the first of its fixtures that fires.
 const TYPICAL: [&str; 15] = [
     "grafana/unified.firing",
     "grafana/brief",
@@ -30,15 +37,91 @@ const TYPICAL: [&str; 15] = [
     "alertmanager/instance.firing",
     "generic/own.firing",
 ];
+/// The source that is declared here, as in the README; its sample is its own.
+const DECLARED: &str = "batch-jobs";
+/// A payload that is a connector's own sample instead of a fixture.
+const SAMPLE: &str = "sample";
 
 struct Payload {
-    platform: String,
+    connector: Handle,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
+fn fixtures(platform: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(platform)
+}
+
+/// The names of a platform's fixtures that fire, in order.
+fn firing(platform: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(fixtures(platform))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok()?.strip_suffix(".firing.json").map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Every payload, as `platform/name`, in the order of the registry.
+fn names() -> Vec<String> {
+    let mut all = Vec::new();
+    for connector in ALL {
+        let slug = connector.info().slug;
+        all.push(format!("{slug}/{SAMPLE}"));
+        let known = all.len();
+        all.extend(TYPICAL.iter().filter(|t| t.split('/').next() == Some(slug)).map(|t| (*t).to_owned()));
+        if all.len() == known {
+            match firing(slug).first() {
+                Some(name) => all.push(format!("{slug}/{name}.firing")),
+                None => quit(&format!("no fixture of {slug} fires")),
+            }
+        }
+    }
+    all.push(format!("{DECLARED}/{SAMPLE}"));
+    all
+}
+
+/// A source that uses every field and most kinds of expressions: the README's.
+fn declared() -> Declared {
+    let run = |job: &str, result: &str, class: &str| {
+        json!({"job": job, "run": 71, "result": result, "class": class, "node": "w-3:22", "owner": {"team": "billing"},
+               "tags": ["nightly", "db:orders"], "log": ["fetching orders", "connection to db-1 refused"],
+               "at": 1_772_533_800})
+    };
+    let sample = json!({"site": "production", "runs": [run("invoices", "FAILED", "gold")]});
+    let declaration = json!({
+        "items": "body.runs",
+        "key": "item.job",
+        "status": "item.result",
+        "severity": "item.class",
+        "title": "item.job ~ ' ' ~ item.result",
+        "description": "item.log | join('\n')",
+        "labels": "item.tags",
+        "service": "item.owner.team",
+        "host": "item.node | split(':') | first",
+        "environment": "body.site",
+        "time": "item.at",
+        "link": "'https://jobs.example.com/runs/' ~ item.run",
+        "resolved": ["Succeeded"],
+        "severities": {"gold": "critical"},
+        "sample": sample.to_string(),
+    });
+    let declaration = serde_json::from_value(declaration).unwrap_or_else(|e| quit(&format!("the declaration: {e}")));
+    Declared::new(DECLARED, declaration, false).unwrap_or_else(|wrong| quit(&format!("the declaration: {wrong:?}")))
+}
+
 fn load(name: &str) -> Payload {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fixtures/{name}.json"));
+    let Some((platform, fixture)) = name.split_once('/') else { quit("a payload is `platform/name`") };
+    let registry = Registry::default();
+    registry.put(Arc::new(declared()));
+    let Some(connector) = registry.find(platform) else { quit(&format!("there is no connector {platform}")) };
+    if fixture == SAMPLE {
+        let body = connector.sample().as_bytes().to_vec();
+        return Payload { connector, headers: Vec::new(), body };
+    }
+    let path = fixtures(platform).join(format!("{fixture}.json"));
     let text = fs::read(&path).unwrap_or_else(|e| quit(&format!("{}: {e}", path.display())));
     let file: Value = serde_json::from_slice(&text).unwrap_or_else(|e| quit(&format!("{}: {e}", path.display())));
     let headers = file["headers"].as_object().into_iter().flatten();
@@ -47,13 +130,11 @@ fn load(name: &str) -> Payload {
         Value::String(text) => text.clone().into_bytes(),
         other => other.to_string().into_bytes(),
     };
-    let platform = name.split('/').next().unwrap_or_default().to_owned();
-    Payload { platform, headers, body }
+    Payload { connector, headers, body }
 }
 
 /// Reads it as often as said; how many signals and changes came of it, so that the work cannot be left out.
 fn read(payload: &Payload, times: u32) -> usize {
-    let Some(connector) = find(&payload.platform) else { quit(&format!("there is no connector {}", payload.platform)) };
     let mut found = 0;
     for _ in 0..times {
         let request = Request {
@@ -63,9 +144,9 @@ fn read(payload: &Payload, times: u32) -> usize {
             received_at: Time::from_secs(1_772_533_860),
             rca_enabled: true,
         };
-        match connector.parse(&request) {
+        match payload.connector.parse(&request) {
             Ok(parsed) => found += parsed.signals.len() + parsed.changes.len(),
-            Err(problem) => quit(&format!("{}: {}", payload.platform, problem.detail)),
+            Err(problem) => quit(&format!("{}: {}", payload.connector.slug(), problem.detail)),
         }
     }
     found
@@ -78,7 +159,7 @@ fn cpu_ns() -> Option<u64> {
 
 fn main() {
     if std::env::args().any(|a| a == "--list") {
-        TYPICAL.iter().for_each(|name| println!("{name}"));
+        names().iter().for_each(|name| println!("{name}"));
         return;
     }
     let name = arg("payload", String::new());
