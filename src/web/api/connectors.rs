@@ -139,7 +139,7 @@ pub struct ConnectorPatch {
     pub rca_enabled: Option<bool>,
     /// Severities that open or join incidents.
     pub opens: Option<Vec<Severity>>,
-    /// What the sender puts into one group joins one incident.
+    /// The sender's own groups count as one.
     pub group_by_sender: Option<bool>,
     /// Sender's word to our severity.
     pub severity_map: Option<BTreeMap<String, Severity>>,
