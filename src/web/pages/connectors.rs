@@ -118,7 +118,7 @@ fn row(k: &Known, now: Time) -> ConnectorRow {
             }
             _ => None,
         },
-        rca: k.info.builds.then(|| Rca { on: k.settings.rca_enabled, fixed: k.rca_fixed }),
+        rca: k.info.builds.then_some(Rca { on: k.settings.rca_enabled, fixed: k.rca_fixed }),
     }
 }
 
