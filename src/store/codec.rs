@@ -99,6 +99,8 @@ pub fn value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use sha2::Digest;
+
     use super::*;
     use crate::model::*;
 
@@ -129,6 +131,27 @@ mod tests {
             data: serde_json::json!({"a": [1, -2, 2.5, null, "x", {"b": true}]}),
         };
         assert_eq!(decode::<Evidence>(&encode(&evidence).unwrap()).unwrap(), evidence);
+    }
+
+    #[test]
+    fn what_is_stored_refers_to_these_dictionaries() {
+        let digest = |bytes: &[u8]| {
+            let digest: [u8; 32] = sha2::Sha256::digest(bytes).into();
+            digest.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>()
+        };
+        assert_eq!(digest(DICTIONARY), "dcd4155cf31778cd592a8a6cbff7f447");
+        assert_eq!(digest(SMALL), "349368484285a59753c43d51dfab58a6");
+    }
+
+    #[test]
+    fn squeezed_rows_come_back_and_are_smaller() {
+        for (length, tag) in [(20, PLAIN), (200, SMALL_SQUEEZED), (2_000, SQUEEZED), (200_000, SQUEEZED)] {
+            let text = "severity critical, status firing; ".repeat(length).chars().take(length).collect::<String>();
+            let row = encode_row(&text).unwrap();
+            assert_eq!(row.first(), Some(&tag), "{length}");
+            assert!(row.len() < length + 4, "{length}");
+            assert_eq!(decode::<String>(&row).unwrap(), text);
+        }
     }
 
     #[test]

@@ -11,13 +11,13 @@ mod overview;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
-
-use std::sync::Arc;
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;
