@@ -14,6 +14,7 @@ mod id;
 mod incident;
 mod investigation;
 mod live;
+mod service;
 mod severity;
 mod signal;
 mod time;
@@ -32,6 +33,7 @@ pub use investigation::{
     SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
+pub use service::{LearnedEdge, Service};
 pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};

@@ -66,6 +66,17 @@ pub struct Tx<'t> {
     pub(super) sessions: HashedRows<'t>,
     pub(super) tokens: HashedRows<'t>,
     audit: Rows<'t>,
+    pub(super) services: NamedRows<'t>,
+    pub(super) edges: Counted<'t, (&'static str, &'static str)>,
+    pub(super) profiles: Rows<'t>,
+    pub(super) looks: Table<'t, (i64, u64), ()>,
+    pub(super) apart: Counted<'t, (u128, u128)>,
+    pub(super) lessons: NamedRows<'t>,
+    pub(super) mutes: Rows<'t>,
+    pub(super) thresholds: Rows<'t>,
+    pub(super) waiting: Table<'t, (u64, u64), ()>,
+    pub(super) settings: NamedRows<'t>,
+    pub(super) backtests: Rows<'t>,
 }
 
 /// What is set for a platform about the grouping of its alerts.
@@ -145,6 +156,17 @@ impl<'t> Tx<'t> {
             sessions: Counted::new(txn.open_table(tables::SESSIONS)?),
             tokens: Counted::new(txn.open_table(tables::TOKENS)?),
             audit: Counted::new(txn.open_table(tables::AUDIT)?),
+            services: Counted::new(txn.open_table(tables::SERVICES)?),
+            edges: Counted::new(txn.open_table(tables::EDGES)?),
+            profiles: Counted::new(txn.open_table(tables::PROFILES)?),
+            looks: txn.open_table(tables::LOOKS)?,
+            apart: Counted::new(txn.open_table(tables::APART)?),
+            lessons: Counted::new(txn.open_table(tables::LESSONS)?),
+            mutes: Counted::new(txn.open_table(tables::MUTES)?),
+            thresholds: Counted::new(txn.open_table(tables::THRESHOLDS)?),
+            waiting: txn.open_table(tables::WAITING)?,
+            settings: Counted::new(txn.open_table(tables::SETTINGS)?),
+            backtests: Counted::new(txn.open_table(tables::BACKTESTS)?),
         })
     }
 
@@ -451,7 +473,16 @@ impl<'t> Tx<'t> {
             + self.accounts.grown()
             + self.sessions.grown()
             + self.tokens.grown()
-            + self.audit.grown();
+            + self.audit.grown()
+            + self.services.grown()
+            + self.edges.grown()
+            + self.profiles.grown()
+            + self.apart.grown()
+            + self.lessons.grown()
+            + self.mutes.grown()
+            + self.thresholds.grown()
+            + self.settings.grown()
+            + self.backtests.grown();
         [
             (meta::DELIVERY_BYTES, deliveries),
             (meta::ALERT_BYTES, alerts),

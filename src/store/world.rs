@@ -81,6 +81,8 @@ impl World {
             tables::meta::EVENT,
             tables::meta::AUDIT,
             tables::meta::SWEPT,
+            tables::meta::MUTE,
+            tables::meta::BACKTEST,
         ]
         .into_iter()
         .chain(tables::meta::BYTES)
