@@ -29,6 +29,7 @@ mod pack;
 #[cfg(test)]
 mod power_tests;
 mod received;
+pub mod rehearsal;
 mod retention;
 pub mod seal;
 mod space;

@@ -12,7 +12,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandError, Policy, StoreError, codec,
+    CommandError, Policy, StoreError, apply, codec,
     counted::Counted,
     pack::{Packer, Stored},
     tables::{self, meta},
@@ -272,6 +272,11 @@ impl<'t> Tx<'t> {
         due.take(limit).map(|row| Ok(row?.0.value())).collect()
     }
 
+    /// The first moment that something waits for.
+    pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
+        apply::timers::first(&self.quiet)
+    }
+
     /// Takes the timer of an alert away that cannot be closed.
     pub fn forget_timer(&mut self, timer: (i64, u64)) -> Result<(), StoreError> {
         self.quiet.remove(timer)?;
@@ -330,6 +335,15 @@ impl<'t> Tx<'t> {
     pub fn put_change(&mut self, change: &Change, at: Time) -> Result<(), StoreError> {
         let number = self.world.next(meta::EVENT);
         put(&mut self.changes, (at.millis(), number), change)
+    }
+
+    /// Declares services, each in the place of the one of its name.
+    pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
+        for service in services {
+            put(&mut self.services, world::key(&service.name).as_str(), service)?;
+        }
+        self.world.touched = true;
+        Ok(())
     }
 
     /// Writes a row of the change log.

@@ -2,6 +2,7 @@
 
 pub mod lifecycle;
 pub mod signals;
+pub mod timers;
 
 use super::{
     StoreError,

@@ -3,8 +3,8 @@
 
 mod access;
 mod connectors;
-mod incidents;
-mod investigation;
+pub(super) mod incidents;
+pub(super) mod investigation;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
