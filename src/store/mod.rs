@@ -31,6 +31,8 @@ mod power_tests;
 mod received;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]

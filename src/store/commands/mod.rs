@@ -5,6 +5,7 @@ mod access;
 mod connectors;
 mod incidents;
 mod investigation;
+mod services;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
