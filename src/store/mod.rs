@@ -32,6 +32,8 @@ mod received;
 pub mod rehearsal;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! each is written once. Everything that changes the store goes through here.
 
 mod forget;
+pub mod services;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,9 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    // Learned edges whose rows are to be written or removed, and whether there are others than before.
+    edges_touched: BTreeSet<(String, String)>,
+    topology_changed: bool,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -129,6 +133,8 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            edges_touched: BTreeSet::new(),
+            topology_changed: false,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -447,6 +453,7 @@ impl<'t> Tx<'t> {
         if let Some((first, blob)) = self.pack.finish() {
             self.raw.put_bytes(first, &blob)?;
         }
+        self.write_edges()?;
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }

@@ -5,6 +5,9 @@ mod access;
 mod connectors;
 pub(super) mod incidents;
 pub(super) mod investigation;
+mod incidents;
+mod investigation;
+mod services;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};

@@ -8,6 +8,7 @@ mod deliveries;
 mod incidents;
 mod live;
 mod overview;
+mod services;
 #[cfg(test)]
 mod tests;
 
