@@ -3,6 +3,7 @@
 
 mod access;
 mod connectors;
+mod corrections;
 mod incidents;
 mod investigation;
 
