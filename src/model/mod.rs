@@ -28,7 +28,7 @@ pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
-pub use incident::{Incident, IncidentStatus, InvestigationHead, Leading};
+pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
 pub use investigation::{
     Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, Risk, Suggestion,
     SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,

@@ -8,6 +8,8 @@ pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;
+#[cfg(test)]
+mod corrections_tests;
 mod counted;
 #[cfg(test)]
 mod damage_tests;

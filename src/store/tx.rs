@@ -1,6 +1,7 @@
 //! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
 //! each is written once. Everything that changes the store goes through here.
 
+mod family;
 mod forget;
 pub mod services;
 
@@ -97,6 +98,24 @@ struct Held {
     incident: Incident,
     before: Option<Incident>,
     changed: BTreeSet<IncidentChange>,
+}
+
+/// The list that an incident is in. What was merged has its survivor's end, and goes with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Open,
+    Closed(i64),
+    Nowhere,
+}
+
+impl Listed {
+    fn of(i: &Incident) -> Self {
+        match i.status {
+            IncidentStatus::Merged => Self::Nowhere,
+            IncidentStatus::Resolved => Self::Closed(i.resolved_at.unwrap_or(i.updated_at).millis()),
+            IncidentStatus::Investigating | IncidentStatus::Analyzed => Self::Open,
+        }
+    }
 }
 
 /// Reads one row of a table of encoded rows.
@@ -265,11 +284,6 @@ impl<'t> Tx<'t> {
     /// Why an alert is part of its incident.
     pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
         get(&self.members, (incident.0, alert.number()))
-    }
-
-    /// Numbers of an incident's alerts, oldest first.
-    pub fn member_numbers(&self, id: IncidentId) -> Result<Vec<u64>, StoreError> {
-        self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
     }
 
     /// Alerts whose quiet time has come, with that time, at most `limit`.
@@ -522,20 +536,17 @@ impl<'t> Tx<'t> {
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;
         }
-        let ended = |i: &Incident| (!i.is_open()).then(|| i.resolved_at.unwrap_or(i.updated_at).millis());
-        let (was, is) = (before.as_ref().map(ended), ended(&incident));
+        let (was, is) = (before.as_ref().map(Listed::of), Listed::of(&incident));
         if was != Some(is) {
-            if let Some(Some(at)) = was {
-                self.closed.remove((at, number))?;
+            match was {
+                Some(Listed::Open) => drop(self.open.remove(number)?),
+                Some(Listed::Closed(at)) => drop(self.closed.remove((at, number))?),
+                Some(Listed::Nowhere) | None => {}
             }
             match is {
-                Some(at) => {
-                    self.open.remove(number)?;
-                    self.closed.insert((at, number), ())?;
-                }
-                None => {
-                    self.open.insert(number, ())?;
-                }
+                Listed::Open => drop(self.open.insert(number, ())?),
+                Listed::Closed(at) => drop(self.closed.insert((at, number), ())?),
+                Listed::Nowhere => {}
             }
         }
         if incident.is_open() {

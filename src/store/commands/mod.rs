@@ -3,10 +3,9 @@
 
 mod access;
 mod connectors;
+mod corrections;
 pub(super) mod incidents;
 pub(super) mod investigation;
-mod incidents;
-mod investigation;
 mod services;
 
 pub use incidents::IncidentPatch;

@@ -5,6 +5,7 @@ mod alerts;
 mod check;
 mod connectors;
 mod deliveries;
+mod family;
 mod incidents;
 mod live;
 mod overview;
