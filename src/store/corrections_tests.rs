@@ -7,7 +7,7 @@ use super::{
 
 /// Incidents 1, 2 and 3, each an hour after the other; the second one of two alerts.
 async fn three() -> Fixture {
-    let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
     f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
     f.clock.advance(minutes(60));
     let mut worse = firing("grafana:b", Some("db"));

@@ -145,7 +145,12 @@ impl Rehearsal {
 
     /// Declares services.
     pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
-        self.transaction(|_, tx| tx.put_services(services))
+        self.transaction(|_, tx| {
+            tx.put_services(services.to_vec(), &Actor::System).map(|_| ()).map_err(|e| match e {
+                CommandError::Store(e) => e,
+                other => StoreError::Io(format!("the topology: {other}")),
+            })
+        })
     }
 
     /// The recorded time.

@@ -12,8 +12,12 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::{StoreError, codec, tables};
 use crate::{
-    correlation::{Candidate, Subject},
-    model::{Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    correlation::{
+        Candidate, Subject,
+        topology::Topology,
+        weighted::{self, Engine, Profile},
+    },
+    model::{Alert, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
 };
 use services::Touch;
 
@@ -58,6 +62,9 @@ pub struct World {
     pub edges: BTreeMap<(String, String), LearnedEdge>,
     /// Another one whenever services or edges are there that were not, or the other way round.
     pub topology_version: Touch,
+    /// What the correlator knows of open incidents, and of services as of `engine_knows`.
+    pub engine: Engine,
+    engine_knows: Touch,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -77,6 +84,29 @@ fn remove<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<u64>>, name: &K, number:
             index.remove(name);
         }
     }
+}
+
+/// What is known of an open incident when the memory is read.
+enum Known {
+    /// From its own row.
+    Kept(Profile),
+    /// From its only alert.
+    Told(weighted::Subject),
+}
+
+fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, StoreError> {
+    let number = incident.id.0;
+    if let Some(row) = txn.open_table(tables::PROFILES)?.get(number)? {
+        return Ok(Some(Known::Kept(codec::decode(row.value())?)));
+    }
+    let Some(first) = txn.open_table(tables::MEMBERS)?.range((number, 0)..=(number, u64::MAX))?.next() else {
+        return Ok(None);
+    };
+    let alert = first?.0.value().1;
+    let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
+    let alert: Alert = codec::decode(row.value())?;
+    let group = incident.sender_groups.first().copied();
+    Ok(Some(Known::Told(weighted::Subject::plain(&alert, group))))
 }
 
 impl World {
@@ -106,14 +136,6 @@ impl World {
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
-        let incidents = txn.open_table(tables::INCIDENTS)?;
-        for row in txn.open_table(tables::OPEN)?.iter()? {
-            let number = row?.0.value();
-            let bytes = incidents
-                .get(number)?
-                .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
-            world.open(&codec::decode(bytes.value())?);
-        }
         for row in txn.open_table(tables::SERVICES)?.iter()? {
             world.declare(codec::decode(row?.1.value())?);
         }
@@ -122,7 +144,44 @@ impl World {
             let (from, to) = names.value();
             world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
         }
+        world.catch_up();
+        let incidents = txn.open_table(tables::INCIDENTS)?;
+        for row in txn.open_table(tables::OPEN)?.iter()? {
+            let number = row?.0.value();
+            let bytes = incidents
+                .get(number)?
+                .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
+            let incident: Incident = codec::decode(bytes.value())?;
+            world.open(&incident);
+            if let Some(profile) = profile(txn, &incident)? {
+                match profile {
+                    Known::Kept(profile) => world.engine.know(incident.id, profile),
+                    Known::Told(subject) => world.engine.add(incident.id, &subject, true),
+                }
+            }
+        }
+        let last = world.last(tables::meta::INCIDENT);
+        for row in incidents.range(last.saturating_sub(weighted::OPENINGS) + 1..)? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            world.opened(&incident);
+        }
         Ok(world)
+    }
+
+    /// The correlator learns what is known of services by now.
+    pub fn catch_up(&mut self) {
+        if self.engine_knows.0 != self.topology_version.0 {
+            self.engine_knows = self.topology_version;
+            let edges = self.edges.values().map(|e| (e.from.as_str(), e.to.as_str()));
+            self.engine.learn(Topology::new(self.services.values(), edges));
+        }
+    }
+
+    /// An incident was opened: that tells how often one opens.
+    pub fn opened(&mut self, incident: &Incident) {
+        if !incident.test && !incident.manual {
+            self.engine.note_opened(incident.id, incident.onset_at, self.last(tables::meta::INCIDENT));
+        }
     }
 
     /// Signals of this identity meet this alert from now on.
@@ -164,7 +223,7 @@ impl World {
     /// An incident is open (again), or what it is found by changed. Tests and manual incidents are never candidates.
     pub fn open(&mut self, incident: &Incident) {
         self.touched = true;
-        self.close(incident.id);
+        self.unlist(incident.id);
         if incident.test || incident.manual {
             return;
         }
@@ -186,10 +245,22 @@ impl World {
         }
         self.by_onset.insert((open.onset, number));
         self.incidents.insert(number, open);
+        self.engine.open(incident);
     }
 
     /// An incident is no longer open.
     pub fn close(&mut self, id: IncidentId) {
+        self.unlist(id);
+        self.engine.close(id);
+    }
+
+    /// An incident's row is gone.
+    pub fn remove(&mut self, id: IncidentId) {
+        self.close(id);
+        self.engine.forget(id);
+    }
+
+    fn unlist(&mut self, id: IncidentId) {
         let Some(open) = self.incidents.remove(&id.0) else { return };
         self.touched = true;
         self.by_onset.remove(&(open.onset, id.0));

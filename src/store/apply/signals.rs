@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{
+    lifecycle,
+    place::{self, Decided},
+};
 use crate::{
-    correlation::{self, Group, Subject},
+    correlation::{self, Group},
     model::*,
     store::{
         StoreError,
@@ -110,6 +113,7 @@ impl Door<'_> {
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
@@ -128,6 +132,7 @@ impl Door<'_> {
 
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
@@ -186,39 +191,11 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
-        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
-        if let Some(found) = found {
-            lifecycle::join(tx, found.incident, alert, found.reasons)?;
-            if let Some(group) = self.group(alert) {
-                lifecycle::group(tx, found.incident, group.of)?;
-            }
-            return Ok(false);
-        }
+        let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
+        let group = group_key.as_deref().map(|key| Group::new(&alert.platform, key));
+        let decided = if manual || alert.test { Decided::default() } else { place::decide(tx, alert, group)? };
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        let id = lifecycle::open(tx, alert, source)?;
-        if let Some(group) = self.group(alert) {
-            lifecycle::group(tx, id, group.of)?;
-        }
-        Ok(true)
-    }
-
-    /// The group that the sender put it into, where that counts.
-    fn group<'a>(&self, alert: &'a Alert) -> Option<Group<'a>> {
-        let key = alert.group_key.as_deref().filter(|_| self.rules.group_by_sender)?;
-        Some(Group::new(&alert.platform, key))
-    }
-
-    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
-        let window = tx.policy.cluster_window;
-        let subject = Subject {
-            platform: &alert.platform,
-            service: alert.service.as_deref(),
-            host: alert.host.as_deref(),
-            onset: alert.onset_at,
-            group: self.group(alert),
-        };
-        let candidates = tx.world.candidates(&subject, window);
-        correlation::best(subject, candidates, window)
+        place::put(tx, alert, decided, group, source)
     }
 
     fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {
