@@ -10,7 +10,7 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::{StoreError, codec, tables};
 use crate::{
-    correlation::{Candidate, Subject},
+    correlation::{Candidate, Subject, lessons::Lessons},
     model::{Fingerprint, Incident, IncidentId, Time},
 };
 
@@ -47,6 +47,10 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// Identities that people keep apart, each under both.
+    pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
+    /// What people's corrections taught.
+    pub lessons: Lessons,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -103,7 +107,48 @@ impl World {
                 .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
             world.open(&codec::decode(bytes.value())?);
         }
+        for row in txn.open_table(tables::APART)?.iter()? {
+            let (one, other) = row?.0.value();
+            world.part(Fingerprint(one), Fingerprint(other));
+        }
+        for row in txn.open_table(tables::LESSONS)?.iter()? {
+            world.lessons.put(codec::decode(row?.1.value())?);
+        }
         Ok(world)
+    }
+
+    /// Two identities are kept apart.
+    pub fn part(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        self.apart.entry(one).or_default().insert(other);
+        self.apart.entry(other).or_default().insert(one);
+    }
+
+    /// Two identities are no longer kept apart.
+    pub fn unpart(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        for (a, b) in [(one, other), (other, one)] {
+            if let Some(partners) = self.apart.get_mut(&a) {
+                partners.remove(&b);
+                if partners.is_empty() {
+                    self.apart.remove(&a);
+                }
+            }
+        }
+    }
+
+    /// How many pairs are kept apart.
+    pub fn pairs(&self) -> usize {
+        self.apart.values().map(BTreeSet::len).sum::<usize>() / 2
+    }
+
+    /// The newest open incidents that began with that service or host, in lower case, at most `most`.
+    pub fn open_at(&self, place: &str, most: usize) -> Vec<IncidentId> {
+        let named = |index: &HashMap<String, BTreeSet<u64>>| -> Vec<u64> {
+            index.get(place).map(|set| set.iter().rev().take(most).copied().collect()).unwrap_or_default()
+        };
+        let found: BTreeSet<u64> = named(&self.by_service).into_iter().chain(named(&self.by_host)).collect();
+        found.into_iter().rev().take(most).map(IncidentId).collect()
     }
 
     /// Signals of this identity meet this alert from now on.

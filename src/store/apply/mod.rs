@@ -3,6 +3,7 @@
 pub mod lifecycle;
 pub mod moves;
 pub mod signals;
+pub mod taught;
 mod told;
 
 use super::{

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{lifecycle, taught};
 use crate::{
     correlation::{self, Group, Subject},
     model::*,
@@ -185,7 +185,9 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
-        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
+        let alone = manual || alert.test;
+        let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
+        let found = if alone { None } else { self.candidate(tx, alert, &advice) };
         if let Some(found) = found {
             lifecycle::join(tx, found.incident, alert, found.reasons)?;
             if let Some(group) = self.group(alert) {
@@ -195,6 +197,7 @@ impl Door<'_> {
         }
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
         let id = lifecycle::open(tx, alert, source)?;
+        lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
         if let Some(group) = self.group(alert) {
             lifecycle::group(tx, id, group.of)?;
         }
@@ -207,7 +210,10 @@ impl Door<'_> {
         Some(Group::new(&alert.platform, key))
     }
 
-    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
+    fn candidate(&self, tx: &Tx<'_>, alert: &Alert, advice: &taught::Advice) -> Option<correlation::Match> {
+        if let Some((incident, reason)) = &advice.join {
+            return Some(correlation::Match { incident: *incident, reasons: vec![reason.clone()] });
+        }
         let window = tx.policy.cluster_window;
         let subject = Subject {
             platform: &alert.platform,
@@ -216,7 +222,8 @@ impl Door<'_> {
             onset: alert.onset_at,
             group: self.group(alert),
         };
-        let candidates = tx.world.candidates(&subject, window);
+        let mut candidates = tx.world.candidates(&subject, window);
+        candidates.retain(|c| !advice.kept_out.contains_key(&c.incident));
         correlation::best(subject, candidates, window)
     }
 
