@@ -9,6 +9,8 @@ mod codec;
 pub mod commands;
 mod compact;
 #[cfg(test)]
+mod corrections_properties;
+#[cfg(test)]
 mod corrections_tests;
 mod counted;
 #[cfg(test)]

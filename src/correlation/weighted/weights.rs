@@ -8,46 +8,59 @@ pub struct Weights {
     pub bias: f64,
     /// Same service, and how long that counts.
     pub same: f64,
+    /// See above; for how long.
     pub same_lasts: f64,
     /// The same service says about the same again.
     pub symptom: f64,
+    /// See above; for how long.
     pub symptom_lasts: f64,
     /// The alert's service calls one of the incident, over 1, 2, 3 hops.
     pub needs: [f64; 3],
     /// A service of the incident calls the alert's.
     pub needed: [f64; 3],
+    /// See above; for how long.
     pub topology_lasts: f64,
     /// More when that service is where the incident began.
     pub root: f64,
     /// Both call the same third service, which is silent.
     pub sibling: f64,
+    /// See above; for how long.
     pub sibling_lasts: f64,
     /// Damping of services that everything calls.
     pub hub: f64,
     /// Same machine; more when either is about the machine itself.
     pub host: f64,
+    /// See above.
     pub host_itself: f64,
+    /// See above; for how long.
     pub host_lasts: f64,
     /// The sender put both into one group, where that is to count: before all else.
     pub group: f64,
+    /// See above; for how long.
     pub group_lasts: f64,
     /// An alert of a machine, and a service that runs there.
     pub runs: f64,
+    /// See above; for how long.
     pub runs_lasts: f64,
     /// The text names a service of the other.
     pub named: f64,
+    /// See above; for how long.
     pub named_lasts: f64,
     /// The texts say about the same; only in support of other evidence.
     pub text: f64,
+    /// See above; for how long.
     pub text_lasts: f64,
     /// Trouble of the network or of machines, in both.
     pub network: f64,
+    /// See above.
     pub network_text: f64,
     /// The same alert of another service or machine.
     pub burst: f64,
+    /// See above; for how long.
     pub burst_lasts: f64,
     /// An incident that gets many alerts now is a likelier home.
     pub busy: f64,
+    /// See above.
     pub busy_most: f64,
     /// Links that are likely by chance in a large incident.
     pub chance: f64,
@@ -59,6 +72,7 @@ pub struct Weights {
     pub environment: f64,
     /// Above this for a second incident, both young: they are one.
     pub merge: f64,
+    /// See above; for how long.
     pub merge_age: f64,
     /// At the second look: so much better must another incident fit.
     pub again: f64,
