@@ -149,7 +149,7 @@ impl Door {
 
     fn not_overloaded(&self, admission: &Admission) -> Result<(), Refusal> {
         let says_more = admission.says_more();
-        self.store.health().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
+        self.store.health_lately().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
         if self.store.behind() >= self.config.max_behind {
             return Err(Refusal::Busy { says_more, of: "behind", retry_after_secs: 2 });
         }

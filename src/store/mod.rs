@@ -346,6 +346,13 @@ impl Store {
         self.inner.space.enough()
     }
 
+    /// The same, with what was known of the disk's room a moment ago: cheap enough to be asked for each delivery. The intake
+    /// asks the disk itself before it writes.
+    pub fn health_lately(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        self.inner.space.enough_lately()
+    }
+
     /// Whether the files can be written. Space is looked at with each group: it may have come back.
     fn writable(&self) -> Result<(), StoreError> {
         self.inner.writer.health()?;
