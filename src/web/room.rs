@@ -125,6 +125,9 @@ async fn acquire(of: &Arc<Semaphore>, units: usize) -> Result<Option<OwnedSemaph
         return Ok(None);
     }
     let units = u32::try_from(units).map_err(|_| NoRoom)?;
+    if let Ok(permit) = Arc::clone(of).try_acquire_many_owned(units) {
+        return Ok(Some(permit));
+    }
     match tokio::time::timeout(WAIT, Arc::clone(of).acquire_many_owned(units)).await {
         Ok(Ok(permit)) => Ok(Some(permit)),
         _ => Err(NoRoom),
