@@ -32,6 +32,7 @@ mod received;
 mod retention;
 pub mod seal;
 mod space;
+mod squeeze;
 mod tables;
 #[cfg(test)]
 mod tests;
