@@ -36,6 +36,7 @@ mod squeeze;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod tx;
 mod verify;
 pub mod views;
