@@ -473,7 +473,8 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
 /// an alert ends.
 pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
     for signal in &mut parsed.signals {
-        let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
+        let word = signal.severity_raw.as_deref().filter(|_| !settings.severity_map.is_empty());
+        let word = word.map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
             signal.severity = *severity;
         }
