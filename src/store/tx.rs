@@ -38,6 +38,8 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    // The one written last: the answer to its delivery asks for it.
+    last_membership: Option<Membership>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -118,6 +120,7 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            last_membership: None,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -231,12 +234,18 @@ impl<'t> Tx<'t> {
 
     /// Writes why an alert is part of an incident.
     pub fn put_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
-        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)
+        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)?;
+        self.last_membership = Some(membership.clone());
+        Ok(())
     }
 
     /// Why an alert is part of its incident.
     pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
-        get(&self.members, (incident.0, alert.number()))
+        let last = self.last_membership.as_ref().filter(|m| m.incident == incident && m.alert == alert);
+        match last {
+            Some(last) => Ok(Some(last.clone())),
+            None => get(&self.members, (incident.0, alert.number())),
+        }
     }
 
     /// Numbers of an incident's alerts, oldest first.
