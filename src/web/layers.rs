@@ -72,7 +72,7 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let reader = audience(request.uri().path());
     let began = state.clock.now();
-    let span = tracing::info_span!("request", id, %method, route);
+    let span = tracing::info_span!("request", id, method = method.as_str(), route);
     let mut response = async {
         let response = error::render(bounded(&state, request, next).await, reader, &id).await;
         let status = response.status().as_u16();
