@@ -149,7 +149,7 @@ impl Door {
 
     fn not_overloaded(&self, admission: &Admission) -> Result<(), Refusal> {
         let says_more = admission.says_more();
-        self.store.health().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
+        self.store.health_lately().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
         if self.store.behind() >= self.config.max_behind {
             return Err(Refusal::Busy { says_more, of: "behind", retry_after_secs: 2 });
         }
@@ -478,7 +478,8 @@ pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
 /// As `apply_settings`, with just those two.
 pub(super) fn apply_words(parsed: &mut Parsed, severities: &BTreeMap<String, Severity>, closes_after: Option<u32>) {
     for signal in &mut parsed.signals {
-        let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
+        let word = signal.severity_raw.as_deref().filter(|_| !severities.is_empty());
+        let word = word.map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| severities.get(&w)) {
             signal.severity = *severity;
         }
