@@ -312,6 +312,17 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::SESSIONS)?;
     txn.open_table(tables::TOKENS)?;
     txn.open_table(tables::AUDIT)?;
+    txn.open_table(tables::SERVICES)?;
+    txn.open_table(tables::EDGES)?;
+    txn.open_table(tables::PROFILES)?;
+    txn.open_table(tables::LOOKS)?;
+    txn.open_table(tables::APART)?;
+    txn.open_table(tables::LESSONS)?;
+    txn.open_table(tables::MUTES)?;
+    txn.open_table(tables::THRESHOLDS)?;
+    txn.open_table(tables::WAITING)?;
+    txn.open_table(tables::SETTINGS)?;
+    txn.open_table(tables::BACKTESTS)?;
     txn.commit()?;
     Ok(state)
 }

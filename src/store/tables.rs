@@ -13,7 +13,7 @@ pub type NamedRows = TableDefinition<'static, &'static str, &'static [u8]>;
 pub type HashedRows = TableDefinition<'static, [u8; 32], &'static [u8]>;
 
 /// What this version writes; see `migrate`.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 // intake.redb
 
@@ -78,6 +78,29 @@ pub const SESSIONS: HashedRows = TableDefinition::new("sessions");
 pub const TOKENS: HashedRows = TableDefinition::new("tokens");
 /// Growing number → audit entry.
 pub const AUDIT: Rows = TableDefinition::new("audit");
+/// Service → what is declared of it.
+pub const SERVICES: NamedRows = TableDefinition::new("services");
+/// Caller, callee → an edge that alerts told of.
+pub const EDGES: TableDefinition<'static, (&'static str, &'static str), &'static [u8]> =
+    TableDefinition::new("learned_edges");
+/// Open incident of several alerts → what the correlator knows of it.
+pub const PROFILES: Rows = TableDefinition::new("profiles");
+/// When in ms, alert number: alerts whose incident is looked at once more.
+pub const LOOKS: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("second_looks");
+/// Two fingerprints, the lower first → who took them apart, and when.
+pub const APART: TableDefinition<'static, (u128, u128), &'static [u8]> = TableDefinition::new("kept_apart");
+/// What kind of alert and what kind of incident → how often people put them together or took them apart.
+pub const LESSONS: NamedRows = TableDefinition::new("lessons");
+/// Growing number → silence or maintenance window.
+pub const MUTES: Rows = TableDefinition::new("mutes");
+/// Growing number → grouping threshold.
+pub const THRESHOLDS: Rows = TableDefinition::new("thresholds");
+/// Threshold, alert number: alerts that wait for it to be reached.
+pub const WAITING: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("waiting_alerts");
+/// Name → settings that pages change.
+pub const SETTINGS: NamedRows = TableDefinition::new("settings");
+/// Growing number → backtest with its outcome.
+pub const BACKTESTS: Rows = TableDefinition::new("backtests");
 
 /// Keys of `META`.
 pub mod meta {
@@ -95,6 +118,10 @@ pub mod meta {
     pub const EVENT: &str = "event";
     /// Last audit number given.
     pub const AUDIT: &str = "audit";
+    /// Last number of `MUTES` and `THRESHOLDS` given.
+    pub const MUTE: &str = "mute";
+    /// Last number of `BACKTESTS` given.
+    pub const BACKTEST: &str = "backtest";
     /// Random number of this store, so that a stream's position is never taken for another store's.
     pub const NONCE: &str = "nonce";
     /// Alerts up to this number were looked at by the retention's present walk.
@@ -134,7 +161,16 @@ macro_rules! measure {
                 + measure(&txn.open_table(ACCOUNTS)?)?
                 + measure(&txn.open_table(SESSIONS)?)?
                 + measure(&txn.open_table(TOKENS)?)?
-                + measure(&txn.open_table(AUDIT)?)?,
+                + measure(&txn.open_table(AUDIT)?)?
+                + measure(&txn.open_table(SERVICES)?)?
+                + measure(&txn.open_table(EDGES)?)?
+                + measure(&txn.open_table(PROFILES)?)?
+                + measure(&txn.open_table(APART)?)?
+                + measure(&txn.open_table(LESSONS)?)?
+                + measure(&txn.open_table(MUTES)?)?
+                + measure(&txn.open_table(THRESHOLDS)?)?
+                + measure(&txn.open_table(SETTINGS)?)?
+                + measure(&txn.open_table(BACKTESTS)?)?,
         ]
     }};
 }

@@ -90,7 +90,18 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::ACCOUNTS)?;
     visit.table(tables::SESSIONS)?;
     visit.table(tables::TOKENS)?;
-    visit.table(tables::AUDIT)
+    visit.table(tables::AUDIT)?;
+    visit.table(tables::SERVICES)?;
+    visit.table(tables::EDGES)?;
+    visit.table(tables::PROFILES)?;
+    visit.table(tables::LOOKS)?;
+    visit.table(tables::APART)?;
+    visit.table(tables::LESSONS)?;
+    visit.table(tables::MUTES)?;
+    visit.table(tables::THRESHOLDS)?;
+    visit.table(tables::WAITING)?;
+    visit.table(tables::SETTINGS)?;
+    visit.table(tables::BACKTESTS)
 }
 
 struct Counts<'a> {

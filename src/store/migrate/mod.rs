@@ -3,6 +3,7 @@
 
 mod v001;
 mod v002;
+mod v003;
 
 use std::{fs, path::Path};
 
@@ -23,7 +24,7 @@ struct Files<'a> {
 type Step = (u32, fn(&Files<'_>) -> Result<(), StoreError>);
 
 /// Every step, in order.
-const STEPS: &[Step] = &[(1, v001::run), (2, v002::run)];
+const STEPS: &[Step] = &[(1, v001::run), (2, v002::run), (3, v003::run)];
 
 /// Migrates the folder, if it is of an earlier version. A folder of this one or of a newer one is left as it is.
 pub fn folder(dir: &Path, cache: usize) -> Result<(), StoreError> {
