@@ -34,6 +34,8 @@ pub fn router() -> Router<AppState> {
             "/api/webhooks/{platform}/{key}",
             post(with_key).put(with_key).get(challenge_with_key).options(handshake_with_key),
         )
+        // The Netdata agent's Discord sender puts this behind every address.
+        .route("/api/webhooks/{platform}/{key}/slack", post(with_key))
         .route("/v1/json/integrations/webhooks/netdata", post(agent))
         // The paths of Aurora, so that senders set up for it go on working.
         .route("/{platform}/webhook/{key}", post(with_key))
