@@ -36,3 +36,4 @@ mod start;
 mod streams;
 mod support;
 mod tls;
+mod topology;

@@ -53,7 +53,10 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
+    let service = test.request(Method::PUT, "/api/services/api").bearer_auth(TOKEN).json(&json!({"owner": "core"}));
+    assert_eq!(answer(service).await.status, 201);
     let names = vec![
+        ("/api/services/{name}", "api".to_owned()),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
