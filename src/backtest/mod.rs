@@ -3,6 +3,7 @@
 
 mod input;
 mod report;
+mod summary;
 
 use std::{io, path::Path, time::Duration};
 
@@ -14,8 +15,12 @@ pub use report::{DeliveryLine, IncidentLine, Report};
 use crate::{
     config::Config,
     ingest::{recorded::Reader, sources::SourceError},
+    investigation,
     model::*,
-    store::{Policy, StoreError, rehearsal::Rehearsal},
+    store::{
+        Policy, StoreError,
+        rehearsal::{Engine, Rehearsal},
+    },
 };
 
 /// Timers run on for this long after the last line.
@@ -74,16 +79,27 @@ pub fn topology(path: &Path) -> Result<Vec<Service>, BacktestError> {
     })
 }
 
-/// Plays a file of recorded lines.
-pub fn run(input: &mut Input, services: &[Service], config: &Config, policy: Policy) -> Result<Report, BacktestError> {
+/// Plays a file of recorded lines; with `investigate`, incidents are investigated when the server would do it.
+pub fn run(
+    input: &mut Input,
+    services: &[Service],
+    config: &Config,
+    policy: Policy,
+    investigate: bool,
+) -> Result<Report, BacktestError> {
     let reader = Reader::new(config, Vec::new())?;
     let mut rehearsal = Rehearsal::new(policy)?;
     rehearsal.put_services(services)?;
     let last = input.last();
-    rehearsal.play(input.cues(&reader), None)?;
+    let of_stored: &Engine<'_> = &investigation::of_stored;
+    let engine = investigate.then_some((investigation::ENGINE, of_stored));
+    rehearsal.play(input.cues(&reader), engine)?;
     if let Some(last) = last {
-        rehearsal.pass_until(last.plus(AFTER), None)?;
+        rehearsal.pass_until(last.plus(AFTER), engine)?;
     }
     input.missing(rehearsal.played())?;
     Report::new(input, &rehearsal, services)
 }
+
+#[cfg(test)]
+mod tests;

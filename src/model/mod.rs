@@ -29,8 +29,8 @@ pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use incident::{Incident, IncidentStatus, InvestigationHead, Leading};
 pub use investigation::{
-    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, Risk, Suggestion,
-    SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
+    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, RecordedCause, Risk,
+    Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use service::{LearnedEdge, Service};
