@@ -6,6 +6,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub mod model;
+pub mod text;
 
 pub mod connectors;
 pub mod ingest;

@@ -8,6 +8,8 @@ pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;
+#[cfg(test)]
+mod corrections_tests;
 mod counted;
 #[cfg(test)]
 mod damage_tests;
@@ -32,6 +34,8 @@ mod received;
 pub mod rehearsal;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]

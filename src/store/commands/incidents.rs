@@ -183,7 +183,9 @@ pub(in crate::store) fn resolve(
         alert.quiet_at = None;
         tx.put_alert(&alert, quiet_before)?;
     }
-    tx.known_incident(id)?.firing_count = 0;
+    for part in tx.family(id)? {
+        tx.known_incident(part)?.firing_count = 0;
+    }
     let text = reason.clone().unwrap_or_else(|| "Resolved by hand.".to_owned());
     lifecycle::end(tx, id, actor, text)?;
     Ok(tx.audit(actor, "incident.resolve", id.to_string(), json!({ "reason": reason }))?)
