@@ -4,21 +4,20 @@
 mod input;
 mod report;
 mod summary;
+mod topology;
 
-use std::{io, path::Path, time::Duration};
-
-use serde::Deserialize;
+use std::{io, time::Duration};
 
 pub use input::{Faults, Input};
 pub use report::{DeliveryLine, IncidentLine, Report};
+pub use topology::Topology;
 
 use crate::{
     config::Config,
     ingest::{recorded::Reader, sources::SourceError},
     investigation,
-    model::*,
     store::{
-        Policy, StoreError,
+        CommandError, Policy, StoreError,
         rehearsal::{Engine, Rehearsal},
     },
 };
@@ -58,38 +57,22 @@ pub enum BacktestError {
     /// The store in memory.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Services as a topology file declares them.
-#[derive(Debug, Deserialize)]
-struct Topology {
-    services: Vec<Service>,
-}
-
-/// Reads a topology file: `{"services":[{"name","aliases":[],"depends_on":[],"hosts":[]}]}`.
-pub fn topology(path: &Path) -> Result<Vec<Service>, BacktestError> {
-    let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| BacktestError::Io { path: shown.clone(), source })?;
-    let read: Result<Topology, serde_json::Error> = serde_json::from_slice(&bytes);
-    read.map(|t| t.services).map_err(|e| BacktestError::Topology {
-        path: shown,
-        line: e.line(),
-        column: e.column(),
-        what: input::plain(&e),
-    })
+    /// The topology cannot be kept.
+    #[error("the topology cannot be kept: {0}")]
+    Refused(#[from] CommandError),
 }
 
 /// Plays a file of recorded lines; with `investigate`, incidents are investigated when the server would do it.
 pub fn run(
     input: &mut Input,
-    services: &[Service],
+    topology: &Topology,
     config: &Config,
     policy: Policy,
     investigate: bool,
 ) -> Result<Report, BacktestError> {
     let reader = Reader::new(config, Vec::new())?;
     let mut rehearsal = Rehearsal::new(policy)?;
-    rehearsal.put_services(services)?;
+    rehearsal.declare(topology.services.clone())?;
     let last = input.last();
     let of_stored: &Engine<'_> = &investigation::of_stored;
     let engine = investigate.then_some((investigation::ENGINE, of_stored));
@@ -98,7 +81,7 @@ pub fn run(
         rehearsal.pass_until(last.plus(AFTER), engine)?;
     }
     input.missing(rehearsal.played())?;
-    Report::new(input, &rehearsal, services)
+    Report::new(input, &rehearsal, topology)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{BacktestError, Input};
+use super::{BacktestError, Input, Topology};
 use crate::{
     model::*,
     store::rehearsal::{Fate, Played, Rehearsal},
@@ -139,13 +139,12 @@ fn doubtful(fates: &HashMap<u64, Fate>) -> Vec<Doubt> {
 
 impl Report {
     /// Of what was played.
-    pub fn new(input: &Input, rehearsal: &Rehearsal, services: &[Service]) -> Result<Self, BacktestError> {
+    pub fn new(input: &Input, rehearsal: &Rehearsal, topology: &Topology) -> Result<Self, BacktestError> {
         let fates = rehearsal.fates()?;
         let mut deliveries: Vec<DeliveryLine> =
             input.lines().zip(rehearsal.played()).map(|(line, played)| delivery(line, played, &fates)).collect();
         deliveries.sort_by_key(|d| d.line);
-        let names = names(services);
-        let incidents = rehearsal.incidents()?.into_iter().map(|(i, answer)| incident(i, answer, &names)).collect();
+        let incidents = rehearsal.incidents()?.into_iter().map(|(i, answer)| incident(i, answer, topology)).collect();
         let retries = rehearsal.played().iter().filter(|p| p.retry).count() as u64;
         Ok(Self { deliveries, incidents, alerts: fates.len() as u64, retries, doubtful: doubtful(&fates) })
     }
@@ -166,23 +165,8 @@ fn delivery(line: u64, played: &Played, fates: &HashMap<u64, Fate>) -> DeliveryL
     DeliveryLine { line, outcome: played.outcome, alerts: alerts.collect(), problem: played.problem.clone() }
 }
 
-/// Names and other names in lower case → the name.
-fn names(services: &[Service]) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    // A name wins over another service's other name, and the first to say a name over those after it.
-    for service in services {
-        names.entry(service.name.trim().to_lowercase()).or_insert_with(|| service.name.clone());
-    }
-    for service in services {
-        for alias in &service.aliases {
-            names.entry(alias.trim().to_lowercase()).or_insert_with(|| service.name.clone());
-        }
-    }
-    names
-}
-
-fn incident(i: Incident, answer: Investigation, names: &BTreeMap<String, String>) -> IncidentLine {
-    let named = |service: String| names.get(&service.trim().to_lowercase()).cloned().unwrap_or(service);
+fn incident(i: Incident, answer: Investigation, topology: &Topology) -> IncidentLine {
+    let named = |service: String| topology.name(&service).to_owned();
     let causes = answer.causes.into_iter().filter(|c| !c.ruled_out);
     IncidentLine {
         incident: i.id,

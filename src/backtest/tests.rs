@@ -23,7 +23,7 @@ fn configured(file: &Path) -> Config {
 fn played(file: &Path) -> Vec<String> {
     let config = configured(&file.with_extension("toml"));
     let services = file.with_extension("topology.json");
-    let services = if services.exists() { topology(&services).unwrap() } else { Vec::new() };
+    let services = if services.exists() { Topology::read(&services).unwrap() } else { Topology::default() };
     let mut input = Input::open(file).unwrap();
     let report = run(&mut input, &services, &config, app::policy(&config), true).unwrap();
     let deliveries = report.deliveries.iter().map(|d| serde_json::to_string(d).unwrap());
@@ -83,13 +83,34 @@ fn what_cannot_be_understood_is_named_with_its_place() {
 fn an_incident_that_is_not_there_cannot_be_resolved() {
     let mut input = opened("\n{\"at\":\"2026-03-03T09:00:00Z\",\"resolve\":\"INC-3\"}\n").unwrap();
     let config = configured(Path::new("/none.toml"));
-    let said = run(&mut input, &[], &config, app::policy(&config), false).unwrap_err().to_string();
+    let said = run(&mut input, &Topology::default(), &config, app::policy(&config), false).unwrap_err().to_string();
     assert!(said.contains(":2:1: resolve: there was no incident INC-3 by then"), "{said}");
 }
 
 #[test]
 fn an_empty_file_has_an_empty_answer() {
     let config = configured(Path::new("/none.toml"));
-    let report = run(&mut opened("\n").unwrap(), &[], &config, app::policy(&config), true).unwrap();
+    let report = run(&mut opened("\n").unwrap(), &Topology::default(), &config, app::policy(&config), true).unwrap();
     assert_eq!((report.deliveries.len(), report.incidents.len(), report.alerts), (0, 0, 0));
+}
+
+#[test]
+fn odd_topologies_lose_what_is_odd() {
+    let service = |name: &str, aliases: &[&str], depends_on: &[&str]| Service {
+        name: name.into(),
+        aliases: aliases.iter().map(|a| (*a).into()).collect(),
+        depends_on: depends_on.iter().map(|a| (*a).into()).collect(),
+        ..Service::default()
+    };
+    let topology = Topology::of(vec![
+        service("a", &["B", "x", "A"], &["b", "x", "unknown"]),
+        service(" b ", &["X", "y"], &["a"]),
+        service("A", &[], &[]),
+        service("", &["z"], &[]),
+    ]);
+    assert_eq!(topology.services, [service("a", &["x"], &["b", "unknown"]), service("b", &["y"], &["a"])]);
+    assert_eq!(topology.left_out.len(), 4, "{:?}", topology.left_out);
+    assert_eq!((topology.name("Y"), topology.name("q")), ("b", "q"));
+    let config = configured(Path::new("/none.toml"));
+    run(&mut opened("").unwrap(), &topology, &config, app::policy(&config), false).unwrap();
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app,
-    backtest::{self, BacktestError, Input, Report},
+    backtest::{self, BacktestError, Input, Report, Topology},
 };
 
 /// What to play, and with what.
@@ -39,9 +39,12 @@ pub async fn run(args: BacktestArgs) -> Result<(), CliError> {
     let config = reach.load()?;
     let json = args.json;
     let work = move || -> Result<Report, BacktestError> {
-        let services = args.topology.as_deref().map(backtest::topology).transpose()?.unwrap_or_default();
+        let topology = args.topology.as_deref().map(Topology::read).transpose()?.unwrap_or_default();
+        for what in &topology.left_out {
+            note(format_args!("topology: {} is left out", plain(what)));
+        }
         let mut input = Input::open(&args.file)?;
-        backtest::run(&mut input, &services, &config, app::policy(&config), args.investigate)
+        backtest::run(&mut input, &topology, &config, app::policy(&config), args.investigate)
     };
     let report = tokio::task::spawn_blocking(work).await.map_err(|e| CliError::Failed(e.to_string()))??;
     let mut out = Out::new();

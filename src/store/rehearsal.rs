@@ -179,9 +179,9 @@ impl Rehearsal {
         })
     }
 
-    /// Declares services.
-    pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
-        self.transaction(|_, tx| tx.put_services(services))
+    /// Declares these services and no others.
+    pub fn declare(&mut self, services: Vec<Service>) -> Result<(), CommandError> {
+        self.transaction(|_, tx| Ok(tx.replace_topology(services, &Actor::System)))?.map(drop)
     }
 
     /// The recorded time.

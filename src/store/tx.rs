@@ -357,15 +357,6 @@ impl<'t> Tx<'t> {
         put(&mut self.changes, (at.millis(), number), change)
     }
 
-    /// Declares services, each in the place of the one of its name.
-    pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
-        for service in services {
-            put(&mut self.services, world::key(&service.name).as_str(), service)?;
-        }
-        self.world.touched = true;
-        Ok(())
-    }
-
     /// Writes a row of the change log.
     pub fn log(&mut self, subject: ChangeSubject) -> Result<u64, StoreError> {
         let seq = self.world.next(meta::CHANGE);
