@@ -6,6 +6,7 @@
 
 mod access;
 mod alert;
+mod backtest;
 mod change;
 mod connector;
 mod declaration;
@@ -15,6 +16,7 @@ mod incident;
 mod investigation;
 mod live;
 mod service;
+mod settings;
 mod severity;
 mod signal;
 mod time;
@@ -23,6 +25,7 @@ mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
 pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
+pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
 pub use declaration::{Declaration, DeclaredField};
@@ -35,6 +38,7 @@ pub use investigation::{
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use service::{LearnedEdge, Service};
+pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};

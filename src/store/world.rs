@@ -13,7 +13,9 @@ use redb::{ReadTransaction, ReadableTable};
 use super::{StoreError, codec, tables};
 use crate::{
     correlation::{Candidate, Subject},
-    model::{Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    model::{
+        CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key,
+    },
 };
 use services::Touch;
 
@@ -58,6 +60,8 @@ pub struct World {
     pub edges: BTreeMap<(String, String), LearnedEdge>,
     /// Another one whenever services or edges are there that were not, or the other way round.
     pub topology_version: Touch,
+    /// What people set about correlation.
+    pub correlation: CorrelationSettings,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -99,6 +103,9 @@ impl World {
         .chain(tables::meta::BYTES)
         {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
+        }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
+            world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
         }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;
