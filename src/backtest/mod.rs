@@ -1,13 +1,16 @@
 //! Backtests: recorded deliveries through the same parsing, deduplication, correlation and investigation as the server's,
 //! in memory and on the recorded clock. The same input gives the same bytes.
 
+mod desk;
 mod input;
 mod report;
+mod stored;
 mod summary;
 mod topology;
 
 use std::{io, time::Duration};
 
+pub use desk::{Backtests, MOST_DAYS};
 pub use input::{Faults, Input};
 pub use report::{DeliveryLine, IncidentLine, Report};
 pub use topology::Topology;

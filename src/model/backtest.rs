@@ -50,6 +50,9 @@ pub struct Backtest {
 /// What came out of a backtest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BacktestOutcome {
+    /// When the first delivery that was played was received: the oldest may be more than can be played.
+    #[serde(default)]
+    pub from: Option<Time>,
     /// Deliveries played.
     pub deliveries: u64,
     /// Alerts of the whole time, after deduplication, that are part of an incident.

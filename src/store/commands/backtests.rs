@@ -65,6 +65,7 @@ impl Store {
         state: BacktestState,
         outcome: Option<BacktestOutcome>,
         error: Option<String>,
+        actor: Actor,
     ) -> Result<(), CommandError> {
         self.command(move |tx| {
             let Some(mut backtest) = get::<_, Backtest>(&tx.backtests, id)? else { return Ok(()) };
@@ -74,6 +75,9 @@ impl Store {
                 backtest.outcome = outcome;
                 backtest.error = error;
                 put(&mut tx.backtests, id, &backtest)?;
+                if state == BacktestState::Cancelled {
+                    tx.audit(&actor, "backtest.cancel", id.to_string(), serde_json::Value::Null)?;
+                }
             }
             Ok(())
         })

@@ -1,6 +1,8 @@
 //! The writer's work in memory and on a recorded clock: what deliveries would have become with other settings. It goes
 //! through the same transaction, the same rules and the same timers as the writer, on a database that is never on a disk.
 
+mod context;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
@@ -194,6 +196,17 @@ impl Rehearsal {
         &self.played
     }
 
+    /// The same, to be forgotten here. Retries of what came before are no longer known as such.
+    pub fn take_played(&mut self) -> Vec<Played> {
+        self.retries.clear();
+        std::mem::take(&mut self.played)
+    }
+
+    /// Bytes of its rows; it takes about three times as many of memory.
+    pub fn bytes(&self) -> u64 {
+        meta::BYTES.iter().map(|kind| self.world.last(kind)).sum()
+    }
+
     /// Plays cues in order. Between them, and not after the last, the timers run.
     pub fn play<E: From<StoreError>>(
         &mut self,
@@ -321,6 +334,9 @@ impl Rehearsal {
         apply::delivery(tx, &delivery)?;
         let problem = delivery.problem;
         let signals = get(&tx.results, self.seq)?.unwrap_or_default();
+        // Nobody lists the deliveries of a rehearsal, and there may be very many.
+        tx.results.remove(self.seq)?;
+        tx.deliveries.remove(self.seq)?;
         Ok(Played { outcome, problem, signals, ..Played::default() })
     }
 
