@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::{app, config};
+use crate::{app, config, model::Service};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backtest")

@@ -72,6 +72,7 @@ pub(crate) mod tests {
             backup_dir: None,
             backup_every: Duration::from_secs(86_400),
             backup_keep: 7,
+            fixed: Default::default(),
             correlation_mode: CorrelationMode::Any,
             cluster_window: Duration::from_secs(300),
             reopen_within: Duration::from_secs(900),

@@ -21,6 +21,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
         || (*method == Method::POST && path == "/api/connectors")
+        || path == "/api/correlation"
+        || path.starts_with("/api/backtests")
     {
         Some(Scope::Admin)
     } else {
@@ -53,7 +55,10 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
+    let tried = test.post("/api/backtests", &json!({})).await.json["id"].to_string();
+    test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     let names = vec![
+        ("/api/backtests/{id}", tried),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
@@ -170,6 +175,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         &format!("/deliveries/{delivery}"),
         "/settings/browser",
+        "/settings/correlation",
         "/settings/storage",
         "/settings/about",
         "/live",
@@ -213,6 +219,10 @@ async fn pages_are_for_people_who_signed_in() {
         "/settings/tokens",
         "/settings/tokens/revoke",
         "/settings/storage/backup",
+        "/settings/correlation",
+        "/settings/correlation/undo",
+        "/settings/correlation/try",
+        "/settings/correlation/cancel",
     ] {
         let post = |token: Option<&str>| {
             let request = test
