@@ -18,7 +18,10 @@ use crate::{
         topology::Topology,
         weighted::{self, Engine, Profile},
     },
-    model::{Alert, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    model::{
+        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time,
+        name_key,
+    },
 };
 use services::Touch;
 
@@ -70,6 +73,8 @@ pub struct World {
     pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
     /// What people's corrections taught.
     pub lessons: Lessons,
+    /// What people set about correlation.
+    pub correlation: CorrelationSettings,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -136,6 +141,9 @@ impl World {
         .chain(tables::meta::BYTES)
         {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
+        }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
+            world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
         }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;

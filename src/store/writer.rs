@@ -21,7 +21,7 @@ use super::{
     trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
-    model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
+    model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
 };
 
@@ -75,7 +75,10 @@ pub struct Writer {
     main: Arc<File>,
     intake: Arc<File>,
     world: World,
+    // As configured, and with what people set.
+    configured: Policy,
     policy: Policy,
+    settings: CorrelationSettings,
     clock: Clock,
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
@@ -182,8 +185,10 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     let mut writer = Writer {
         main: start.main,
         intake: start.intake,
+        policy: start.policy.with(&world.correlation),
+        settings: world.correlation,
+        configured: start.policy,
         world,
-        policy: start.policy,
         trust: retention::Trust::new(&start.clock),
         sweeping: false,
         sweep_again: Wait::begin(Duration::ZERO),
@@ -372,6 +377,10 @@ impl Writer {
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        if self.settings != self.world.correlation {
+            self.settings = self.world.correlation;
+            self.policy = self.configured.with(&self.settings);
+        }
         let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.
         txn.set_quick_repair(true);

@@ -21,6 +21,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
         || (*method == Method::POST && path == "/api/connectors")
+        || path == "/api/correlation"
+        || path.starts_with("/api/backtests")
     {
         Some(Scope::Admin)
     } else {
@@ -55,8 +57,11 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
     let service = test.request(Method::PUT, "/api/services/api").bearer_auth(TOKEN).json(&json!({"owner": "core"}));
     assert_eq!(answer(service).await.status, 201);
+    let tried = test.post("/api/backtests", &json!({})).await.json["id"].to_string();
+    test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     let names = vec![
         ("/api/services/{name}", "api".to_owned()),
+        ("/api/backtests/{id}", tried),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
@@ -173,6 +178,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         &format!("/deliveries/{delivery}"),
         "/settings/browser",
+        "/settings/correlation",
         "/settings/storage",
         "/settings/about",
         "/live",
@@ -216,6 +222,10 @@ async fn pages_are_for_people_who_signed_in() {
         "/settings/tokens",
         "/settings/tokens/revoke",
         "/settings/storage/backup",
+        "/settings/correlation",
+        "/settings/correlation/undo",
+        "/settings/correlation/try",
+        "/settings/correlation/cancel",
     ] {
         let post = |token: Option<&str>| {
             let request = test

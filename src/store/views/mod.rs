@@ -2,6 +2,7 @@
 
 mod access;
 mod alerts;
+mod backtests;
 mod check;
 mod connectors;
 mod deliveries;

@@ -4,11 +4,13 @@ pub mod objects;
 
 mod alerts;
 mod audit;
+pub mod backtests;
 mod backup;
 mod bulk;
 mod changes;
 mod connector_object;
 pub mod connectors;
+pub mod correlation;
 mod deliveries;
 mod hooks;
 mod incidents;
@@ -124,6 +126,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(correlation::get, correlation::patch))
+        .routes(routes!(backtests::list, backtests::create))
+        .routes(routes!(backtests::get, backtests::cancel))
         .routes(routes!(audit::list))
         .routes(routes!(backup::make))
         .routes(routes!(system::version))

@@ -7,6 +7,7 @@ mod condition;
 mod connector;
 mod connector_forms;
 mod connectors;
+mod correlation;
 mod deliveries;
 mod errors;
 mod facets;
@@ -102,6 +103,10 @@ pub fn router() -> Router<AppState> {
         .route("/settings/people/remove", post(settings::remove_person))
         .route("/settings/tokens", post(settings::make_token))
         .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/correlation", get(correlation::correlation).post(correlation::set))
+        .route("/settings/correlation/undo", post(correlation::undo))
+        .route("/settings/correlation/try", post(correlation::attempt))
+        .route("/settings/correlation/cancel", post(correlation::cancel))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
         .route("/settings/about", get(settings::about))
