@@ -20,6 +20,7 @@ mod severity;
 mod signal;
 mod time;
 mod timeline;
+mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
 pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
@@ -40,6 +41,7 @@ pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};
 pub use timeline::{TimelineEntry, TimelineKind};
+pub use topology::{MAX_SERVICES, Mistake, mistakes, name_key};
 
 /// Declares an enum of fixed words: its wire form, its list of all values, and parsing, from one list.
 macro_rules! words {

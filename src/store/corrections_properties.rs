@@ -130,8 +130,13 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+/// A few by default; `CORRECTIONS_RUNS=1000` is a long run.
+fn cases() -> u32 {
+    std::env::var("CORRECTIONS_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(6)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_agree_whatever_is_done(steps in collection::vec(step(), 1..40)) {

@@ -33,8 +33,11 @@ mod pack;
 #[cfg(test)]
 mod power_tests;
 mod received;
+pub mod rehearsal;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod family;
 mod forget;
+pub mod services;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandError, Policy, StoreError, codec,
+    CommandError, Policy, StoreError, apply, codec,
     counted::Counted,
     pack::{Packer, Stored},
     tables::{self, meta},
@@ -39,6 +40,9 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    // Learned edges whose rows are to be written or removed, and whether there are others than before.
+    edges_touched: BTreeSet<(String, String)>,
+    topology_changed: bool,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -148,6 +152,8 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            edges_touched: BTreeSet::new(),
+            topology_changed: false,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -284,6 +290,11 @@ impl<'t> Tx<'t> {
     pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
         due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// The first moment that something waits for.
+    pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
+        apply::timers::first(&self.quiet)
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -447,6 +458,7 @@ impl<'t> Tx<'t> {
         if let Some((first, blob)) = self.pack.finish() {
             self.raw.put_bytes(first, &blob)?;
         }
+        self.write_edges()?;
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }

@@ -1,6 +1,8 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod services;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
@@ -11,8 +13,9 @@ use redb::{ReadTransaction, ReadableTable};
 use super::{StoreError, codec, tables};
 use crate::{
     correlation::{Candidate, Subject, lessons::Lessons},
-    model::{Fingerprint, Incident, IncidentId, Time},
+    model::{Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
 };
+use services::Touch;
 
 /// Candidates looked at for one alert: enough for any real grouping, and a bound on the cost in a storm.
 const MAX_CANDIDATES: usize = 64;
@@ -51,6 +54,14 @@ pub struct World {
     pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
     /// What people's corrections taught.
     pub lessons: Lessons,
+    /// What is declared of services, by name as it is compared.
+    pub services: BTreeMap<String, Service>,
+    // Names and aliases as they are compared → the service.
+    service_names: HashMap<String, String>,
+    /// What alerts told: caller and callee as they are compared → the edge. Nothing that is declared.
+    pub edges: BTreeMap<(String, String), LearnedEdge>,
+    /// Another one whenever services or edges are there that were not, or the other way round.
+    pub topology_version: Touch,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -59,7 +70,7 @@ pub struct World {
 
 /// Names as they are compared.
 pub fn key(name: &str) -> String {
-    name.trim().to_lowercase()
+    name_key(name)
 }
 
 /// Takes a number out of an index, and a name without any.
@@ -113,6 +124,14 @@ impl World {
         }
         for row in txn.open_table(tables::LESSONS)?.iter()? {
             world.lessons.put(codec::decode(row?.1.value())?);
+        }
+        for row in txn.open_table(tables::SERVICES)?.iter()? {
+            world.declare(codec::decode(row?.1.value())?);
+        }
+        for row in txn.open_table(tables::EDGES)?.iter()? {
+            let (names, bytes) = row?;
+            let (from, to) = names.value();
+            world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
         }
         Ok(world)
     }

@@ -159,6 +159,7 @@ impl Door<'_> {
             return self.answer(tx, None);
         }
         let mut alert = self.new_alert(tx);
+        tx.learn_edges(&alert);
         let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
         Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })

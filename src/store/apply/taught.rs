@@ -74,12 +74,13 @@ pub fn advice(tx: &mut Tx<'_>, alert: &Alert) -> Result<Advice, StoreError> {
 fn partners(tx: &Tx<'_>, fingerprint: Fingerprint) -> Result<BTreeMap<IncidentId, String>, StoreError> {
     let mut found = BTreeMap::new();
     let Some(others) = tx.world.apart.get(&fingerprint) else { return Ok(found) };
-    for other in others.iter().take(MET) {
-        let Some(live) = tx.world.alerts.get(other) else { continue };
-        let Some(alert) = tx.alert(live.number)? else { continue };
+    // The earliest of an incident's alerts is named.
+    let met: BTreeSet<u64> = others.iter().take(MET).filter_map(|o| Some(tx.world.alerts.get(o)?.number)).collect();
+    for number in met {
+        let Some(alert) = tx.alert(number)? else { continue };
         let Some(under) = alert.incident else { continue };
         let id = tx.home(under)?;
-        let kept: Option<Apart> = get(&tx.apart, pair(fingerprint, *other))?;
+        let kept: Option<Apart> = get(&tx.apart, pair(fingerprint, alert.fingerprint))?;
         let who = kept.map(|k| format!("{} took it apart from {}", k.by, quoted(&alert.title)));
         found.entry(id).or_insert(who.map_or_else(String::new, |w| format!("{w}.")));
     }

@@ -165,7 +165,13 @@ fn own(tx: &mut Tx<'_>, id: IncidentId, owner: Option<String>, actor: &Actor) ->
     Ok(tx.audit(actor, "incident.owner", id.to_string(), data)?)
 }
 
-fn resolve(tx: &mut Tx<'_>, id: IncidentId, reason: Option<String>, actor: &Actor) -> Result<(), CommandError> {
+/// Ends an open incident and closes its alerts.
+pub(in crate::store) fn resolve(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    reason: Option<String>,
+    actor: &Actor,
+) -> Result<(), CommandError> {
     open(tx, id, "resolved")?;
     let now = tx.now;
     for number in tx.member_numbers(id)? {

@@ -4,8 +4,9 @@
 mod access;
 mod connectors;
 mod corrections;
-mod incidents;
-mod investigation;
+pub(super) mod incidents;
+pub(super) mod investigation;
+mod services;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};

@@ -9,6 +9,7 @@ mod family;
 mod incidents;
 mod live;
 mod overview;
+mod services;
 #[cfg(test)]
 mod tests;
 
