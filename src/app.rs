@@ -299,6 +299,7 @@ fn schedule(config: &Config) -> Option<Schedule> {
 /// What the writer decides by, as configured.
 pub fn policy(config: &Config) -> Policy {
     Policy {
+        mode: config.correlation_mode,
         cluster_window: config.cluster_window,
         reopen_within: config.reopen_within,
         test_closes_after: config.test_closes_after,

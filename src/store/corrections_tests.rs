@@ -7,7 +7,7 @@ use super::{
 
 /// Incidents 1, 2 and 3, each an hour after the other; the second one of two alerts.
 async fn three() -> Fixture {
-    let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
     f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
     f.clock.advance(minutes(60));
     let mut worse = firing("grafana:b", Some("db"));
@@ -254,7 +254,7 @@ async fn three_equal_corrections_teach_and_can_be_forgotten() {
         signal.title = format!("{title} {n}");
         signal
     };
-    let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
     let round = async |n: u64| {
         let api = f.send("grafana", vec![named(n, "api", "errors")]).await;
         f.clock.advance(minutes(10));
@@ -291,7 +291,7 @@ async fn three_equal_corrections_teach_and_can_be_forgotten() {
 
 #[tokio::test]
 async fn lessons_keep_apart_what_the_rules_join() {
-    let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
     for n in 1..5 {
         // Within the window: they join by time.
         let api = f.send("grafana", vec![firing(&format!("a{n}"), Some("api"))]).await;

@@ -145,10 +145,11 @@ impl Rehearsal {
 
     /// Declares services.
     pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
-        self.transaction(|_, tx| match tx.put_services(services.to_vec(), &Actor::System) {
-            Ok(_) => Ok(()),
-            Err(CommandError::Store(e)) => Err(e),
-            Err(e) => Err(StoreError::Damaged(e.to_string())),
+        self.transaction(|_, tx| {
+            tx.put_services(services.to_vec(), &Actor::System).map(|_| ()).map_err(|e| match e {
+                CommandError::Store(e) => e,
+                other => StoreError::Io(format!("the topology: {other}")),
+            })
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::place;
 use crate::{
     model::*,
     store::{
@@ -48,7 +49,7 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
             "The first alert: no open incident matched it.".to_owned()
         },
     };
-    member(tx, id, alert, vec![reason])?;
+    member(tx, id, alert, 1.0, vec![reason])?;
     queue(tx, id, "opened")?;
     Ok(id)
 }
@@ -94,7 +95,13 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
 }
 
 /// Makes an alert a member of an open incident.
-pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
+pub fn join(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &mut Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
     alert.incident = Some(id);
     let incident = tx.known_incident(id)?;
     incident.alert_count += 1;
@@ -112,14 +119,10 @@ pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Rea
         id,
         TimelineKind::AlertCorrelated,
         &Actor::System,
-        format!(
-            "{} joined. {}",
-            alert.title,
-            first.as_ref().map_or("", |r| r.text.as_str())
-        ),
-        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": first.as_ref().map(|r| r.score) }),
+        format!("{} joined. {}", alert.title, first.as_ref().map_or("", |r| r.text.as_str())),
+        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": score }),
     )?;
-    member(tx, id, alert, reasons)?;
+    member(tx, id, alert, score, reasons)?;
     tx.log(ChangeSubject::AlertCorrelated(id, alert.id))?;
     // The answer was made without this alert: look again when it may matter.
     if analyzed && (new_service || worse) {
@@ -164,8 +167,14 @@ pub fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
     }
 }
 
-fn member(tx: &mut Tx<'_>, incident: IncidentId, alert: &Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
-    let (strategy, score) = reasons.first().map_or((Strategy::Primary, 1.0), |r| (r.strategy, r.score));
+fn member(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    alert: &Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
+    let strategy = reasons.first().map_or(Strategy::Primary, |r| r.strategy);
     tx.put_membership(&Membership { incident, alert: alert.id, strategy, score, reasons, at: tx.now })
 }
 
@@ -232,6 +241,7 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     tx.world.open(&open);
     tx.changed(id, IncidentChange::Status);
     tx.note(id, TimelineKind::Reopened, by, text, serde_json::Value::Null)?;
+    place::read_again(tx, id)?;
     queue(tx, id, "reopened")
 }
 

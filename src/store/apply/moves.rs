@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{lifecycle, taught, told};
+use super::{lifecycle, place, taught, told};
 use crate::{
     model::*,
     store::{StoreError, tables::meta, tx::Tx},
@@ -80,6 +80,7 @@ pub fn merge(
     if busy(gone.investigation.state) {
         incident.investigation.state = InvestigationState::Cancelled;
     }
+    let known = tx.world.engine.profile(from).cloned();
     tx.world.close(from);
     tx.changed(from, IncidentChange::Merged);
     let why = reasons.first().map(|r| format!(" {}", r.text)).unwrap_or_default();
@@ -91,6 +92,7 @@ pub fn merge(
     incident.firing_count += gone.firing_count;
     incident.merging.absorbed.push(from);
     told::take(tx, into, &told::of(&gone))?;
+    place::absorb(tx, known, into);
     tx.changed(into, IncidentChange::Alerts);
     let alerts = counted(gone.alert_count);
     let text = format!("{from}, “{}”, with {alerts} became part of this incident.{why}", gone.title);
@@ -155,6 +157,8 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
             lifecycle::queue(tx, id, "unmerged")?;
         }
     }
+    place::read_again(tx, id)?;
+    place::read_again(tx, root)?;
     if survivor.is_open() {
         let burned = root != parent || before.into.firing_count > 0;
         if !ended_without(tx, root, burned, &format!("Its open alerts went back to {id}."))? {
@@ -334,9 +338,17 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
     let worst = alerts.iter().map(|a| a.severity).min().unwrap_or(Severity::Info);
     // Those that they leave, and all that these were merged into, with the worst that each loses.
     let mut poorer: BTreeMap<IncidentId, Severity> = BTreeMap::new();
+    // Each by itself, unless reading what is left anew is less work.
+    let few = alerts.len() <= NAMED;
+    let mut left: BTreeSet<IncidentId> = BTreeSet::new();
     for mut alert in alerts {
         let firing = i64::from(alert.is_open());
         if let Some(under) = alert.incident {
+            let home = tx.home(under)?;
+            if few {
+                place::leaves(tx, &alert, home);
+            }
+            left.insert(home);
             tx.count(under, -1, -firing)?;
             tx.remove_membership(under, alert.id)?;
             for part in tx.lineage(under)? {
@@ -347,6 +359,9 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
         alert.incident = Some(to);
         let quiet = alert.quiet_at;
         tx.put_alert(&alert, quiet)?;
+        if few {
+            place::comes(tx, &alert, to);
+        }
         let (strategy, score) = reasons.first().map_or((Strategy::Manual, 1.0), |r| (r.strategy, r.score));
         let (reasons, at) = (reasons.to_vec(), tx.now);
         tx.put_membership(&Membership { incident: to, alert: alert.id, strategy, score, reasons, at })?;
@@ -362,6 +377,11 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
             flapping: false,
         };
         told::take(tx, to, &more)?;
+    }
+    if !few {
+        for id in left.into_iter().chain([to]) {
+            place::read_again(tx, id)?;
+        }
     }
     for id in &ids {
         tx.log(ChangeSubject::AlertCorrelated(to, *id))?;

@@ -74,17 +74,33 @@ pub fn advice(tx: &mut Tx<'_>, alert: &Alert) -> Result<Advice, StoreError> {
 fn partners(tx: &Tx<'_>, fingerprint: Fingerprint) -> Result<BTreeMap<IncidentId, String>, StoreError> {
     let mut found = BTreeMap::new();
     let Some(others) = tx.world.apart.get(&fingerprint) else { return Ok(found) };
-    // The earliest of an incident's alerts is named.
-    let met: BTreeSet<u64> = others.iter().take(MET).filter_map(|o| Some(tx.world.alerts.get(o)?.number)).collect();
-    for number in met {
-        let Some(alert) = tx.alert(number)? else { continue };
+    // The earliest alert of an incident is the one that is named.
+    let mut live: Vec<(u64, Fingerprint)> =
+        others.iter().take(MET).filter_map(|o| tx.world.alerts.get(o).map(|live| (live.number, *o))).collect();
+    live.sort_unstable();
+    for (number, other) in &live {
+        let Some(alert) = tx.alert(*number)? else { continue };
         let Some(under) = alert.incident else { continue };
         let id = tx.home(under)?;
-        let kept: Option<Apart> = get(&tx.apart, pair(fingerprint, alert.fingerprint))?;
+        let kept: Option<Apart> = get(&tx.apart, pair(fingerprint, *other))?;
         let who = kept.map(|k| format!("{} took it apart from {}", k.by, quoted(&alert.title)));
         found.entry(id).or_insert(who.map_or_else(String::new, |w| format!("{w}.")));
     }
     Ok(found)
+}
+
+/// Whether people took alerts of one incident apart from alerts of another: the correlator does not make them one.
+pub fn kept_from(tx: &Tx<'_>, one: IncidentId, other: IncidentId) -> Result<bool, StoreError> {
+    if tx.world.apart.is_empty() {
+        return Ok(false);
+    }
+    for member in tx.some_members(one, MET)?.0 {
+        let Some(alert) = tx.alert(member.alert.number())? else { continue };
+        if partners(tx, alert.fingerprint)?.contains_key(&other) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn quoted(title: &str) -> String {

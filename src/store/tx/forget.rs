@@ -126,7 +126,7 @@ impl Tx<'_> {
         if let Some(at) = incident.acknowledged_at {
             self.acks.remove((at.millis(), number))?;
         }
-        self.world.close(id);
+        self.world.remove(id);
         self.log(ChangeSubject::Incident(id, IncidentChange::Removed))?;
         Ok(())
     }
