@@ -39,9 +39,11 @@ pub mod seal;
 #[cfg(test)]
 mod services_tests;
 mod space;
+mod squeeze;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod tx;
 mod verify;
 pub mod views;
@@ -354,6 +356,13 @@ impl Store {
     pub fn health(&self) -> Result<(), StoreError> {
         self.writable()?;
         self.inner.space.enough()
+    }
+
+    /// The same, with what was known of the disk's room a moment ago: cheap enough to be asked for each delivery. The intake
+    /// asks the disk itself before it writes.
+    pub fn health_lately(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        self.inner.space.enough_lately()
     }
 
     /// Whether the files can be written. Space is looked at with each group: it may have come back.

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod guarded;
 pub mod health;
 pub mod hooks;
+pub mod lasting;
 pub mod layers;
 pub mod metrics;
 pub mod pages;

@@ -215,6 +215,24 @@ async fn look_at_what_people_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn builds_can_be_switched_on_in_the_list_at_every_width() {
+    let test = TestApp::start().await;
+    let failed = json!({"name": "api", "build": {"number": 7, "status": "FAILURE", "full_url": "https://ci.example/job/api/7/"}});
+    test.deliver("jenkins", &failed).await;
+    assert_eq!(test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await.status, 422);
+    let browser = Browser::signed_in(&test).await;
+    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1180, 1181, 1440] {
+        browser.size(width, 800).await;
+        browser.open("/connectors").await;
+        let seen = "[...document.querySelectorAll('[role=switch]')].filter((e) => e.checkVisibility()).map((e) => e.innerText.includes('RCA for builds') && e.getBoundingClientRect().right <= innerWidth)";
+        assert_eq!(browser.js(seen).await, json!([true]), "at {width}");
+        let wrong = browser.js(WRONG).await;
+        assert_eq!(wrong, json!([]), "at {width}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_a_source_of_your_own() {
     let test = TestApp::start().await;
     let found = json!({"alerts": [{"title": "Disk full", "level": "hihg", "labels": {"app": "db"}, "url": "https://x.example/1"}]});

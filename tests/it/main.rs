@@ -37,3 +37,4 @@ mod start;
 mod streams;
 mod support;
 mod tls;
+mod topology;

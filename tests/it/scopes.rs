@@ -58,7 +58,10 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     }
     assert_eq!(test.post("/api/incidents/2/merge", &json!({"incident_ids": ["3"]})).await.status, 200);
     let lessons = test.get("/api/lessons").await.json;
+    let service = test.request(Method::PUT, "/api/services/api").bearer_auth(TOKEN).json(&json!({"owner": "core"}));
+    assert_eq!(answer(service).await.status, 201);
     let names = vec![
+        ("/api/services/{name}", "api".to_owned()),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),

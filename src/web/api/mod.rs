@@ -20,6 +20,7 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+pub mod services;
 mod sources;
 pub mod system;
 mod tokens;
@@ -122,6 +123,10 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(netdata_cloud::disconnect, netdata_cloud::disconnect_by_post))
         .routes(routes!(netdata::webhook_url))
         .routes(routes!(changes::report))
+        .routes(routes!(services::list, services::put_all))
+        .routes(routes!(services::get, services::put, services::remove))
+        .routes(routes!(services::topology, services::replace))
+        .routes(routes!(services::judge))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

@@ -91,6 +91,7 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/proof", post(connector_forms::proof))
         .route("/connectors/{platform}/switch", post(connector_forms::switch))
         .route("/connectors/{platform}/rca", post(connector_forms::rca))
+        .route("/connectors/{platform}/groups", post(connector_forms::groups))
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
