@@ -2,7 +2,7 @@
 
 use proptest::{
     collection,
-    prelude::{ProptestConfig, prop_assert_eq, prop_oneof, proptest},
+    prelude::{ProptestConfig, any, prop_assert_eq, prop_oneof, proptest},
     strategy::Strategy as Drawn,
 };
 
@@ -130,13 +130,23 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+/// A few by default; `CORRECTIONS_RUNS=1000` is a long run.
+fn cases() -> u32 {
+    std::env::var("CORRECTIONS_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(6)
+}
+
+fn fresh(weighted: bool) -> Fixture {
+    let mode = if weighted { CorrelationMode::Weighted } else { CorrelationMode::Any };
+    Fixture::with(Policy { mode, reserve: 0, ..Policy::default() })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn rows_agree_whatever_is_done(steps in collection::vec(step(), 1..40)) {
+    fn rows_agree_whatever_is_done(weighted in any::<bool>(), steps in collection::vec(step(), 1..40)) {
         let digests = [0, 1].map(|_| run(async {
-            let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+            let f = fresh(weighted);
             for step in &steps {
                 f.step(step).await;
             }
@@ -146,9 +156,9 @@ proptest! {
     }
 
     #[test]
-    fn merging_and_back_is_the_original(steps in collection::vec(step(), 4..25), a in 0..8_u8, b in 0..8_u8) {
+    fn merging_and_back_is_the_original(weighted in any::<bool>(), steps in collection::vec(step(), 4..25), a in 0..8_u8, b in 0..8_u8) {
         run(async {
-            let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+            let f = fresh(weighted);
             for step in &steps {
                 f.step(step).await;
             }
@@ -167,9 +177,9 @@ proptest! {
     }
 
     #[test]
-    fn splitting_and_merging_back_is_as_many(steps in collection::vec(step(), 4..25), i in 0..8_u8, n in 1..4_usize) {
+    fn splitting_and_merging_back_is_as_many(weighted in any::<bool>(), steps in collection::vec(step(), 4..25), i in 0..8_u8, n in 1..4_usize) {
         run(async {
-            let f = Fixture::with(Policy { reserve: 0, ..Policy::default() });
+            let f = fresh(weighted);
             for step in &steps {
                 f.step(step).await;
             }

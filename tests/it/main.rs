@@ -10,6 +10,7 @@ mod binary;
 mod certificates;
 mod clock;
 mod connector_pages;
+mod corrections;
 mod crash;
 mod crowd;
 mod declared;

@@ -124,7 +124,9 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let Some(under) = alert.incident else { return Ok(()) };
     let own = tx.home(under)?;
     let incident = tx.known_incident(own)?.clone();
-    if !incident.is_open() || incident.manual || incident.test {
+    // What people put somewhere stays there.
+    let by_hand = tx.membership(under, alert.id)?.is_some_and(|m| m.strategy == Strategy::Manual);
+    if !incident.is_open() || incident.manual || incident.test || by_hand {
         return Ok(());
     }
     tx.world.catch_up();

@@ -11,6 +11,7 @@ mod changes;
 mod connector_object;
 pub mod connectors;
 pub mod correlation;
+mod corrections;
 mod deliveries;
 mod hooks;
 mod incidents;
@@ -92,6 +93,12 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(incidents::comment))
         .routes(routes!(incidents::investigate))
         .routes(routes!(incidents::cancel_investigation))
+        .routes(routes!(corrections::merge))
+        .routes(routes!(corrections::unmerge))
+        .routes(routes!(corrections::split))
+        .routes(routes!(corrections::attach))
+        .routes(routes!(corrections::lessons))
+        .routes(routes!(corrections::forget))
         .routes(routes!(parts::alerts))
         .routes(routes!(parts::timeline))
         .routes(routes!(parts::thoughts))
