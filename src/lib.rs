@@ -14,6 +14,7 @@ pub mod ingest;
 pub mod correlation;
 pub mod store;
 
+pub mod backtest;
 pub mod investigation;
 pub mod live;
 pub mod search;

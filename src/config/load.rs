@@ -76,7 +76,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         backup_dir: None,
         backup_every: Duration::ZERO,
         backup_keep: 0,
-        correlation_mode: CorrelationMode::Any,
+        correlation_mode: CorrelationMode::default(),
         cluster_window: Duration::ZERO,
         reopen_within: Duration::ZERO,
         test_closes_after: Duration::ZERO,

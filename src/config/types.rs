@@ -7,9 +7,13 @@ use ipnet::IpNet;
 use crate::model::{AuthMode, Declaration, Severity};
 
 /// How alerts are grouped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CorrelationMode {
-    /// Any one rule is enough: same service, or within five minutes of the incident's start, or (Netdata) same host.
+    /// Evidence of many kinds adds up, for and against.
+    #[default]
+    Weighted,
+    /// Any one rule is enough: same service, a start within the window of the incident's, a text that says about the same,
+    /// or (Netdata) same host.
     Any,
 }
 

@@ -132,6 +132,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         firing_count: 0,
         merged_into: None,
         sender_groups: Vec::new(),
+        merging: Merging::default(),
         flapping: false,
         test: false,
         manual: false,

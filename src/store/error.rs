@@ -1,5 +1,7 @@
 //! What can go wrong with the store.
 
+use crate::model::Mistake;
+
 /// The store cannot be opened, read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -85,6 +87,9 @@ pub enum CommandError {
         /// What is wrong with it and what would be right.
         detail: String,
     },
+    /// Several values are wrong.
+    #[error("{}", .0.first().map_or("a value is wrong", |m| &m.what))]
+    Mistakes(Vec<Mistake>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -8,6 +8,8 @@ pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;
+#[cfg(test)]
+mod corrections_tests;
 mod counted;
 #[cfg(test)]
 mod damage_tests;
@@ -29,8 +31,11 @@ mod pack;
 #[cfg(test)]
 mod power_tests;
 mod received;
+pub mod rehearsal;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]
@@ -56,7 +61,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::{model::*, runtime::clock::Clock};
+use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch, NewThought};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
@@ -83,6 +88,8 @@ pub struct StoreOptions {
 /// What the writer decides by: the settings of correlation and lifecycle.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// How alerts are grouped.
+    pub mode: CorrelationMode,
     /// An alert within this distance of an incident's start joins it (`time_cluster`).
     pub cluster_window: Duration,
     /// A re-fire within this time of the end reopens.
@@ -107,6 +114,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            mode: CorrelationMode::default(),
             cluster_window: Duration::from_secs(5 * 60),
             reopen_within: Duration::from_secs(15 * 60),
             test_closes_after: Duration::from_secs(10 * 60),

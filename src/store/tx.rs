@@ -1,7 +1,9 @@
 //! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
 //! each is written once. Everything that changes the store goes through here.
 
+mod family;
 mod forget;
+pub mod services;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +14,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandError, Policy, StoreError, codec,
+    CommandError, Policy, StoreError, apply, codec,
     counted::Counted,
     pack::{Packer, Stored},
     tables::{self, meta},
@@ -38,6 +40,11 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    // Learned edges whose rows are to be written or removed, and whether there are others than before.
+    edges_touched: BTreeSet<(String, String)>,
+    topology_changed: bool,
+    // Incidents of which the correlator knows something new.
+    profiled: BTreeSet<u64>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -95,6 +102,24 @@ struct Held {
     changed: BTreeSet<IncidentChange>,
 }
 
+/// The list that an incident is in. What was merged has its survivor's end, and goes with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Open,
+    Closed(i64),
+    Nowhere,
+}
+
+impl Listed {
+    fn of(i: &Incident) -> Self {
+        match i.status {
+            IncidentStatus::Merged => Self::Nowhere,
+            IncidentStatus::Resolved => Self::Closed(i.resolved_at.unwrap_or(i.updated_at).millis()),
+            IncidentStatus::Investigating | IncidentStatus::Analyzed => Self::Open,
+        }
+    }
+}
+
 /// Reads one row of a table of encoded rows.
 pub(super) fn get<'k, K: redb::Key + 'static, T: DeserializeOwned>(
     table: &Counted<'_, K>,
@@ -129,6 +154,9 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            edges_touched: BTreeSet::new(),
+            topology_changed: false,
+            profiled: BTreeSet::new(),
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -196,7 +224,34 @@ impl<'t> Tx<'t> {
     pub fn create_incident(&mut self, incident: Incident) {
         let number = incident.id.0;
         self.world.open(&incident);
+        self.world.opened(&incident);
         self.held.insert(number, Held { incident, before: None, changed: [IncidentChange::Created].into() });
+    }
+
+    /// An incident as this transaction will leave it, if it has it in its hands.
+    pub fn held_incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.held.get(&id.0).map(|h| &h.incident)
+    }
+
+    /// What the correlator knows of an incident changed: it is kept with the rest.
+    pub fn profiled(&mut self, id: IncidentId) {
+        self.profiled.insert(id.0);
+    }
+
+    /// Has an alert looked at again.
+    pub fn look_again(&mut self, alert: u64, at: Time) -> Result<(), StoreError> {
+        self.looks.insert((at.millis(), alert), ())?;
+        Ok(())
+    }
+
+    /// Takes the alerts that are to be looked at again by now, at most `limit`.
+    pub fn take_looks(&mut self, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let due = self.looks.range(..=(self.now.millis(), u64::MAX))?;
+        let due: Vec<(i64, u64)> = due.take(limit).map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for key in &due {
+            self.looks.remove(key)?;
+        }
+        Ok(due.into_iter().map(|(_, number)| number).collect())
     }
 
     /// Says what about an incident changed, for the change log.
@@ -261,15 +316,16 @@ impl<'t> Tx<'t> {
         get(&self.members, (incident.0, alert.number()))
     }
 
-    /// Numbers of an incident's alerts, oldest first.
-    pub fn member_numbers(&self, id: IncidentId) -> Result<Vec<u64>, StoreError> {
-        self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
-    }
-
     /// Alerts whose quiet time has come, with that time, at most `limit`.
     pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
         due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// The first moment that something waits for.
+    pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
+        let (quiet, look) = (apply::timers::first(&self.quiet)?, apply::timers::first(&self.looks)?);
+        Ok(quiet.into_iter().chain(look).min())
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -287,6 +343,12 @@ impl<'t> Tx<'t> {
                 alert.quiet_at = before.map(|t| t.minus(by));
                 self.put_alert(&alert, before)?;
             }
+        }
+        let looks: Vec<(i64, u64)> =
+            self.looks.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for (at, number) in looks {
+            self.looks.remove((at, number))?;
+            self.looks.insert((Time::from_millis(at).minus(by).millis(), number), ())?;
         }
         let jobs: Vec<Job> =
             self.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
@@ -433,11 +495,19 @@ impl<'t> Tx<'t> {
         if let Some((first, blob)) = self.pack.finish() {
             self.raw.put_bytes(first, &blob)?;
         }
+        self.write_edges()?;
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
+        self.world.catch_up();
         for (_, held) in std::mem::take(&mut self.held) {
             self.write_incident(held)?;
+        }
+        for number in std::mem::take(&mut self.profiled) {
+            match self.world.engine.kept(IncidentId(number)) {
+                Some(profile) => put(&mut self.profiles, number, profile)?,
+                None => drop(self.profiles.remove(number)?),
+            }
         }
         for (platform, counters) in std::mem::take(&mut self.counters) {
             put(&mut self.connector_counters, platform.as_str(), &counters)?;
@@ -501,26 +571,26 @@ impl<'t> Tx<'t> {
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;
         }
-        let ended = |i: &Incident| (!i.is_open()).then(|| i.resolved_at.unwrap_or(i.updated_at).millis());
-        let (was, is) = (before.as_ref().map(ended), ended(&incident));
+        let (was, is) = (before.as_ref().map(Listed::of), Listed::of(&incident));
         if was != Some(is) {
-            if let Some(Some(at)) = was {
-                self.closed.remove((at, number))?;
+            match was {
+                Some(Listed::Open) => drop(self.open.remove(number)?),
+                Some(Listed::Closed(at)) => drop(self.closed.remove((at, number))?),
+                Some(Listed::Nowhere) | None => {}
             }
             match is {
-                Some(at) => {
-                    self.open.remove(number)?;
-                    self.closed.insert((at, number), ())?;
-                }
-                None => {
-                    self.open.insert(number, ())?;
-                }
+                Listed::Open => drop(self.open.insert(number, ())?),
+                Listed::Closed(at) => drop(self.closed.insert((at, number), ())?),
+                Listed::Nowhere => {}
             }
         }
         if incident.is_open() {
             self.world.open(&incident);
         } else {
             self.world.close(incident.id);
+            if before.as_ref().is_some_and(Incident::is_open) {
+                self.profiles.remove(number)?;
+            }
         }
         let services =
             |i: &Incident| -> BTreeSet<String> { i.affected_services.iter().map(|s| world::key(s)).collect() };

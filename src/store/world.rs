@@ -1,6 +1,8 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod services;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
@@ -10,9 +12,14 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::{StoreError, codec, tables};
 use crate::{
-    correlation::{Candidate, Subject},
-    model::{Fingerprint, Incident, IncidentId, Time},
+    correlation::{
+        Candidate, Subject,
+        topology::Topology,
+        weighted::{self, Engine, Profile},
+    },
+    model::{Alert, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
 };
+use services::Touch;
 
 /// Candidates looked at for one alert: enough for any real grouping, and a bound on the cost in a storm.
 const MAX_CANDIDATES: usize = 64;
@@ -47,6 +54,17 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// What is declared of services, by name as it is compared.
+    pub services: BTreeMap<String, Service>,
+    // Names and aliases as they are compared → the service.
+    service_names: HashMap<String, String>,
+    /// What alerts told: caller and callee as they are compared → the edge. Nothing that is declared.
+    pub edges: BTreeMap<(String, String), LearnedEdge>,
+    /// Another one whenever services or edges are there that were not, or the other way round.
+    pub topology_version: Touch,
+    /// What the correlator knows of open incidents, and of services as of `engine_knows`.
+    pub engine: Engine,
+    engine_knows: Touch,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -55,7 +73,7 @@ pub struct World {
 
 /// Names as they are compared.
 pub fn key(name: &str) -> String {
-    name.trim().to_lowercase()
+    name_key(name)
 }
 
 /// Takes a number out of an index, and a name without any.
@@ -66,6 +84,29 @@ fn remove<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<u64>>, name: &K, number:
             index.remove(name);
         }
     }
+}
+
+/// What is known of an open incident when the memory is read.
+enum Known {
+    /// From its own row.
+    Kept(Profile),
+    /// From its only alert.
+    Told(weighted::Subject),
+}
+
+fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, StoreError> {
+    let number = incident.id.0;
+    if let Some(row) = txn.open_table(tables::PROFILES)?.get(number)? {
+        return Ok(Some(Known::Kept(codec::decode(row.value())?)));
+    }
+    let Some(first) = txn.open_table(tables::MEMBERS)?.range((number, 0)..=(number, u64::MAX))?.next() else {
+        return Ok(None);
+    };
+    let alert = first?.0.value().1;
+    let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
+    let alert: Alert = codec::decode(row.value())?;
+    let group = incident.sender_groups.first().copied();
+    Ok(Some(Known::Told(weighted::Subject::plain(&alert, group))))
 }
 
 impl World {
@@ -95,15 +136,52 @@ impl World {
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
+        for row in txn.open_table(tables::SERVICES)?.iter()? {
+            world.declare(codec::decode(row?.1.value())?);
+        }
+        for row in txn.open_table(tables::EDGES)?.iter()? {
+            let (names, bytes) = row?;
+            let (from, to) = names.value();
+            world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
+        }
+        world.catch_up();
         let incidents = txn.open_table(tables::INCIDENTS)?;
         for row in txn.open_table(tables::OPEN)?.iter()? {
             let number = row?.0.value();
             let bytes = incidents
                 .get(number)?
                 .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
-            world.open(&codec::decode(bytes.value())?);
+            let incident: Incident = codec::decode(bytes.value())?;
+            world.open(&incident);
+            if let Some(profile) = profile(txn, &incident)? {
+                match profile {
+                    Known::Kept(profile) => world.engine.know(incident.id, profile),
+                    Known::Told(subject) => world.engine.add(incident.id, &subject, true),
+                }
+            }
+        }
+        let last = world.last(tables::meta::INCIDENT);
+        for row in incidents.range(last.saturating_sub(weighted::OPENINGS) + 1..)? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            world.opened(&incident);
         }
         Ok(world)
+    }
+
+    /// The correlator learns what is known of services by now.
+    pub fn catch_up(&mut self) {
+        if self.engine_knows.0 != self.topology_version.0 {
+            self.engine_knows = self.topology_version;
+            let edges = self.edges.values().map(|e| (e.from.as_str(), e.to.as_str()));
+            self.engine.learn(Topology::new(self.services.values(), edges));
+        }
+    }
+
+    /// An incident was opened: that tells how often one opens.
+    pub fn opened(&mut self, incident: &Incident) {
+        if !incident.test && !incident.manual {
+            self.engine.note_opened(incident.id, incident.onset_at, self.last(tables::meta::INCIDENT));
+        }
     }
 
     /// Signals of this identity meet this alert from now on.
@@ -145,7 +223,7 @@ impl World {
     /// An incident is open (again), or what it is found by changed. Tests and manual incidents are never candidates.
     pub fn open(&mut self, incident: &Incident) {
         self.touched = true;
-        self.close(incident.id);
+        self.unlist(incident.id);
         if incident.test || incident.manual {
             return;
         }
@@ -167,10 +245,22 @@ impl World {
         }
         self.by_onset.insert((open.onset, number));
         self.incidents.insert(number, open);
+        self.engine.open(incident);
     }
 
     /// An incident is no longer open.
     pub fn close(&mut self, id: IncidentId) {
+        self.unlist(id);
+        self.engine.close(id);
+    }
+
+    /// An incident's row is gone.
+    pub fn remove(&mut self, id: IncidentId) {
+        self.close(id);
+        self.engine.forget(id);
+    }
+
+    fn unlist(&mut self, id: IncidentId) {
         let Some(open) = self.incidents.remove(&id.0) else { return };
         self.touched = true;
         self.by_onset.remove(&(open.onset, id.0));

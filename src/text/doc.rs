@@ -111,6 +111,12 @@ impl Doc {
         Self { terms: all.into_iter().map(|(term, _)| term).collect(), words: words.into(), concepts, length }
     }
 
+    /// A number for what it says: the same for equal texts.
+    pub fn digest(&self) -> u64 {
+        let terms = self.terms.iter().map(|t| u64::from(t.hash) << 1 | u64::from(t.title));
+        terms.fold(0xcbf2_9ce4_8422_2325, |sum, term| (sum ^ term).wrapping_mul(0x0000_0100_0000_01b3))
+    }
+
     /// Whether it is about machines, or about the network: by the component and by the symptom.
     pub fn is_about(&self, class: Class) -> bool {
         self.concepts.is_about(Lexicon::get(), class)

@@ -212,6 +212,11 @@ impl From<CommandError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.clone())
                     .with_errors(vec![FieldError::new(field, detail)])
             }
+            CommandError::Mistakes(all) => {
+                let detail = all.first().map_or_else(String::new, |m| format!("{}: {}", m.path, m.what));
+                let errors = all.into_iter().map(|m| FieldError::new(m.path, m.what)).collect();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(errors)
+            }
             CommandError::Store(store) => store.into(),
         }
     }

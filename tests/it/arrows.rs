@@ -17,12 +17,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("live", &["store"]),
     ("notifications", &["store"]),
     ("investigation", &["store"]),
+    // The way of a delivery, in memory.
+    ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
     ("web", &["ingest", "store", "search", "live", "connectors", "runtime::supervise"]),
     // Pure calls: what is wrong with a declared source is told at its place in the file.
     ("config", &["connectors::declared"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "store", "runtime", "text"]),
+    ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),

@@ -3,8 +3,10 @@
 
 mod access;
 mod connectors;
-mod incidents;
-mod investigation;
+mod corrections;
+pub(super) mod incidents;
+pub(super) mod investigation;
+mod services;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};

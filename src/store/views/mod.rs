@@ -5,9 +5,11 @@ mod alerts;
 mod check;
 mod connectors;
 mod deliveries;
+mod family;
 mod incidents;
 mod live;
 mod overview;
+mod services;
 #[cfg(test)]
 mod tests;
 

@@ -79,6 +79,7 @@ pub fn incident(n: u64) -> Incident {
         firing_count: 9,
         merged_into: None,
         sender_groups: Vec::new(),
+        merging: Merging::default(),
         flapping: false,
         test: false,
         manual: false,
