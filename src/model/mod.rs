@@ -14,6 +14,7 @@ mod id;
 mod incident;
 mod investigation;
 mod live;
+mod mute;
 mod service;
 mod severity;
 mod signal;
@@ -33,6 +34,10 @@ pub use investigation::{
     SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
+pub use mute::{
+    DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
+    Waiting, Weekday,
+};
 pub use service::{LearnedEdge, Service};
 pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};

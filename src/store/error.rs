@@ -1,5 +1,7 @@
 //! What can go wrong with the store.
 
+use crate::correlation::mutes::Wrong;
+
 /// The store cannot be opened, read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -85,9 +87,16 @@ pub enum CommandError {
         /// What is wrong with it and what would be right.
         detail: String,
     },
+    /// Several values are wrong.
+    #[error("{}", sentence(.0))]
+    Wrong(Vec<Wrong>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn sentence(wrong: &[Wrong]) -> String {
+    wrong.iter().map(|w| format!("{}: {}", w.path, w.what)).collect::<Vec<_>>().join("; ")
 }
 
 macro_rules! from_redb {

@@ -2,6 +2,7 @@
 //! each is written once. Everything that changes the store goes through here.
 
 mod forget;
+pub mod mutes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,7 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    calm_changed: mutes::Changed,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -73,6 +75,7 @@ pub struct Tx<'t> {
     pub(super) apart: Counted<'t, (u128, u128)>,
     pub(super) lessons: NamedRows<'t>,
     pub(super) mutes: Rows<'t>,
+    muted: Table<'t, (u64, u64), u64>,
     pub(super) thresholds: Rows<'t>,
     pub(super) waiting: Table<'t, (u64, u64), ()>,
     pub(super) settings: NamedRows<'t>,
@@ -129,6 +132,7 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            calm_changed: mutes::Changed::default(),
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -163,6 +167,7 @@ impl<'t> Tx<'t> {
             apart: Counted::new(txn.open_table(tables::APART)?),
             lessons: Counted::new(txn.open_table(tables::LESSONS)?),
             mutes: Counted::new(txn.open_table(tables::MUTES)?),
+            muted: txn.open_table(tables::MUTED)?,
             thresholds: Counted::new(txn.open_table(tables::THRESHOLDS)?),
             waiting: txn.open_table(tables::WAITING)?,
             settings: Counted::new(txn.open_table(tables::SETTINGS)?),
@@ -248,7 +253,7 @@ impl<'t> Tx<'t> {
                 self.quiet.insert((at.millis(), number), ())?;
             }
         }
-        Ok(())
+        self.follow_mutes(alert)
     }
 
     /// Writes why an alert is part of an incident.
@@ -295,7 +300,7 @@ impl<'t> Tx<'t> {
             job.leased_until = job.leased_until.map(|t| t.minus(by));
             put(&mut self.jobs, job.incident.0, &job)?;
         }
-        Ok(())
+        self.set_mutes_back(by)
     }
 
     /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
@@ -436,6 +441,7 @@ impl<'t> Tx<'t> {
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
+        self.write_mutes()?;
         for (_, held) in std::mem::take(&mut self.held) {
             self.write_incident(held)?;
         }
@@ -493,7 +499,8 @@ impl<'t> Tx<'t> {
 
     /// Writes an incident with its indexes and its rows of the change log.
     fn write_incident(&mut self, held: Held) -> Result<(), StoreError> {
-        let Held { mut incident, before, changed } = held;
+        let Held { mut incident, before, mut changed } = held;
+        changed.extend(self.judge_muted(&mut incident)?);
         if before.as_ref() == Some(&incident) && changed.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,10 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod calm;
+
+pub use calm::Calm;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::Hash,
@@ -47,6 +51,8 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// What mutes alerts and what makes them wait.
+    pub calm: Calm,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -103,6 +109,7 @@ impl World {
                 .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
             world.open(&codec::decode(bytes.value())?);
         }
+        world.calm = Calm::load(txn)?;
         Ok(world)
     }
 

@@ -212,6 +212,11 @@ impl From<CommandError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.clone())
                     .with_errors(vec![FieldError::new(field, detail)])
             }
+            CommandError::Wrong(wrong) => {
+                let detail = CommandError::Wrong(wrong.clone()).to_string();
+                let errors = wrong.into_iter().map(|w| FieldError::new(w.path, w.what)).collect();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(errors)
+            }
             CommandError::Store(store) => store.into(),
         }
     }

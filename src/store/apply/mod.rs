@@ -1,7 +1,9 @@
 //! What a delivery does to the store, inside the writer's transaction: deterministic, given the rows and the policy.
 
 pub mod lifecycle;
+pub mod mutes;
 pub mod signals;
+pub mod thresholds;
 
 use super::{
     StoreError,

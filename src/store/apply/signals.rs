@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{
+    lifecycle, mutes,
+    thresholds::{self, Held},
+};
 use crate::{
     correlation::{self, Group, Subject},
     model::*,
@@ -111,6 +114,7 @@ impl Door<'_> {
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         if alert.incident.is_none() {
@@ -128,6 +132,7 @@ impl Door<'_> {
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         alert.ended_at = None;
@@ -157,6 +162,7 @@ impl Door<'_> {
             return self.answer(tx, None);
         }
         let mut alert = self.new_alert(tx);
+        mutes::mark(tx, &mut alert);
         let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
         Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
@@ -164,7 +170,11 @@ impl Door<'_> {
 
     /// An alert that was too mild for an incident until now: what it has become decides, from now on.
     fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, quiet_before: Option<Time>) -> Result<Applied, StoreError> {
-        let began = std::mem::replace(&mut alert.onset_at, self.delivery.at);
+        let began = alert.onset_at;
+        // What waits for a threshold has burned since then.
+        if !alert.is_waiting() {
+            alert.onset_at = self.delivery.at;
+        }
         let opened = self.place(tx, &mut alert)?;
         if alert.incident.is_none() {
             alert.onset_at = began;
@@ -183,20 +193,28 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
-        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
-        if let Some(found) = found {
-            lifecycle::join(tx, found.incident, alert, found.reasons)?;
-            if let Some(group) = self.group(alert) {
-                lifecycle::group(tx, found.incident, group.of)?;
-            }
+        let alone = manual || alert.test;
+        let held = if alone { Held::Free } else { thresholds::hold(tx, alert, self.delivery.at)? };
+        if held == Held::Waits {
             return Ok(false);
         }
-        let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        let id = lifecycle::open(tx, alert, source)?;
+        let found = if alone { None } else { self.candidate(tx, alert).or_else(|| thresholds::follows(&held)) };
+        let opens = found.is_none();
+        let id = match found {
+            Some(found) => {
+                lifecycle::join(tx, found.incident, alert, found.reasons)?;
+                found.incident
+            }
+            None => {
+                let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
+                lifecycle::open(tx, alert, source)?
+            }
+        };
         if let Some(group) = self.group(alert) {
             lifecycle::group(tx, id, group.of)?;
         }
-        Ok(true)
+        thresholds::reached(tx, &held, alert, id)?;
+        Ok(opens)
     }
 
     /// The group that the sender put it into, where that counts.
@@ -255,6 +273,10 @@ impl Door<'_> {
             path: s.path.clone(),
             group_key: s.group_key.clone(),
             quiet_at: self.quiet_at(tx),
+            muted_by: Vec::new(),
+            was_muted_by: Vec::new(),
+            threshold: None,
+            threshold_hits: Vec::new(),
         }
     }
 

@@ -5,6 +5,10 @@ mod access;
 mod connectors;
 mod incidents;
 mod investigation;
+mod mutes;
+mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
+pub use mutes::{MutePatch, NewMute};
+pub use thresholds::{NewThreshold, ThresholdPatch};

@@ -119,7 +119,7 @@ impl View {
         self.picked(tables::ALERTS, members.map(|row| Ok(row?.0.value().1)))
     }
 
-    fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
+    pub(super) fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
         let live = self.table(tables::LIVE_ALERTS)?.range(..before.unwrap_or(u64::MAX))?.rev();
         let open = live.filter_map(|row| match row {
             Ok((number, state)) => (state.value().1 == i64::MAX).then(|| Ok(number.value())),

@@ -7,6 +7,7 @@ mod connectors;
 mod deliveries;
 mod incidents;
 mod live;
+mod mutes;
 mod overview;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
+pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 
