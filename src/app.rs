@@ -296,7 +296,8 @@ fn schedule(config: &Config) -> Option<Schedule> {
     Some(Schedule { dir, every: config.backup_every, keep: config.backup_keep })
 }
 
-fn policy(config: &Config) -> Policy {
+/// What the writer decides by, as configured.
+pub fn policy(config: &Config) -> Policy {
     Policy {
         cluster_window: config.cluster_window,
         reopen_within: config.reopen_within,

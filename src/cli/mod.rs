@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod access;
+mod backtest;
 mod backup;
 mod check;
 mod client;
@@ -28,6 +29,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app::AppError,
+    backtest::BacktestError,
     store::{CommandError, StoreError, backup::BackupError},
 };
 use options::AllOptions;
@@ -56,7 +58,7 @@ macro_rules! failed {
     };
 }
 
-failed!(AppError, StoreError, CommandError, BackupError);
+failed!(AppError, StoreError, CommandError, BackupError, BacktestError);
 
 /// Alerts in, few incidents out, each with its cause.
 #[derive(Debug, Parser)]
@@ -97,6 +99,8 @@ enum Command {
     Send(send::SendArgs),
     /// Parse stored deliveries again
     Replay(replay::ReplayArgs),
+    /// Play recorded deliveries in memory, to see what would become of them
+    Backtest(backtest::BacktestArgs),
     /// Write deliveries or incidents as one JSON object a line
     #[command(subcommand)]
     Export(export::ExportCommand),
@@ -153,6 +157,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Connectors(args) => connectors::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Backtest(args) => backtest::run(args).await,
         Command::Export(command) => export::run(command).await,
         Command::Incidents(args) => incidents::list(args).await,
         Command::Incident(args) => incidents::show(args).await,

@@ -1,6 +1,7 @@
 //! Grouping: which open incident an alert belongs to, and why. Pure; the caller gives the candidates and the times.
 
 mod any;
+pub mod edges;
 pub mod mutes;
 mod onset;
 pub mod thresholds;

@@ -5,7 +5,7 @@ mod matchers;
 mod schedule;
 
 pub use index::Index;
-pub use matchers::{Facts, Matchers, Wrong, matchers};
+pub use matchers::{Facts, Matchers, matchers};
 pub use schedule::{Window, active, check_schedule, look_at, near_end, next_change, occurrences, quiet_end, window};
 
 /// Whether an incident calls for somebody, as far as mutes go.

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::mutes::Wrong;
-use crate::model::{DistinctBy, Threshold, Time, Waiting};
+use crate::model::{DistinctBy, Mistake, Threshold, Time, Waiting};
 
 /// Alerts, and times that one was received, that a threshold may ask for.
 const MOST: u32 = 500;
@@ -69,18 +68,18 @@ pub fn words(t: &Threshold, p: Progress) -> String {
 }
 
 /// What is wrong with the numbers of a threshold.
-pub fn check_numbers(t: &Threshold) -> Vec<Wrong> {
+pub fn check_numbers(t: &Threshold) -> Vec<Mistake> {
     let mut wrong = Vec::new();
     if t.count.is_none() && t.distinct.is_none() {
-        wrong.push(Wrong::new("/count", "a number is needed: `count`, `distinct`, or both"));
+        wrong.push(Mistake::new("/count", "a number is needed: `count`, `distinct`, or both"));
     }
     for (path, n) in [("/count", t.count), ("/distinct", t.distinct)] {
         if n.is_some_and(|n| !(2..=MOST).contains(&n)) {
-            wrong.push(Wrong::new(path, format!("2 to {MOST} are allowed")));
+            wrong.push(Mistake::new(path, format!("2 to {MOST} are allowed")));
         }
     }
     if !(1..=LONGEST).contains(&t.within_minutes) {
-        wrong.push(Wrong::new("/within_minutes", format!("1 to {LONGEST} minutes are allowed")));
+        wrong.push(Mistake::new("/within_minutes", format!("1 to {LONGEST} minutes are allowed")));
     }
     wrong
 }

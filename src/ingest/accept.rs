@@ -1,6 +1,6 @@
 //! One delivery: admitted by what its head proves, then read, parsed and stored.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use subtle::ConstantTimeEq;
 
@@ -67,7 +67,7 @@ impl Admission {
 
 /// Headers that are worth keeping; no others are, so that no credential is kept by accident. Connectors read some of
 /// them, so that a replay needs them too.
-const KEPT_HEADERS: &[&str] = &[
+pub(super) const KEPT_HEADERS: &[&str] = &[
     "content-type",
     "user-agent",
     "x-webhook-id",
@@ -472,13 +472,18 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
 /// What the operator has set wins over the connector's table: words of severity, and the time without a repeat after which
 /// an alert ends.
 pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
+    apply_words(parsed, &settings.severity_map, settings.closes_after_secs);
+}
+
+/// As `apply_settings`, with just those two.
+pub(super) fn apply_words(parsed: &mut Parsed, severities: &BTreeMap<String, Severity>, closes_after: Option<u32>) {
     for signal in &mut parsed.signals {
         let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
-        if let Some(severity) = word.and_then(|w| settings.severity_map.get(&w)) {
+        if let Some(severity) = word.and_then(|w| severities.get(&w)) {
             signal.severity = *severity;
         }
-        if signal.status == SignalStatus::Firing && settings.closes_after_secs.is_some() {
-            signal.quiet_after_secs = settings.closes_after_secs;
+        if signal.status == SignalStatus::Firing && closes_after.is_some() {
+            signal.quiet_after_secs = closes_after;
         }
     }
 }

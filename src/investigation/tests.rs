@@ -135,6 +135,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         muted_count: 0,
         muted: false,
         mutes: Vec::new(),
+        merging: Merging::default(),
         flapping: false,
         test: false,
         manual: false,

@@ -86,6 +86,8 @@ pub enum What {
         /// How many.
         count: u64,
     },
+    /// Services, or edges between them, changed.
+    Topology,
     /// More was missed than can be replayed: reload.
     Reset,
 }
@@ -100,7 +102,7 @@ impl What {
             Self::Thought(_, thought) => length(thought),
             Self::Suggestion(_, suggestion) => length(suggestion),
             Self::Cause(_, cause) => length(cause),
-            Self::Delivery { .. } | Self::Reset => 0,
+            Self::Delivery { .. } | Self::Topology | Self::Reset => 0,
         };
         written.saturating_add(EACH)
     }

@@ -120,6 +120,7 @@ impl<'a> Resolver<'a> {
                 all.iter().find(|c| c.rank == rank).map(|c| What::Cause(id, c.clone()))
             }
             ChangeSubject::Delivery { platform, outcome, count } => Some(What::Delivery { platform, outcome, count }),
+            ChangeSubject::Topology => Some(What::Topology),
         })
     }
 

@@ -56,6 +56,8 @@ pub enum ChangeSubject {
         /// How many in one step.
         count: u64,
     },
+    /// Services were declared, or an edge between services was learned or judged.
+    Topology,
 }
 
 /// One row of the change log.

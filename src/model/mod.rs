@@ -20,6 +20,7 @@ mod severity;
 mod signal;
 mod time;
 mod timeline;
+mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
 pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
@@ -28,7 +29,7 @@ pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
-pub use incident::{Incident, IncidentStatus, InvestigationHead, Leading};
+pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
 pub use investigation::{
     Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, Risk, Suggestion,
     SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
@@ -43,6 +44,7 @@ pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};
 pub use timeline::{TimelineEntry, TimelineKind};
+pub use topology::{MAX_SERVICES, Mistake, mistakes, name_key};
 
 /// Declares an enum of fixed words: its wire form, its list of all values, and parsing, from one list.
 macro_rules! words {

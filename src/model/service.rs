@@ -52,4 +52,17 @@ pub struct LearnedEdge {
     /// Who sent the latest.
     #[schema(value_type = String)]
     pub platform: Platform,
+    /// Who said that it is not so; such an edge counts for nothing, and is kept so that it is not learned anew.
+    #[serde(default)]
+    pub dismissed_by: Option<String>,
+    /// When they said so.
+    #[serde(default)]
+    pub dismissed_at: Option<Time>,
+}
+
+impl LearnedEdge {
+    /// Nobody said that it is not so.
+    pub fn holds(&self) -> bool {
+        self.dismissed_by.is_none()
+    }
 }

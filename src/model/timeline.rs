@@ -29,6 +29,12 @@ words! {
         Reopened = "reopened",
         /// A person wrote something.
         Comment = "comment",
+        /// Alerts were moved here from another incident, or from here to another.
+        AlertMoved = "alert_moved",
+        /// Merged into another incident, or another one into it.
+        Merged = "merged",
+        /// A merge was undone.
+        Unmerged = "unmerged",
         /// Severity changed.
         Severity = "severity",
         /// Title changed.

@@ -174,6 +174,7 @@ fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
         ChangeSubject::Thought(..)
         | ChangeSubject::Suggestion(..)
         | ChangeSubject::Cause(..)
-        | ChangeSubject::Delivery { .. } => None,
+        | ChangeSubject::Delivery { .. }
+        | ChangeSubject::Topology => None,
     }
 }

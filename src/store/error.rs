@@ -1,6 +1,6 @@
 //! What can go wrong with the store.
 
-use crate::correlation::mutes::Wrong;
+use crate::model::Mistake;
 
 /// The store cannot be opened, read or written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -88,15 +88,11 @@ pub enum CommandError {
         detail: String,
     },
     /// Several values are wrong.
-    #[error("{}", sentence(.0))]
-    Wrong(Vec<Wrong>),
+    #[error("{}", .0.first().map_or("a value is wrong", |m| &m.what))]
+    Mistakes(Vec<Mistake>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-fn sentence(wrong: &[Wrong]) -> String {
-    wrong.iter().map(|w| format!("{}: {}", w.path, w.what)).collect::<Vec<_>>().join("; ")
 }
 
 macro_rules! from_redb {

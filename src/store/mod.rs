@@ -8,6 +8,8 @@ pub mod backup;
 mod codec;
 pub mod commands;
 mod compact;
+#[cfg(test)]
+mod corrections_tests;
 mod counted;
 #[cfg(test)]
 mod damage_tests;
@@ -31,8 +33,11 @@ mod pack;
 #[cfg(test)]
 mod power_tests;
 mod received;
+pub mod rehearsal;
 mod retention;
 pub mod seal;
+#[cfg(test)]
+mod services_tests;
 mod space;
 mod tables;
 #[cfg(test)]
@@ -58,7 +63,6 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-pub use crate::correlation::mutes::Wrong;
 use crate::{model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch, MutePatch, NewMute, NewThought, NewThreshold, ThresholdPatch};
 pub use compact::{Compacted, compact};

@@ -222,7 +222,7 @@ async fn a_window_comes_back_and_a_clock_that_is_set_back_makes_nothing_longer()
     f.later(minutes(24 * 60 - 25), |v| v.mute(id).unwrap().unwrap().state() == MuteState::Active).await;
     assert_eq!((f.mute(id).muted_alerts, f.mute(id).muted_incidents), (1, 1), "the same one is counted once");
     let silence = f.store.make_mute(base, me()).await;
-    assert!(matches!(silence, Err(CommandError::Wrong(_))), "its end is in the past: {silence:?}");
+    assert!(matches!(silence, Err(CommandError::Mistakes(_))), "its end is in the past: {silence:?}");
     let silence = f.silence(&["service = api"], 60).await;
     f.clock.set(f.clock.now().minus(minutes(120)));
     f.later(Duration::ZERO, |v| v.mute(id).unwrap().unwrap().state() == MuteState::Scheduled).await;
@@ -331,10 +331,10 @@ async fn what_waits_is_let_go_when_its_threshold_is_removed_or_changed() {
 async fn mistakes_are_named_with_their_places() {
     let f = Fixture::new();
     let new = NewMute { reason: " ".into(), ends_at: None, ..silence(&f, &["service = a", "colour = b"], 1) };
-    let Err(CommandError::Wrong(wrong)) = f.store.make_mute(new, me()).await else { panic!("it was taken") };
+    let Err(CommandError::Mistakes(wrong)) = f.store.make_mute(new, me()).await else { panic!("it was taken") };
     assert_eq!(wrong.iter().map(|w| w.path.as_str()).collect::<Vec<_>>(), ["/matchers/1/field", "/ends_at", "/reason"]);
     let new = threshold(&["service =~ .*"], None, None, DistinctBy::Host);
-    let Err(CommandError::Wrong(wrong)) = f.store.make_threshold(new, me()).await else { panic!("it was taken") };
+    let Err(CommandError::Mistakes(wrong)) = f.store.make_threshold(new, me()).await else { panic!("it was taken") };
     assert_eq!(wrong.iter().map(|w| w.path.as_str()).collect::<Vec<_>>(), ["/matchers", "/count"]);
 }
 

@@ -56,7 +56,8 @@ impl Received {
     }
 }
 
-fn retry_key(platform: &str, id: &str) -> u128 {
+/// What a sender's retry id is known by, for one platform.
+pub(super) fn retry_key(platform: &str, id: &str) -> u128 {
     let digest = Sha256::new().chain_update(platform).chain_update([0]).chain_update(id).finalize();
     digest.iter().take(16).fold(0, |n, b| (n << 8) | u128::from(*b))
 }

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use super::{StoreError, tables::meta, tx::Tx};
+use super::{
+    StoreError,
+    tables::meta,
+    tx::{Tx, services::UNSEEN},
+};
 use crate::{model::Time, runtime::clock::Clock};
 
 /// What is younger than this is not removed to save space, as long as there is anything older.
@@ -54,6 +58,7 @@ pub fn sweep(tx: &mut Tx<'_>, by_age: bool, budget: usize) -> Result<usize, Stor
         removed += tx.forget_lone_alerts(incidents, budget.saturating_sub(removed))?;
         removed += tx.forget_records(incidents, budget.saturating_sub(removed))?;
         removed += tx.forget_mutes(tx.now.minus(ENDED_MUTES), budget.saturating_sub(removed))?;
+        removed += tx.forget_edges(tx.now.minus(UNSEEN), budget.saturating_sub(removed));
     }
     if retention.bytes > 0 {
         let fresh = tx.now.minus(FRESH);

@@ -1,8 +1,10 @@
 //! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
 //! each is written once. Everything that changes the store goes through here.
 
+mod family;
 mod forget;
 pub mod mutes;
+pub mod services;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +15,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandError, Policy, StoreError, codec,
+    CommandError, Policy, StoreError, apply, codec,
     counted::Counted,
     pack::{Packer, Stored},
     tables::{self, meta},
@@ -40,6 +42,9 @@ pub struct Tx<'t> {
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
     calm_changed: mutes::Changed,
+    // Learned edges whose rows are to be written or removed, and whether there are others than before.
+    edges_touched: BTreeSet<(String, String)>,
+    topology_changed: bool,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -98,6 +103,24 @@ struct Held {
     changed: BTreeSet<IncidentChange>,
 }
 
+/// The list that an incident is in. What was merged has its survivor's end, and goes with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Open,
+    Closed(i64),
+    Nowhere,
+}
+
+impl Listed {
+    fn of(i: &Incident) -> Self {
+        match i.status {
+            IncidentStatus::Merged => Self::Nowhere,
+            IncidentStatus::Resolved => Self::Closed(i.resolved_at.unwrap_or(i.updated_at).millis()),
+            IncidentStatus::Investigating | IncidentStatus::Analyzed => Self::Open,
+        }
+    }
+}
+
 /// Reads one row of a table of encoded rows.
 pub(super) fn get<'k, K: redb::Key + 'static, T: DeserializeOwned>(
     table: &Counted<'_, K>,
@@ -133,6 +156,8 @@ impl<'t> Tx<'t> {
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
             calm_changed: mutes::Changed::default(),
+            edges_touched: BTreeSet::new(),
+            topology_changed: false,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -266,15 +291,15 @@ impl<'t> Tx<'t> {
         get(&self.members, (incident.0, alert.number()))
     }
 
-    /// Numbers of an incident's alerts, oldest first.
-    pub fn member_numbers(&self, id: IncidentId) -> Result<Vec<u64>, StoreError> {
-        self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
-    }
-
     /// Alerts whose quiet time has come, with that time, at most `limit`.
     pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
         due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// The first moment that something waits for.
+    pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
+        apply::timers::first(&self.quiet)
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -438,6 +463,7 @@ impl<'t> Tx<'t> {
         if let Some((first, blob)) = self.pack.finish() {
             self.raw.put_bytes(first, &blob)?;
         }
+        self.write_edges()?;
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
@@ -508,20 +534,17 @@ impl<'t> Tx<'t> {
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;
         }
-        let ended = |i: &Incident| (!i.is_open()).then(|| i.resolved_at.unwrap_or(i.updated_at).millis());
-        let (was, is) = (before.as_ref().map(ended), ended(&incident));
+        let (was, is) = (before.as_ref().map(Listed::of), Listed::of(&incident));
         if was != Some(is) {
-            if let Some(Some(at)) = was {
-                self.closed.remove((at, number))?;
+            match was {
+                Some(Listed::Open) => drop(self.open.remove(number)?),
+                Some(Listed::Closed(at)) => drop(self.closed.remove((at, number))?),
+                Some(Listed::Nowhere) | None => {}
             }
             match is {
-                Some(at) => {
-                    self.open.remove(number)?;
-                    self.closed.insert((at, number), ())?;
-                }
-                None => {
-                    self.open.insert(number, ())?;
-                }
+                Listed::Open => drop(self.open.insert(number, ())?),
+                Listed::Closed(at) => drop(self.closed.insert((at, number), ())?),
+                Listed::Nowhere => {}
             }
         }
         if incident.is_open() {

@@ -2,6 +2,7 @@
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
 mod calm;
+mod services;
 
 pub use calm::Calm;
 
@@ -15,8 +16,9 @@ use redb::{ReadTransaction, ReadableTable};
 use super::{StoreError, codec, tables};
 use crate::{
     correlation::{Candidate, Subject},
-    model::{Fingerprint, Incident, IncidentId, Time},
+    model::{Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
 };
+use services::Touch;
 
 /// Candidates looked at for one alert: enough for any real grouping, and a bound on the cost in a storm.
 const MAX_CANDIDATES: usize = 64;
@@ -53,6 +55,14 @@ pub struct World {
     by_onset: BTreeSet<(Time, u64)>,
     /// What mutes alerts and what makes them wait.
     pub calm: Calm,
+    /// What is declared of services, by name as it is compared.
+    pub services: BTreeMap<String, Service>,
+    // Names and aliases as they are compared → the service.
+    service_names: HashMap<String, String>,
+    /// What alerts told: caller and callee as they are compared → the edge. Nothing that is declared.
+    pub edges: BTreeMap<(String, String), LearnedEdge>,
+    /// Another one whenever services or edges are there that were not, or the other way round.
+    pub topology_version: Touch,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -61,7 +71,7 @@ pub struct World {
 
 /// Names as they are compared.
 pub fn key(name: &str) -> String {
-    name.trim().to_lowercase()
+    name_key(name)
 }
 
 /// Takes a number out of an index, and a name without any.
@@ -110,6 +120,14 @@ impl World {
             world.open(&codec::decode(bytes.value())?);
         }
         world.calm = Calm::load(txn)?;
+        for row in txn.open_table(tables::SERVICES)?.iter()? {
+            world.declare(codec::decode(row?.1.value())?);
+        }
+        for row in txn.open_table(tables::EDGES)?.iter()? {
+            let (names, bytes) = row?;
+            let (from, to) = names.value();
+            world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
+        }
         Ok(world)
     }
 

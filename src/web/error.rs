@@ -212,9 +212,9 @@ impl From<CommandError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail.clone())
                     .with_errors(vec![FieldError::new(field, detail)])
             }
-            CommandError::Wrong(wrong) => {
-                let detail = CommandError::Wrong(wrong.clone()).to_string();
-                let errors = wrong.into_iter().map(|w| FieldError::new(w.path, w.what)).collect();
+            CommandError::Mistakes(all) => {
+                let detail = all.first().map_or_else(String::new, |m| format!("{}: {}", m.path, m.what));
+                let errors = all.into_iter().map(|m| FieldError::new(m.path, m.what)).collect();
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(errors)
             }
             CommandError::Store(store) => store.into(),

@@ -203,7 +203,7 @@ fn wants(only: Option<IncidentId>, event: &Event) -> bool {
         What::AlertCorrelated(id, ..) | What::Thought(id, _) | What::Suggestion(id, _) | What::Cause(id, _) => {
             *id == only
         }
-        What::Delivery { .. } => false,
+        What::Delivery { .. } | What::Topology => false,
         What::Reset => true,
     }
 }
@@ -276,6 +276,7 @@ pub fn object(event: &Event) -> serde_json::Value {
         What::Delivery { platform, outcome, count } => {
             json!({"type": "delivery", "platform": platform, "outcome": outcome, "count": count})
         }
+        What::Topology => json!({"type": "topology"}),
         What::Reset => json!({"type": "reset"}),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
 
-use crate::model::{Alert, MatchOp, Matcher, Severity};
+use crate::model::{Alert, MatchOp, Matcher, Mistake, Severity};
 
 /// Matchers of one mute.
 const MOST: usize = 20;
@@ -18,22 +18,6 @@ const NESTED: u32 = 30;
 const NAMES: &[&str] = &["service", "host", "environment", "platform", "severity", "title", "name"];
 /// Labels that name the rule behind an alert, in the order in which they are asked.
 const RULE_LABELS: &[&str] = &["alertname", "alert_name", "alarm", "alert"];
-
-/// Something about the matchers is not right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    /// Where, as a JSON pointer: `/matchers/0/value`.
-    pub path: String,
-    /// What, and what would be right.
-    pub what: String,
-}
-
-impl Wrong {
-    /// At a field.
-    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { path: path.into(), what: what.into() }
-    }
-}
 
 /// What is asked of an alert.
 #[derive(Clone, Copy, Debug)]
@@ -180,20 +164,20 @@ impl Matchers {
 }
 
 /// Reads matchers. Every mistake is named with its place.
-pub fn matchers(listed: &[Matcher]) -> Result<Matchers, Vec<Wrong>> {
+pub fn matchers(listed: &[Matcher]) -> Result<Matchers, Vec<Mistake>> {
     let mut wrong = Vec::new();
     if listed.is_empty() {
-        wrong.push(Wrong::new("/matchers", "at least one matcher is needed, such as service = checkout"));
+        wrong.push(Mistake::new("/matchers", "at least one matcher is needed, such as service = checkout"));
     }
     if listed.len() > MOST {
-        wrong.push(Wrong::new("/matchers", format!("there are {} matchers; {MOST} are allowed", listed.len())));
+        wrong.push(Mistake::new("/matchers", format!("there are {} matchers; {MOST} are allowed", listed.len())));
         return Err(wrong);
     }
     let mut tests = Vec::new();
     for (n, matcher) in listed.iter().enumerate() {
         match test(matcher) {
             Ok(test) => tests.push(test),
-            Err((part, what)) => wrong.push(Wrong::new(format!("/matchers/{n}/{part}"), what)),
+            Err((part, what)) => wrong.push(Mistake::new(format!("/matchers/{n}/{part}"), what)),
         }
     }
     if !wrong.is_empty() {
@@ -202,7 +186,7 @@ pub fn matchers(listed: &[Matcher]) -> Result<Matchers, Vec<Wrong>> {
     // As Alertmanager has it: a slip must not mute everything.
     if tests.iter().all(|t| t.holds("")) {
         let what = "these matchers fit everything; one of them must ask for something, such as severity =~ .+";
-        return Err(vec![Wrong::new("/matchers", what)]);
+        return Err(vec![Mistake::new("/matchers", what)]);
     }
     Ok(Matchers { tests })
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use jiff::{civil, tz::TimeZone};
 
-use super::matchers::Wrong;
-use crate::model::{Every, Mute, MuteKind, Recurrence, Time, Weekday};
+use crate::model::{Every, Mistake, Mute, MuteKind, Recurrence, Time, Weekday};
 
 /// Minutes of a window at most: a week.
 const LONGEST_WINDOW: u32 = 7 * 24 * 60;
@@ -144,9 +143,9 @@ pub fn look_at(mute: &Mute, now: Time) -> Option<Time> {
 }
 
 /// What is wrong with the times of a mute that is made or changed at `now`.
-pub fn check_schedule(mute: &Mute, now: Time) -> Vec<Wrong> {
+pub fn check_schedule(mute: &Mute, now: Time) -> Vec<Mistake> {
     let mut wrong = Vec::new();
-    let mut add = |path: &str, what: String| wrong.push(Wrong::new(path, what));
+    let mut add = |path: &str, what: String| wrong.push(Mistake::new(path, what));
     match mute.ends_at {
         None if mute.recurrence.is_none() => add("/ends_at", "an end is needed; it can be extended later".to_owned()),
         Some(end) if end <= mute.starts_at => add("/ends_at", "it must be after the start".to_owned()),
@@ -191,7 +190,7 @@ pub fn check_schedule(mute: &Mute, now: Time) -> Vec<Wrong> {
         );
     }
     if wrong.is_empty() && !active(mute, now) && mute.ends_at.is_some() && next_change(mute, now) == mute.ends_at {
-        wrong.push(Wrong::new("/ends_at", "no window begins before it"));
+        wrong.push(Mistake::new("/ends_at", "no window begins before it"));
     }
     wrong
 }

@@ -135,7 +135,7 @@ fn remark(tx: &mut Tx<'_>, turned: &Turned) -> Result<BTreeMap<(IncidentId, u64)
         }
         for id in before.iter().filter(|id| turned.off.contains(&id.number)) {
             if let Some(incident) = alert.incident {
-                *freed.entry((incident, id.number)).or_insert(0) += 1;
+                *freed.entry((tx.home(incident)?, id.number)).or_insert(0) += 1;
             }
         }
         let quiet = alert.quiet_at;

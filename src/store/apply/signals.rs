@@ -121,10 +121,11 @@ impl Door<'_> {
             return self.promote(tx, alert, quiet_before);
         }
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
-            lifecycle::raise_severity(tx, id, alert.severity)?;
+            lifecycle::raise_severity(tx, under, alert.severity)?;
         }
         self.answer(tx, Some(&alert))
     }
@@ -141,9 +142,10 @@ impl Door<'_> {
             return self.promote(tx, alert, quiet_before);
         }
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            tx.count(under, 0, 1)?;
+            let id = tx.home(under)?;
             let incident = tx.known_incident(id)?;
-            incident.firing_count += 1;
             let was_resolved = incident.status == IncidentStatus::Resolved;
             tx.changed(id, IncidentChange::Alerts);
             let text = format!("{} fired again.", alert.title);
@@ -152,7 +154,7 @@ impl Door<'_> {
             if was_resolved {
                 lifecycle::reopen(tx, id, &by, format!("Reopened: {} fired again.", alert.title))?;
             }
-            lifecycle::raise_severity(tx, id, alert.severity)?;
+            lifecycle::raise_severity(tx, under, alert.severity)?;
         }
         self.answer(tx, Some(&alert))
     }
@@ -163,6 +165,7 @@ impl Door<'_> {
         }
         let mut alert = self.new_alert(tx);
         mutes::mark(tx, &mut alert);
+        tx.learn_edges(&alert);
         let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
         Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
@@ -213,7 +216,7 @@ impl Door<'_> {
         if let Some(group) = self.group(alert) {
             lifecycle::group(tx, id, group.of)?;
         }
-        thresholds::reached(tx, &held, alert, id)?;
+        thresholds::reached(tx, &held, alert)?;
         Ok(opens)
     }
 
@@ -287,7 +290,8 @@ impl Door<'_> {
         alert.last_delivery = self.delivery.seq;
         let quiet = alert.quiet_at;
         tx.put_alert(&alert, quiet)?;
-        if let Some(id) = alert.incident.filter(|_| first) {
+        if let Some(under) = alert.incident.filter(|_| first) {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
             let by = Actor::Sender(self.delivery.platform.clone());
@@ -307,18 +311,20 @@ impl Door<'_> {
         alert.path.clone_from(&self.signal.path);
         alert.quiet_at = None;
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             let by = Actor::Sender(self.delivery.platform.clone());
             let text = format!("{} resolved.", alert.title);
             tx.note(id, TimelineKind::AlertResolved, &by, text, json!({ "alert_id": alert.id }))?;
-            lifecycle::alert_ended(tx, id, &by, "resolved at the source")?;
+            lifecycle::alert_ended(tx, under, &by, "resolved at the source")?;
         }
         self.answer(tx, Some(&alert))
     }
 
     /// A line for the timeline; the alert stays as it is.
     fn inform(&self, tx: &mut Tx<'_>, alert: &Alert) -> Result<Applied, StoreError> {
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
             let by = Actor::Sender(self.delivery.platform.clone());
@@ -329,11 +335,12 @@ impl Door<'_> {
     }
 
     fn answer(&self, tx: &Tx<'_>, alert: Option<&Alert>) -> Result<Applied, StoreError> {
-        let incident_id = alert.and_then(|a| a.incident);
-        let membership = match (alert, incident_id) {
+        let under = alert.and_then(|a| a.incident);
+        let membership = match (alert, under) {
             (Some(alert), Some(incident)) => tx.membership(incident, alert.id)?,
             _ => None,
         };
+        let incident_id = under.map(|id| tx.home(id)).transpose()?;
         Ok(Applied {
             fingerprint: self.fingerprint,
             status: self.signal.status,
@@ -361,10 +368,11 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     alert.closed_at = Some(tx.now);
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
     tx.put_alert(&alert, quiet_before)?;
-    if let Some(id) = alert.incident {
+    if let Some(under) = alert.incident {
+        let id = tx.home(under)?;
         let text = format!("{} {how}.", alert.title);
         tx.note(id, TimelineKind::AlertResolved, &Actor::System, text, json!({ "alert_id": alert.id }))?;
-        lifecycle::alert_ended(tx, id, &Actor::System, how)?;
+        lifecycle::alert_ended(tx, under, &Actor::System, how)?;
     }
     Ok(())
 }

@@ -50,10 +50,13 @@ pub fn hold(tx: &mut Tx<'_>, alert: &mut Alert, at: Time) -> Result<Held, StoreE
         tx.wait_no_more(alert)?;
     }
     if let Some(incident) = threshold.incident
-        && tx.incident(incident)?.is_some_and(|i| i.is_open())
+        && tx.incident(incident)?.is_some()
     {
-        tx.wait_no_more(alert)?;
-        return Ok(Held::Follows(id, incident));
+        let incident = tx.home(incident)?;
+        if tx.known_incident(incident)?.is_open() {
+            tx.wait_no_more(alert)?;
+            return Ok(Held::Follows(id, incident));
+        }
     }
     alert.threshold = Some(id);
     alert.threshold_hits.retain(|hit| !thresholds::is_past(&threshold, *hit, at));
@@ -76,8 +79,8 @@ pub fn follows(held: &Held) -> Option<Match> {
 }
 
 /// After the alert by which a threshold is reached went into its incident: those that waited follow it.
-pub fn reached(tx: &mut Tx<'_>, held: &Held, alert: &mut Alert, incident: IncidentId) -> Result<(), StoreError> {
-    let Held::Reaches(id, progress) = held else { return Ok(()) };
+pub fn reached(tx: &mut Tx<'_>, held: &Held, alert: &mut Alert) -> Result<(), StoreError> {
+    let (Held::Reaches(id, progress), Some(incident)) = (held, alert.incident) else { return Ok(()) };
     let Some(threshold) = tx.threshold(*id) else { return Ok(()) };
     let came = thresholds::words(&threshold, *progress);
     let within = threshold.within_minutes;

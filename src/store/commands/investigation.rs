@@ -145,36 +145,13 @@ impl Store {
     /// Writes thoughts in order, those of one step at once: each change of a large file has its price. The number of the
     /// last one. `Conflict` when the run was cancelled or taken over meanwhile: stop.
     pub async fn add_thoughts(&self, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
-        self.command(move |tx| {
-            let id = lease.incident;
-            running(tx, lease)?;
-            let now = tx.now;
-            let mut n = tx.asked_incident(id)?.investigation.steps;
-            for NewThought { kind, text, evidence } in thoughts {
-                n += 1;
-                put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
-                tx.log(ChangeSubject::Thought(id, n))?;
-            }
-            tx.asked_incident(id)?.investigation.steps = n;
-            Ok(n)
-        })
-        .await
+        self.command(move |tx| think(tx, lease, thoughts)).await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
     pub async fn finish_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
         let id = lease.incident;
-        self.on_incident(id, move |tx| {
-            let again = running(tx, lease)?.again;
-            tx.jobs.remove(id.0)?;
-            write_answer(tx, id, finish)?;
-            analyzed(tx, id)?;
-            if again {
-                lifecycle::queue(tx, id, "changed")?;
-            }
-            Ok(())
-        })
-        .await
+        self.on_incident(id, move |tx| end(tx, lease, finish)).await
     }
 
     /// A person used or dismissed a suggestion.
@@ -208,7 +185,53 @@ impl Store {
     }
 }
 
-fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
+/// Writes the thoughts of a run. The number of the last one.
+pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
+    let id = lease.incident;
+    running(tx, lease)?;
+    let now = tx.now;
+    let mut n = tx.asked_incident(id)?.investigation.steps;
+    for NewThought { kind, text, evidence } in thoughts {
+        n += 1;
+        put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
+        tx.log(ChangeSubject::Thought(id, n))?;
+    }
+    tx.asked_incident(id)?.investigation.steps = n;
+    Ok(n)
+}
+
+/// Ends a run with its answer.
+pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
+    let id = lease.incident;
+    let again = running(tx, lease)?.again;
+    tx.jobs.remove(id.0)?;
+    write_answer(tx, id, finish)?;
+    analyzed(tx, id)?;
+    if again {
+        lifecycle::queue(tx, id, "changed")?;
+    }
+    Ok(())
+}
+
+/// When the next job is due that nobody works on; none without jobs.
+pub(in crate::store) fn next_job(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
+    let mut next: Option<Time> = None;
+    for row in tx.jobs.iter()? {
+        let row = row?;
+        let row = codec::plain(row.1.value())?;
+        let [not_before, leased_until] = fields(&row, ["not_before", "leased_until"])?;
+        let at = value::<Time>(not_before)?.max(optional(leased_until)?.unwrap_or(Time::from_millis(i64::MIN)));
+        next = Some(next.map_or(at, |n| n.min(at)));
+    }
+    Ok(next)
+}
+
+/// Takes the most urgent job that is due.
+pub(in crate::store) fn lease_next(
+    tx: &mut Tx<'_>,
+    lease: Duration,
+    engine: &str,
+) -> Result<Option<Job>, CommandError> {
     // In a storm thousands wait: of each only what decides is read.
     let mut best: Option<(Severity, Time, u64)> = None;
     for row in tx.jobs.iter().map_err(StoreError::from)? {

@@ -3,9 +3,11 @@
 
 mod access;
 mod connectors;
-mod incidents;
-mod investigation;
+mod corrections;
+pub(super) mod incidents;
+pub(super) mod investigation;
 mod mutes;
+mod services;
 mod thresholds;
 
 pub use incidents::IncidentPatch;

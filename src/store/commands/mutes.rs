@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::{
-    correlation::mutes::{self, Wrong},
+    correlation::mutes,
     model::*,
     store::{CommandError, Store, apply, tx::Tx},
 };
@@ -54,12 +54,12 @@ pub struct MutePatch {
 }
 
 /// What is wrong with a reason.
-pub(super) fn check_reason(reason: &str, wrong: &mut Vec<Wrong>) {
+pub(super) fn check_reason(reason: &str, wrong: &mut Vec<Mistake>) {
     let length = reason.chars().count();
     if reason.is_empty() {
-        wrong.push(Wrong::new("/reason", "a reason is needed: others will ask"));
+        wrong.push(Mistake::new("/reason", "a reason is needed: others will ask"));
     } else if length > REASON {
-        wrong.push(Wrong::new("/reason", format!("it has {length} characters; {REASON} are allowed")));
+        wrong.push(Mistake::new("/reason", format!("it has {length} characters; {REASON} are allowed")));
     }
 }
 
@@ -67,7 +67,7 @@ fn check(mute: &Mute, now: Time) -> Result<(), CommandError> {
     let mut wrong = mutes::matchers(&mute.matchers).err().unwrap_or_default();
     wrong.extend(mutes::check_schedule(mute, now));
     check_reason(&mute.reason, &mut wrong);
-    if wrong.is_empty() { Ok(()) } else { Err(CommandError::Wrong(wrong)) }
+    if wrong.is_empty() { Ok(()) } else { Err(CommandError::Mistakes(wrong)) }
 }
 
 fn audited(mute: &Mute) -> serde_json::Value {
@@ -126,7 +126,7 @@ impl Store {
             let mut mute = before.clone();
             if let Some(at) = patch.starts_at.filter(|at| *at != mute.starts_at) {
                 if mute.recurrence.is_none() && mute.on_until.is_some() {
-                    return Err(CommandError::Wrong(vec![Wrong::new("/starts_at", "it has begun")]));
+                    return Err(CommandError::Mistakes(vec![Mistake::new("/starts_at", "it has begun")]));
                 }
                 mute.starts_at = at;
             }
@@ -135,7 +135,7 @@ impl Store {
             if let Some(minutes) = patch.extend_minutes {
                 let Some(end) = mute.ends_at else {
                     let what = "it has no end that could be later";
-                    return Err(CommandError::Wrong(vec![Wrong::new("/extend_minutes", what)]));
+                    return Err(CommandError::Mistakes(vec![Mistake::new("/extend_minutes", what)]));
                 };
                 mute.ends_at = Some(end.plus(std::time::Duration::from_secs(u64::from(minutes) * 60)));
             }

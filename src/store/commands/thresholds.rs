@@ -5,7 +5,7 @@ use serde_json::json;
 use super::mutes::check_reason;
 use crate::{
     correlation::{
-        mutes::{self, Facts, Wrong},
+        mutes::{self, Facts},
         thresholds,
     },
     model::*,
@@ -50,10 +50,10 @@ pub struct ThresholdPatch {
 }
 
 fn check(threshold: &Threshold) -> Result<(), CommandError> {
-    let mut wrong: Vec<Wrong> = mutes::matchers(&threshold.matchers).err().unwrap_or_default();
+    let mut wrong: Vec<Mistake> = mutes::matchers(&threshold.matchers).err().unwrap_or_default();
     wrong.extend(thresholds::check_numbers(threshold));
     check_reason(&threshold.reason, &mut wrong);
-    if wrong.is_empty() { Ok(()) } else { Err(CommandError::Wrong(wrong)) }
+    if wrong.is_empty() { Ok(()) } else { Err(CommandError::Mistakes(wrong)) }
 }
 
 fn audited(t: &Threshold) -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! Rows of mutes and thresholds, and what follows from them: which open alerts are muted, how many of an incident's, and
 //! whether it calls for somebody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadableTable;
 use serde_json::json;
@@ -175,18 +175,32 @@ impl Tx<'_> {
         .collect()
     }
 
-    /// One more or one less of an incident's open alerts is muted.
+    /// One more or one less of an incident's open alerts is muted; also of those that it was merged into.
     fn count_muted(&mut self, incident: Option<u64>, by: i64) -> Result<(), StoreError> {
         let Some(id) = incident.filter(|i| *i != 0).map(IncidentId) else { return Ok(()) };
-        if let Some(incident) = self.incident(id)? {
-            incident.muted_count = incident.muted_count.saturating_add_signed(by);
-            self.changed(id, IncidentChange::Muted);
+        if self.incident(id)?.is_none() {
+            return Ok(());
         }
+        let home = self.count_all_muted(id, by)?;
+        self.changed(home, IncidentChange::Muted);
         Ok(())
+    }
+
+    /// So many more open alerts that are muted are under an incident and under all that it was merged into. Returns where
+    /// it lives on.
+    pub fn count_all_muted(&mut self, id: IncidentId, by: i64) -> Result<IncidentId, StoreError> {
+        let mut home = id;
+        for part in self.lineage(id)? {
+            let incident = self.known_incident(part)?;
+            incident.muted_count = incident.muted_count.saturating_add_signed(by);
+            home = part;
+        }
+        Ok(home)
     }
 
     /// A mute meets an incident: for the first time, this is counted and said.
     fn first_of_incident(&mut self, id: IncidentId, mute: MuteId) -> Result<(), StoreError> {
+        let id = self.home(id)?;
         let incident = self.known_incident(id)?;
         if incident.mutes.contains(&mute) || incident.mutes.len() >= MUTES_ON_ROW {
             return Ok(());
@@ -249,12 +263,16 @@ impl Tx<'_> {
 
     /// Incidents with open alerts that a mute mutes now, and how many each.
     pub fn muted_incidents(&self, mute: u64) -> Result<Vec<(IncidentId, u64)>, StoreError> {
-        let mut found = std::collections::BTreeMap::new();
+        let mut under: BTreeMap<IncidentId, u64> = BTreeMap::new();
         for row in self.muted.iter()? {
             let (key, incident) = row?;
             if key.value().1 == mute && incident.value() != 0 {
-                *found.entry(IncidentId(incident.value())).or_insert(0) += 1;
+                *under.entry(IncidentId(incident.value())).or_insert(0) += 1;
             }
+        }
+        let mut found: BTreeMap<IncidentId, u64> = BTreeMap::new();
+        for (id, count) in under {
+            *found.entry(self.home(id)?).or_insert(0) += count;
         }
         Ok(found.into_iter().collect())
     }

@@ -132,19 +132,21 @@ impl View {
         let by_service = self.table(tables::BY_SERVICE)?;
         let members = self.table(tables::MEMBERS)?;
         let alerts = self.table(tables::ALERTS)?;
-        let (mut opens, mut total) = (0, 0);
+        let (mut opens, mut ends) = (0, 0);
         for row in self.table(tables::INCIDENTS)?.iter()? {
             let incident: Incident = codec::decode(row?.1.value())?;
             let (id, number) = (incident.id, incident.id.0);
-            total += 1;
             opens += u64::from(incident.is_open());
             if incident.is_open() != open.get(number)?.is_some() {
                 found.add(format!("{id} is {} and the list of open incidents says otherwise", incident.status));
             }
+            let resolved = incident.status == IncidentStatus::Resolved;
+            ends += u64::from(resolved);
             let ended = incident.resolved_at.unwrap_or(incident.updated_at).millis();
-            if incident.is_open() == closed.get((ended, number))?.is_some() {
+            if resolved != closed.get((ended, number))?.is_some() {
                 found.add(format!("{id} is {} and the list of closed incidents says otherwise", incident.status));
             }
+            self.check_merging(&incident, found)?;
             for service in &incident.affected_services {
                 if by_service.get((crate::store::world::key(service).as_str(), number))?.is_none() {
                     found.add(format!("{id} is not listed under its service {service}"));
@@ -160,6 +162,11 @@ impl View {
                     None => found.add(format!("{id} has the member {alert}, which has no row")),
                 }
             }
+            for part in &incident.merging.absorbed {
+                let part: Option<Incident> = self.row(tables::INCIDENTS, part.0)?;
+                count += part.as_ref().map_or(0, |p| p.alert_count);
+                firing += part.as_ref().map_or(0, |p| p.firing_count);
+            }
             if (count, firing) != (incident.alert_count, incident.firing_count) {
                 found.add(format!(
                     "{id} counts {} alerts, {} of them open; it has {count}, {firing} of them open",
@@ -173,8 +180,30 @@ impl View {
                 found.add(format!("{id} is open and none of its alerts is"));
             }
         }
-        if open.len()? != opens || closed.len()? != total - opens {
+        if open.len()? != opens || closed.len()? != ends {
             found.add("the lists of open and closed incidents hold incidents that have no row".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What was merged and what it was merged into name each other, and it is remembered how it was.
+    fn check_merging(&self, incident: &Incident, found: &mut Findings) -> Result<(), StoreError> {
+        let id = incident.id;
+        let merged = incident.status == IncidentStatus::Merged;
+        if merged != incident.merged_into.is_some() || merged != incident.merging.before.is_some() {
+            found.add(format!("{id} is {} and says otherwise of a merge", incident.status));
+        }
+        if let Some(into) = incident.merged_into {
+            let absorbed = self.row::<_, Incident>(tables::INCIDENTS, into.0)?.map(|i| i.merging.absorbed);
+            if absorbed.unwrap_or_default().iter().filter(|i| **i == id).count() != 1 {
+                found.add(format!("{id} is merged into {into}, which does not name it once"));
+            }
+        }
+        for part in &incident.merging.absorbed {
+            let into = self.row::<_, Incident>(tables::INCIDENTS, part.0)?.and_then(|i| i.merged_into);
+            if into != Some(id) {
+                found.add(format!("{id} has {part} as a part, which is merged into {into:?}"));
+            }
         }
         Ok(())
     }
@@ -333,7 +362,8 @@ impl View {
         }
         for row in self.table(tables::INCIDENTS)?.iter()? {
             let incident: Incident = codec::decode(row?.1.value())?;
-            let count = by_incident.remove(&incident.id.0).unwrap_or(0);
+            let parts = self.family(incident.id)?;
+            let count: u64 = parts.iter().filter_map(|part| by_incident.get(&part.0)).sum();
             if count != incident.muted_count {
                 let says = incident.muted_count;
                 found.add(format!("{} counts {says} open alerts that are muted; there are {count}", incident.id));

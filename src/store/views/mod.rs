@@ -5,10 +5,12 @@ mod alerts;
 mod check;
 mod connectors;
 mod deliveries;
+mod family;
 mod incidents;
 mod live;
 mod mutes;
 mod overview;
+mod services;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,7 @@ use redb::ReadableTable;
 use super::View;
 use crate::{
     correlation::{
-        mutes::{self, Facts, Wrong},
+        mutes::{self, Facts},
         thresholds,
     },
     model::*,
@@ -95,13 +95,17 @@ impl View {
         if incident.muted_count == 0 {
             return Ok(found);
         }
-        let kinds: BTreeMap<u64, MuteId> = incident.mutes.iter().map(|id| (id.number, *id)).collect();
+        let family: BTreeSet<u64> = self.family(incident.id)?.iter().map(|i| i.0).collect();
+        let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
         for row in self.table(tables::MUTED)?.iter()? {
             let (key, of) = row?;
-            if of.value() == incident.id.0
-                && let Some(id) = kinds.get(&key.value().1)
-            {
-                *found.entry(*id).or_insert(0) += 1;
+            if family.contains(&of.value()) {
+                *counts.entry(key.value().1).or_insert(0) += 1;
+            }
+        }
+        for (number, count) in counts {
+            if let Some(mute) = self.row::<_, Mute>(tables::MUTES, number)? {
+                found.insert(mute.id, count);
             }
         }
         Ok(found)
@@ -134,7 +138,7 @@ impl View {
     }
 
     /// What matchers catch now, and caught in the last seven days. The matchers are refused as they would be when saved.
-    pub fn preview(&self, matchers: &[Matcher], now: Time) -> Result<Result<Preview, Vec<Wrong>>, StoreError> {
+    pub fn preview(&self, matchers: &[Matcher], now: Time) -> Result<Result<Preview, Vec<Mistake>>, StoreError> {
         let compiled = match mutes::matchers(matchers) {
             Ok(compiled) => compiled,
             Err(wrong) => return Ok(Err(wrong)),

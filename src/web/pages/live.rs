@@ -149,6 +149,7 @@ async fn pass_on(state: &AppState, batch: &[Arc<Event>], tx: &Sender) -> bool {
                 let accepted = *outcome == DeliveryOutcome::Accepted;
                 ("delivery", json!({"platform": platform, "accepted": accepted, "count": count, "html": html}))
             }
+            What::Topology => ("topology", json!({})),
             What::Reset => ("reset", json!({})),
         };
         if !send(tx, name, Some(event.seq), &data).await {

@@ -83,6 +83,7 @@ pub fn incident(n: u64) -> Incident {
         muted_count: 0,
         muted: false,
         mutes: Vec::new(),
+        merging: Merging::default(),
         flapping: false,
         test: false,
         manual: false,
