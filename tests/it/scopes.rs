@@ -53,7 +53,17 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
+    let matchers = json!([{"field": "service", "op": "=", "value": "nothing"}]);
+    let mute = json!({"matchers": matchers, "ends_at": "2026-03-03T12:00:00Z", "reason": "x"});
+    let silence = test.post("/api/silences", &mute).await;
+    let window = test.post("/api/maintenance", &mute).await;
+    let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
+    let threshold = test.post("/api/thresholds", &threshold).await;
+    assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
     let names = vec![
+        ("/api/silences/{id}", text(&silence.json["id"])),
+        ("/api/maintenance/{id}", text(&window.json["id"])),
+        ("/api/thresholds/{id}", text(&threshold.json["id"])),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
@@ -168,6 +178,13 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana",
         "/connectors/netdata/alerts",
         "/deliveries",
+        "/silences",
+        "/silences/new",
+        "/silences/S-1",
+        "/silences/S-1/edit",
+        "/silences/thresholds",
+        "/silences/thresholds/new",
+        "/silences/thresholds/T-3",
         &format!("/deliveries/{delivery}"),
         "/settings/browser",
         "/settings/storage",
@@ -205,6 +222,13 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana/limits",
         "/connectors/netdata/account",
         "/connectors/new",
+        "/silences/new",
+        "/silences/S-1/edit",
+        "/silences/S-1/extend",
+        "/silences/S-1/end",
+        "/silences/thresholds/new",
+        "/silences/thresholds/T-3",
+        "/silences/thresholds/T-3/remove",
         "/connectors/grafana/declaration",
         &format!("/deliveries/{delivery}/replay"),
         "/settings/people",

@@ -12,6 +12,7 @@ pub mod connectors;
 mod deliveries;
 mod hooks;
 mod incidents;
+mod mutes;
 pub mod netdata;
 pub mod netdata_cloud;
 #[cfg(not(any(test, fuzzing)))]
@@ -21,6 +22,7 @@ pub mod params;
 mod parts;
 mod sources;
 pub mod system;
+mod thresholds;
 mod tokens;
 mod users;
 
@@ -115,6 +117,15 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(netdata_cloud::disconnect, netdata_cloud::disconnect_by_post))
         .routes(routes!(netdata::webhook_url))
         .routes(routes!(changes::report))
+        .routes(routes!(mutes::silences, mutes::make_silence))
+        .routes(routes!(mutes::preview_silence))
+        .routes(routes!(mutes::silence, mutes::change_silence, mutes::end_silence))
+        .routes(routes!(mutes::windows, mutes::make_window))
+        .routes(routes!(mutes::preview_window))
+        .routes(routes!(mutes::window, mutes::change_window, mutes::end_window))
+        .routes(routes!(thresholds::list, thresholds::make))
+        .routes(routes!(thresholds::preview))
+        .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))
