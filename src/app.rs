@@ -187,6 +187,10 @@ impl App {
         }
         let shared = Arc::new(Shared::new(&config, &clock, tls)?);
         sources::load(&shared.door.registry, &store, &config).await.map_err(|e| AppError::Source(e.to_string()))?;
+        for name in config.connectors.keys().filter(|name| shared.door.registry.find(name).is_none()) {
+            let what = "the configuration sets something for a connector that nobody has declared yet";
+            tracing::warn!(connector = name, "{what}");
+        }
         let state = Arc::new(Parts {
             store: store.clone(),
             live: hub,

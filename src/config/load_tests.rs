@@ -235,7 +235,7 @@ fn all_problems_at_once_each_with_its_place() {
         "log = \"json\"\n",
         "public_url = \n",
         "[correlation]\n",
-        "mode = \"weighted\"\n",
+        "mode = \"sums\"\n",
         "  reopen_within = 15\n",
         "colour = 1\n",
         "[connectors.jenkin]\n",

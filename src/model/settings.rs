@@ -15,6 +15,14 @@ words! {
     }
 }
 
+// By hand: the list of words makes the type.
+#[allow(clippy::derivable_impls)]
+impl Default for CorrelationMode {
+    fn default() -> Self {
+        Self::Weighted
+    }
+}
+
 /// What people set about the grouping of alerts. What is left out is as configured, or else the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CorrelationSettings {

@@ -9,6 +9,8 @@ mod codec;
 pub mod commands;
 mod compact;
 #[cfg(test)]
+mod corrections_properties;
+#[cfg(test)]
 mod corrections_tests;
 mod counted;
 #[cfg(test)]
@@ -37,9 +39,11 @@ pub mod seal;
 #[cfg(test)]
 mod services_tests;
 mod space;
+mod squeeze;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod tx;
 mod verify;
 pub mod views;
@@ -61,7 +65,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::{model::*, runtime::clock::Clock};
+use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{Finish, IncidentPatch, NewThought};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
@@ -116,7 +120,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            mode: CorrelationMode::Any,
+            mode: CorrelationMode::default(),
             fixed: BTreeSet::new(),
             cluster_window: Duration::from_secs(5 * 60),
             reopen_within: Duration::from_secs(15 * 60),
@@ -371,6 +375,13 @@ impl Store {
     pub fn health(&self) -> Result<(), StoreError> {
         self.writable()?;
         self.inner.space.enough()
+    }
+
+    /// The same, with what was known of the disk's room a moment ago: cheap enough to be asked for each delivery. The intake
+    /// asks the disk itself before it writes.
+    pub fn health_lately(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        self.inner.space.enough_lately()
     }
 
     /// Whether the files can be written. Space is looked at with each group: it may have come back.

@@ -6,7 +6,7 @@ mod timers;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -17,8 +17,8 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables, tx::Tx,
-    world::World,
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables,
+    trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
     model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
@@ -67,7 +67,7 @@ pub struct Handle {
     // Many intake groups while the writer is busy need one wake-up only.
     woken: Arc<AtomicBool>,
     places: Arc<Semaphore>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
 }
 
 /// The thread's own state.
@@ -83,7 +83,7 @@ pub struct Writer {
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
     stale: bool,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
@@ -146,7 +146,7 @@ impl Handle {
 
     /// Why nothing can be written, if so.
     pub fn health(&self) -> Result<(), StoreError> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        self.health.get().map_or(Ok(()), Err)
     }
 }
 
@@ -174,7 +174,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     // Also while the process was not running.
     let seen = (last_applied(&start.main)?.max(start.clock.now()), start.clock.uptime());
     let (work, inbox) = mpsc::channel();
-    let health = Arc::new(Mutex::new(None));
+    let health = Arc::<Trouble>::default();
     let woken = Arc::new(AtomicBool::new(false));
     let handle = Handle {
         work,
@@ -264,15 +264,14 @@ impl Writer {
     }
 
     fn note_health(&self, error: Option<&StoreError>) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*health, error) {
+        match (self.health.get(), error) {
             (None, Some(e)) => {
                 tracing::error!(error = %e, "the store cannot be written; deliveries are refused until it can")
             }
             (Some(_), None) => tracing::info!("the store can be written again"),
             _ => {}
         }
-        *health = error.cloned();
+        self.health.set(error.cloned());
     }
 
     /// Applies what waits, in one transaction. Returns how many deliveries that were.

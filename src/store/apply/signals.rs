@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{
+    lifecycle,
+    place::{self, Decided},
+    taught,
+};
 use crate::{
-    correlation::{self, Group, Subject},
+    correlation::{self, Group},
     model::*,
     store::{
         StoreError,
@@ -110,6 +114,7 @@ impl Door<'_> {
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
@@ -128,6 +133,7 @@ impl Door<'_> {
 
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
@@ -186,39 +192,17 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
-        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
-        if let Some(found) = found {
-            lifecycle::join(tx, found.incident, alert, found.reasons)?;
-            if let Some(group) = self.group(alert) {
-                lifecycle::group(tx, found.incident, group.of)?;
-            }
-            return Ok(false);
-        }
+        let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
+        let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
+        let alone = manual || alert.test;
+        let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
+        let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        let id = lifecycle::open(tx, alert, source)?;
-        if let Some(group) = self.group(alert) {
-            lifecycle::group(tx, id, group.of)?;
+        let opened = place::put(tx, alert, decided, group, source)?;
+        if let Some(id) = alert.incident.filter(|_| opened) {
+            lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
         }
-        Ok(true)
-    }
-
-    /// The group that the sender put it into, where that counts.
-    fn group<'a>(&self, alert: &'a Alert) -> Option<Group<'a>> {
-        let key = alert.group_key.as_deref().filter(|_| self.rules.group_by_sender)?;
-        Some(Group::new(&alert.platform, key))
-    }
-
-    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
-        let window = tx.policy.cluster_window;
-        let subject = Subject {
-            platform: &alert.platform,
-            service: alert.service.as_deref(),
-            host: alert.host.as_deref(),
-            onset: alert.onset_at,
-            group: self.group(alert),
-        };
-        let candidates = tx.world.candidates(&subject, window);
-        correlation::best(subject, candidates, window)
+        Ok(opened)
     }
 
     fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {

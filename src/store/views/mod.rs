@@ -13,6 +13,7 @@ mod overview;
 mod services;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
+pub use services::{Activities, Activity};
+pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;

@@ -15,6 +15,7 @@ mod facts;
 mod frame;
 mod incident;
 mod incidents;
+mod lessons;
 mod live;
 mod login;
 mod netdata_alerts;
@@ -73,6 +74,9 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/resolve", post(act::resolve))
         .route("/incidents/{id}/reopen", post(act::reopen))
         .route("/incidents/{id}/comment", post(act::comment))
+        .route("/incidents/{id}/merge", post(act::merge))
+        .route("/incidents/{id}/unmerge", post(act::unmerge))
+        .route("/incidents/{id}/split", post(act::split))
         .route("/incidents/{id}/investigate", post(act::investigate))
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
@@ -88,6 +92,7 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/proof", post(connector_forms::proof))
         .route("/connectors/{platform}/switch", post(connector_forms::switch))
         .route("/connectors/{platform}/rca", post(connector_forms::rca))
+        .route("/connectors/{platform}/groups", post(connector_forms::groups))
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
@@ -108,5 +113,7 @@ pub fn router() -> Router<AppState> {
         .route("/settings/correlation/cancel", post(correlation::cancel))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
+        .route("/settings/lessons", get(lessons::lessons))
+        .route("/settings/lessons/forget", post(lessons::forget))
         .route("/settings/about", get(settings::about))
 }

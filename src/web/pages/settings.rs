@@ -97,6 +97,7 @@ pub fn tabs(here: &str) -> Vec<(&'static str, &'static str, bool)> {
         ("/settings/browser", "This browser"),
         ("/settings/correlation", "Correlation"),
         ("/settings/people", "People and tokens"),
+        ("/settings/lessons", "Lessons"),
         ("/settings/storage", "Storage and backup"),
         ("/settings/about", "About"),
     ];
