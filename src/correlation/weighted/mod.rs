@@ -63,8 +63,10 @@ struct Open {
 pub struct Placed {
     /// The incident.
     pub incident: IncidentId,
-    /// How sure it is, 0 to 1.
+    /// The strongest reason's score, 0 to 1.
     pub score: f64,
+    /// How sure it is that it belongs there, all evidence together, 0 to 1.
+    pub probability: f64,
     /// Why, strongest first; never empty.
     pub reasons: Vec<Reason>,
 }
@@ -229,7 +231,9 @@ impl Engine {
     }
 
     fn placed(&self, subject: &Subject, incident: IncidentId, score: &Score) -> Placed {
-        Placed { incident, score: score.probability(), reasons: score.reasons(subject, &self.topology) }
+        let reasons = score.reasons(subject, &self.topology);
+        let strongest = reasons.first().map_or(0.0, |r| r.score);
+        Placed { incident, score: strongest, probability: score.probability(), reasons }
     }
 
     /// Where an alert belongs, and what else it ties together. None of `forbidden`, whatever speaks for them. `standing`

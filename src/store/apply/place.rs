@@ -168,7 +168,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     }
     let text = format!(
         "At the second look it fits {to} clearly better ({:.0} % against {:.0} %).",
-        better.to.score * 100.0,
+        better.to.probability * 100.0,
         better.stays * 100.0
     );
     moves::move_alerts(tx, &[number], own, to, better.to.reasons, &Actor::System, &text)?;
