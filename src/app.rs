@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backtest::Backtests,
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
@@ -158,6 +159,11 @@ impl App {
             let workers = config.investigation_workers;
             move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
         });
+        let backtests = Backtests::open(store.clone(), policy(&config)).await?;
+        rooms.spawn("backtest", OnEnd::Restart, {
+            let (backtests, stop) = (backtests.clone(), rooms_stop.clone());
+            move || backtests.clone().run(stop.clone())
+        });
         rooms.spawn("watchdog", OnEnd::Restart, {
             let (store, stop) = (store.clone(), rooms_stop.clone());
             move || {
@@ -190,6 +196,7 @@ impl App {
             live: hub,
             search,
             backups: backups.clone(),
+            backtests,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -304,6 +311,7 @@ fn schedule(config: &Config) -> Option<Schedule> {
 pub fn policy(config: &Config) -> Policy {
     Policy {
         mode: config.correlation_mode,
+        fixed: config.fixed.clone(),
         cluster_window: config.cluster_window,
         reopen_within: config.reopen_within,
         test_closes_after: config.test_closes_after,

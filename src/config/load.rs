@@ -1,7 +1,7 @@
 //! Flags over environment over file over defaults; every problem of all of them in one answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -48,6 +48,9 @@ impl Sources {
 const COMMAND_VARIABLES: [&str; 4] =
     ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN", "WATCHFIRE_BACKUP_PASSPHRASE"];
 
+/// Keys of settings that people can change on pages, unless they are given here.
+pub const ON_PAGES: [&str; 3] = ["correlation.mode", "correlation.cluster_window", "correlation.reopen_within"];
+
 /// The settings with nothing set but the data folder.
 pub fn defaults(data_dir: PathBuf) -> Config {
     let mut config = Config {
@@ -83,6 +86,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
         max_behind: 0,
+        fixed: BTreeSet::new(),
         outside: None,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
@@ -194,7 +198,12 @@ impl Loader<'_> {
 
     fn set(&mut self, key: &str, text: &str, origin: Origin) {
         let done = match self.target(key) {
-            Some(Target::Server(option)) => (option.set)(&mut self.config, text),
+            Some(Target::Server(option)) => {
+                if ON_PAGES.contains(&option.key) {
+                    self.config.fixed.insert(option.key);
+                }
+                (option.set)(&mut self.config, text)
+            }
             Some(Target::Connector(platform, option)) => {
                 (option.set)(self.config.connectors.entry(platform).or_default(), text)
             }

@@ -28,6 +28,8 @@ mod file;
 pub mod fuzzing;
 mod intake;
 mod migrate;
+#[cfg(test)]
+mod mutes_tests;
 mod open;
 mod pack;
 #[cfg(test)]
@@ -51,7 +53,7 @@ mod world;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -66,14 +68,14 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
-pub use commands::{Finish, IncidentPatch, NewThought};
+pub use commands::{Finish, IncidentPatch, MutePatch, NewMute, NewThought, NewThreshold, ThresholdPatch};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
 pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
-pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View};
+pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, Preview, Stale, View};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
 const READERS: usize = 32;
@@ -94,6 +96,8 @@ pub struct StoreOptions {
 pub struct Policy {
     /// How alerts are grouped.
     pub mode: CorrelationMode,
+    /// Keys of settings that the configuration fixes: those of pages give way.
+    pub fixed: BTreeSet<&'static str>,
     /// An alert within this distance of an incident's start joins it (`time_cluster`).
     pub cluster_window: Duration,
     /// A re-fire within this time of the end reopens.
@@ -119,6 +123,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             mode: CorrelationMode::default(),
+            fixed: BTreeSet::new(),
             cluster_window: Duration::from_secs(5 * 60),
             reopen_within: Duration::from_secs(15 * 60),
             test_closes_after: Duration::from_secs(10 * 60),
@@ -129,6 +134,22 @@ impl Default for Policy {
             retention: Retention::default(),
             reserve: 256 << 20,
         }
+    }
+}
+
+impl Policy {
+    /// With what people set, where the configuration does not fix it.
+    #[must_use]
+    pub fn with(&self, set: &CorrelationSettings) -> Self {
+        let free = |key: &str| !self.fixed.contains(key);
+        let secs = |n: u32| Duration::from_secs(u64::from(n));
+        let mut policy = self.clone();
+        policy.mode = set.mode.filter(|_| free("correlation.mode")).unwrap_or(self.mode);
+        let window = set.cluster_window_secs.filter(|_| free("correlation.cluster_window"));
+        policy.cluster_window = window.map_or(self.cluster_window, secs);
+        let reopen = set.reopen_within_secs.filter(|_| free("correlation.reopen_within"));
+        policy.reopen_within = reopen.map_or(self.reopen_within, secs);
+        policy
     }
 }
 

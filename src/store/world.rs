@@ -1,7 +1,10 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod calm;
 mod services;
+
+pub use calm::Calm;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -18,7 +21,10 @@ use crate::{
         topology::Topology,
         weighted::{self, Engine, Profile},
     },
-    model::{Alert, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    model::{
+        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time,
+        name_key,
+    },
 };
 use services::Touch;
 
@@ -55,6 +61,8 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// What mutes alerts and what makes them wait.
+    pub calm: Calm,
     /// What is declared of services, by name as it is compared.
     pub services: BTreeMap<String, Service>,
     // Names and aliases as they are compared → the service.
@@ -70,6 +78,8 @@ pub struct World {
     pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
     /// What people's corrections taught.
     pub lessons: Lessons,
+    /// What people set about correlation.
+    pub correlation: CorrelationSettings,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -137,12 +147,16 @@ impl World {
         {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
         }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
+            world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
+        }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;
             let (fingerprint, closed) = value.value();
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
+        world.calm = Calm::load(txn)?;
         for row in txn.open_table(tables::SERVICES)?.iter()? {
             world.declare(codec::decode(row?.1.value())?);
         }

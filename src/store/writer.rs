@@ -21,7 +21,7 @@ use super::{
     trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
-    model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
+    model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
 };
 
@@ -75,7 +75,10 @@ pub struct Writer {
     main: Arc<File>,
     intake: Arc<File>,
     world: World,
+    // As configured, and with what people set.
+    configured: Policy,
     policy: Policy,
+    settings: CorrelationSettings,
     clock: Clock,
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
@@ -93,6 +96,8 @@ pub struct Writer {
     sweeping: bool,
     // Nothing is removed until this is over: something stands in the way that a person must look at.
     sweep_again: Wait,
+    // Nor is anything done about mutes.
+    mutes_again: Wait,
 }
 
 impl Handle {
@@ -182,11 +187,14 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     let mut writer = Writer {
         main: start.main,
         intake: start.intake,
+        policy: start.policy.with(&world.correlation),
+        settings: world.correlation,
+        configured: start.policy,
         world,
-        policy: start.policy,
         trust: retention::Trust::new(&start.clock),
         sweeping: false,
         sweep_again: Wait::begin(Duration::ZERO),
+        mutes_again: Wait::begin(Duration::ZERO),
         clock: start.clock,
         position: start.position,
         applied: start.applied,
@@ -250,7 +258,9 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let work = || self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
+        let work = || {
+            self.mend().and_then(|()| self.mutes()).and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n))
+        };
         // A damaged page can make redb panic: that must be said, and not end the thread that says it.
         let result = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(StoreError::Damaged("the store could not be read: it panicked".to_owned())));
@@ -372,6 +382,10 @@ impl Writer {
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        if self.settings != self.world.correlation {
+            self.settings = self.world.correlation;
+            self.policy = self.configured.with(&self.settings);
+        }
         let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.
         txn.set_quick_repair(true);

@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod arrows;
+mod backtest;
 mod backup;
 mod binary;
 mod certificates;

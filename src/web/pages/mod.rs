@@ -7,6 +7,7 @@ mod condition;
 mod connector;
 mod connector_forms;
 mod connectors;
+mod correlation;
 mod deliveries;
 mod errors;
 mod facets;
@@ -28,6 +29,9 @@ mod said;
 mod samples;
 mod settings;
 mod setup;
+mod silence_form;
+mod silence_thresholds;
+mod silences;
 mod source;
 mod source_form;
 mod spark;
@@ -80,6 +84,16 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/alerts", get(read::alerts))
+        .route("/silences", get(silences::list))
+        .route("/silences/new", get(silence_form::new).post(silence_form::make))
+        .route("/silences/thresholds", get(silence_thresholds::list))
+        .route("/silences/thresholds/new", get(silence_thresholds::new).post(silence_thresholds::make))
+        .route("/silences/thresholds/{id}", get(silence_thresholds::show).post(silence_thresholds::change))
+        .route("/silences/thresholds/{id}/remove", post(silence_thresholds::remove))
+        .route("/silences/{id}", get(silences::one))
+        .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
+        .route("/silences/{id}/extend", post(silences::extend))
+        .route("/silences/{id}/end", post(silences::end))
         .route("/connectors", get(connectors::connectors))
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
@@ -106,6 +120,10 @@ pub fn router() -> Router<AppState> {
         .route("/settings/people/remove", post(settings::remove_person))
         .route("/settings/tokens", post(settings::make_token))
         .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/correlation", get(correlation::correlation).post(correlation::set))
+        .route("/settings/correlation/undo", post(correlation::undo))
+        .route("/settings/correlation/try", post(correlation::attempt))
+        .route("/settings/correlation/cancel", post(correlation::cancel))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
         .route("/settings/lessons", get(lessons::lessons))
