@@ -28,9 +28,12 @@ use crate::{
 /// Somebody who acts, with what they sent.
 #[derive(Debug)]
 pub struct Form {
-    ask: Ask,
-    actor: Actor,
-    fields: Fields,
+    /// Who looks.
+    pub ask: Ask,
+    /// Who acts.
+    pub actor: Actor,
+    /// What was sent.
+    pub fields: Fields,
 }
 
 impl FromRequest<AppState> for Form {

@@ -14,8 +14,10 @@ mod facts;
 mod frame;
 mod incident;
 mod incidents;
+mod layers;
 mod live;
 mod login;
+mod map;
 mod netdata_alerts;
 mod panels;
 mod platforms;
@@ -25,6 +27,7 @@ mod row;
 mod said;
 #[cfg(test)]
 mod samples;
+mod service;
 mod settings;
 mod setup;
 mod source;
@@ -35,6 +38,7 @@ mod storage;
 mod terms;
 mod text;
 mod time;
+mod topology;
 mod ui;
 mod watch;
 mod words;
@@ -90,6 +94,11 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
+        .route("/topology", get(topology::topology))
+        .route("/topology/edges", post(topology::judge))
+        .route("/topology/service", get(service::show).post(service::change))
+        .route("/topology/import", get(service::import).post(service::take))
+        .route("/topology/export", get(service::export))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))
