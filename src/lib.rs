@@ -6,6 +6,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub mod model;
+pub mod text;
 
 pub mod connectors;
 pub mod ingest;
@@ -13,6 +14,7 @@ pub mod ingest;
 pub mod correlation;
 pub mod store;
 
+pub mod backtest;
 pub mod investigation;
 pub mod live;
 pub mod search;

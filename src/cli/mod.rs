@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod access;
+mod backtest;
 mod backup;
 mod check;
 mod client;
@@ -19,6 +20,7 @@ mod replay;
 mod restore;
 mod send;
 mod serve;
+mod similar;
 mod token;
 mod user;
 
@@ -28,6 +30,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     app::AppError,
+    backtest::BacktestError,
     store::{CommandError, StoreError, backup::BackupError},
 };
 use options::AllOptions;
@@ -56,7 +59,7 @@ macro_rules! failed {
     };
 }
 
-failed!(AppError, StoreError, CommandError, BackupError);
+failed!(AppError, StoreError, CommandError, BackupError, BacktestError);
 
 /// Alerts in, few incidents out, each with its cause.
 #[derive(Debug, Parser)]
@@ -97,6 +100,8 @@ enum Command {
     Send(send::SendArgs),
     /// Parse stored deliveries again
     Replay(replay::ReplayArgs),
+    /// Play recorded deliveries in memory, to see what would become of them
+    Backtest(backtest::BacktestArgs),
     /// Write deliveries or incidents as one JSON object a line
     #[command(subcommand)]
     Export(export::ExportCommand),
@@ -104,6 +109,8 @@ enum Command {
     Incidents(incidents::IncidentsArgs),
     /// Show one incident of a running server
     Incident(incidents::IncidentArgs),
+    /// How alike texts are, as the correlator sees it
+    Similar(similar::SimilarArgs),
     /// Completions for a shell
     Completions(completions::CompletionsArgs),
     /// The manual page
@@ -153,9 +160,11 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Connectors(args) => connectors::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::Backtest(args) => backtest::run(args).await,
         Command::Export(command) => export::run(command).await,
         Command::Incidents(args) => incidents::list(args).await,
         Command::Incident(args) => incidents::show(args).await,
+        Command::Similar(args) => similar::run(args).await,
         Command::Completions(args) => completions::run(args, &mut Cli::command()),
         Command::Man => man::run(&Cli::command()),
     }

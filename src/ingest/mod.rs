@@ -9,6 +9,7 @@ pub mod memory;
 pub mod outcome;
 pub mod outside;
 pub mod rate;
+pub mod recorded;
 pub mod replay;
 pub mod settings;
 pub mod sources;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, Platform, Severity, Time, words};
+use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, MuteId, Platform, Reason, Severity, Time, words};
 
 words! {
     /// Where an incident stands. Acknowledgement is an owner and a time, not a status.
@@ -89,6 +89,73 @@ pub struct Leading {
     pub confidence: f64,
 }
 
+/// Merges of an incident, in both directions. An incident that is merged keeps its row, its alerts and its timeline; the
+/// survivor counts them as well and names it here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Merging {
+    /// What was merged into it directly, in that order.
+    #[serde(default)]
+    pub absorbed: Vec<IncidentId>,
+    /// While it is merged: what brings both back.
+    #[serde(default)]
+    pub before: Option<Box<BeforeMerge>>,
+}
+
+impl Merging {
+    /// Nothing was merged.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What two incidents were before one was merged into the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeforeMerge {
+    /// When they were merged.
+    pub at: Time,
+    /// Change sequence then: what stands in timelines after it happened since.
+    pub seq: u64,
+    /// Who did it.
+    pub by: String,
+    /// Why, strongest first.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+    /// The merged one's status.
+    pub status: IncidentStatus,
+    /// The merged one's investigation.
+    pub investigation: InvestigationState,
+    /// The merged one's alerts that burned.
+    pub firing_count: u64,
+    /// What the other one's alerts had told of it.
+    pub into: Told,
+}
+
+/// What an incident's row says because of its alerts, apart from the counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// Alerts that burned.
+    pub firing_count: u64,
+    /// The worst.
+    pub severity: Severity,
+    /// Services.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Hosts.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Senders' groups.
+    #[serde(default)]
+    pub groups: Vec<Fingerprint>,
+    /// Labels of all.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Onset of the latest.
+    pub last_alert_at: Time,
+    /// Up and down.
+    #[serde(default)]
+    pub flapping: bool,
+}
+
 /// One incident, as its row holds it: all that a list shows, and the heads of what its page shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -152,9 +219,21 @@ pub struct Incident {
     pub alert_count: u64,
     /// Members that are not resolved.
     pub firing_count: u64,
-    /// The survivor, when merged.
+    /// Members that are not resolved and are muted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub muted_count: u64,
+    /// All members that are not resolved are muted, and there are some: it calls for nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
+    /// The silences and maintenance windows that ever muted an alert of it; the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutes: Vec<MuteId>,
+    /// The incident that it was merged into. That one may have been merged again: views name the survivor here.
     #[serde(default)]
     pub merged_into: Option<IncidentId>,
+    /// What was merged into it, and what it was before it was merged itself.
+    #[serde(default, skip_serializing_if = "Merging::is_none")]
+    pub merging: Merging,
     /// Digests of the senders' groups of its alerts, where their connectors group by them; the first fifty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sender_groups: Vec<Fingerprint>,
@@ -179,6 +258,11 @@ pub struct Incident {
     /// Change sequence of the latest change: tells two people acting at once apart.
     #[serde(default)]
     pub version: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Incident {

@@ -29,6 +29,12 @@ words! {
         Reopened = "reopened",
         /// A person wrote something.
         Comment = "comment",
+        /// Alerts were moved here from another incident, or from here to another.
+        AlertMoved = "alert_moved",
+        /// Merged into another incident, or another one into it.
+        Merged = "merged",
+        /// A merge was undone.
+        Unmerged = "unmerged",
         /// Severity changed.
         Severity = "severity",
         /// Title changed.
@@ -41,6 +47,12 @@ words! {
         InvestigationStarted = "investigation_started",
         /// An investigation ended.
         InvestigationFinished = "investigation_finished",
+        /// Alerts of it are muted.
+        Muted = "muted",
+        /// Alerts of it are no longer muted, or soon will not be.
+        Unmuted = "unmuted",
+        /// What a threshold held back came together.
+        Threshold = "threshold",
         /// Somebody used or dismissed a suggestion, or judged a cause.
         Feedback = "feedback",
     }

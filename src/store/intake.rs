@@ -39,7 +39,7 @@ const FORGET_FROM: u64 = 64;
 /// Blobs forgotten with one group at most; a group of the largest size brings fewer.
 const FORGET: usize = 256;
 /// A sender's retry is known as one for this long; the longest-lived retries of the supported platforms end within hours.
-const RETRY_KNOWN: Duration = Duration::from_secs(3 * 24 * 3600);
+pub(super) const RETRY_KNOWN: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Retry ids forgotten with one group at most, for each delivery in it.
 const FORGET_RETRIES: usize = 2;
 /// How long a sender waits for a place in the queue before it is told to come back.

@@ -42,7 +42,8 @@ impl Received {
         let NewDelivery { at, platform, outcome, problem, headers, body, parsed, replay_of } = delivery;
         let rest = Rest { at: *at, platform, outcome: *outcome, problem, headers, body, parsed, replay_of: *replay_of };
         let retry = parsed.retry_id.as_deref().map(|id| retry_key(platform, id));
-        Ok(Self { at: *at, retry, rest: codec::encode(&rest)? })
+        // What was read from a body says much of it again, under longer names.
+        Ok(Self { at: *at, retry, rest: codec::encode_about(&rest, 1024 + 2 * body.len())? })
     }
 
     /// About how many bytes it will take.
@@ -52,11 +53,12 @@ impl Received {
 
     /// The row of the delivery, now that its number is known.
     pub fn row(&self, seq: u64, id: DeliveryId) -> Result<Vec<u8>, StoreError> {
-        codec::joined(&codec::encode(&Head { seq, id })?, &self.rest)
+        codec::joined(&codec::encode_about(&Head { seq, id }, 64)?, &self.rest)
     }
 }
 
-fn retry_key(platform: &str, id: &str) -> u128 {
+/// What a sender's retry id is known by, for one platform.
+pub(super) fn retry_key(platform: &str, id: &str) -> u128 {
     let digest = Sha256::new().chain_update(platform).chain_update([0]).chain_update(id).finalize();
     digest.iter().take(16).fold(0, |n, b| (n << 8) | u128::from(*b))
 }

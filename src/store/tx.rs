@@ -1,7 +1,9 @@
 //! One write transaction with all its tables open, the writer's memory beside it, and the rows touched held back so that
 //! each is written once. Everything that changes the store goes through here.
 
+mod family;
 mod forget;
+pub mod mutes;
 pub mod services;
 
 use std::{
@@ -13,7 +15,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandError, Policy, StoreError, codec,
+    CommandError, Policy, StoreError, apply, codec,
     counted::Counted,
     pack::{Packer, Stored},
     tables::{self, meta},
@@ -39,9 +41,14 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    calm_changed: mutes::Changed,
     // Learned edges whose rows are to be written or removed, and whether there are others than before.
     edges_touched: BTreeSet<(String, String)>,
     topology_changed: bool,
+    // Incidents of which the correlator knows something new.
+    profiled: BTreeSet<u64>,
+    // The one written last: the answer to its delivery asks for it.
+    pub(super) last_membership: Option<Membership>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -77,6 +84,7 @@ pub struct Tx<'t> {
     pub(super) apart: Counted<'t, (u128, u128)>,
     pub(super) lessons: NamedRows<'t>,
     pub(super) mutes: Rows<'t>,
+    muted: Table<'t, (u64, u64), u64>,
     pub(super) thresholds: Rows<'t>,
     pub(super) waiting: Table<'t, (u64, u64), ()>,
     pub(super) settings: NamedRows<'t>,
@@ -97,6 +105,24 @@ struct Held {
     incident: Incident,
     before: Option<Incident>,
     changed: BTreeSet<IncidentChange>,
+}
+
+/// The list that an incident is in. What was merged has its survivor's end, and goes with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Open,
+    Closed(i64),
+    Nowhere,
+}
+
+impl Listed {
+    fn of(i: &Incident) -> Self {
+        match i.status {
+            IncidentStatus::Merged => Self::Nowhere,
+            IncidentStatus::Resolved => Self::Closed(i.resolved_at.unwrap_or(i.updated_at).millis()),
+            IncidentStatus::Investigating | IncidentStatus::Analyzed => Self::Open,
+        }
+    }
 }
 
 /// Reads one row of a table of encoded rows.
@@ -133,8 +159,11 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            calm_changed: mutes::Changed::default(),
             edges_touched: BTreeSet::new(),
             topology_changed: false,
+            profiled: BTreeSet::new(),
+            last_membership: None,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -169,6 +198,7 @@ impl<'t> Tx<'t> {
             apart: Counted::new(txn.open_table(tables::APART)?),
             lessons: Counted::new(txn.open_table(tables::LESSONS)?),
             mutes: Counted::new(txn.open_table(tables::MUTES)?),
+            muted: txn.open_table(tables::MUTED)?,
             thresholds: Counted::new(txn.open_table(tables::THRESHOLDS)?),
             waiting: txn.open_table(tables::WAITING)?,
             settings: Counted::new(txn.open_table(tables::SETTINGS)?),
@@ -202,7 +232,34 @@ impl<'t> Tx<'t> {
     pub fn create_incident(&mut self, incident: Incident) {
         let number = incident.id.0;
         self.world.open(&incident);
+        self.world.opened(&incident);
         self.held.insert(number, Held { incident, before: None, changed: [IncidentChange::Created].into() });
+    }
+
+    /// An incident as this transaction will leave it, if it has it in its hands.
+    pub fn held_incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.held.get(&id.0).map(|h| &h.incident)
+    }
+
+    /// What the correlator knows of an incident changed: it is kept with the rest.
+    pub fn profiled(&mut self, id: IncidentId) {
+        self.profiled.insert(id.0);
+    }
+
+    /// Has an alert looked at again.
+    pub fn look_again(&mut self, alert: u64, at: Time) -> Result<(), StoreError> {
+        self.looks.insert((at.millis(), alert), ())?;
+        Ok(())
+    }
+
+    /// Takes the alerts that are to be looked at again by now, at most `limit`.
+    pub fn take_looks(&mut self, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let due = self.looks.range(..=(self.now.millis(), u64::MAX))?;
+        let due: Vec<(i64, u64)> = due.take(limit).map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for key in &due {
+            self.looks.remove(key)?;
+        }
+        Ok(due.into_iter().map(|(_, number)| number).collect())
     }
 
     /// Says what about an incident changed, for the change log.
@@ -254,28 +311,35 @@ impl<'t> Tx<'t> {
                 self.quiet.insert((at.millis(), number), ())?;
             }
         }
-        Ok(())
+        self.follow_mutes(alert)
     }
 
     /// Writes why an alert is part of an incident.
     pub fn put_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
-        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)
+        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)?;
+        self.last_membership = Some(membership.clone());
+        Ok(())
     }
 
     /// Why an alert is part of its incident.
     pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
-        get(&self.members, (incident.0, alert.number()))
-    }
-
-    /// Numbers of an incident's alerts, oldest first.
-    pub fn member_numbers(&self, id: IncidentId) -> Result<Vec<u64>, StoreError> {
-        self.members.range((id.0, 0)..=(id.0, u64::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
+        let last = self.last_membership.as_ref().filter(|m| m.incident == incident && m.alert == alert);
+        match last {
+            Some(last) => Ok(Some(last.clone())),
+            None => get(&self.members, (incident.0, alert.number())),
+        }
     }
 
     /// Alerts whose quiet time has come, with that time, at most `limit`.
     pub fn quiet_alerts(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         let due = self.quiet.range(..=(self.now.millis(), u64::MAX))?;
         due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// The first moment that something waits for.
+    pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
+        let (quiet, look) = (apply::timers::first(&self.quiet)?, apply::timers::first(&self.looks)?);
+        Ok(quiet.into_iter().chain(look).min())
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -294,6 +358,12 @@ impl<'t> Tx<'t> {
                 self.put_alert(&alert, before)?;
             }
         }
+        let looks: Vec<(i64, u64)> =
+            self.looks.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for (at, number) in looks {
+            self.looks.remove((at, number))?;
+            self.looks.insert((Time::from_millis(at).minus(by).millis(), number), ())?;
+        }
         let jobs: Vec<Job> =
             self.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
         for mut job in jobs {
@@ -301,7 +371,7 @@ impl<'t> Tx<'t> {
             job.leased_until = job.leased_until.map(|t| t.minus(by));
             put(&mut self.jobs, job.incident.0, &job)?;
         }
-        Ok(())
+        self.set_mutes_back(by)
     }
 
     /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
@@ -443,8 +513,16 @@ impl<'t> Tx<'t> {
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
+        self.world.catch_up();
+        self.write_mutes()?;
         for (_, held) in std::mem::take(&mut self.held) {
             self.write_incident(held)?;
+        }
+        for number in std::mem::take(&mut self.profiled) {
+            match self.world.engine.kept(IncidentId(number)) {
+                Some(profile) => put(&mut self.profiles, number, profile)?,
+                None => drop(self.profiles.remove(number)?),
+            }
         }
         for (platform, counters) in std::mem::take(&mut self.counters) {
             put(&mut self.connector_counters, platform.as_str(), &counters)?;
@@ -500,7 +578,8 @@ impl<'t> Tx<'t> {
 
     /// Writes an incident with its indexes and its rows of the change log.
     fn write_incident(&mut self, held: Held) -> Result<(), StoreError> {
-        let Held { mut incident, before, changed } = held;
+        let Held { mut incident, before, mut changed } = held;
+        changed.extend(self.judge_muted(&mut incident)?);
         if before.as_ref() == Some(&incident) && changed.is_empty() {
             return Ok(());
         }
@@ -508,26 +587,28 @@ impl<'t> Tx<'t> {
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;
         }
-        let ended = |i: &Incident| (!i.is_open()).then(|| i.resolved_at.unwrap_or(i.updated_at).millis());
-        let (was, is) = (before.as_ref().map(ended), ended(&incident));
+        let (was, is) = (before.as_ref().map(Listed::of), Listed::of(&incident));
         if was != Some(is) {
-            if let Some(Some(at)) = was {
-                self.closed.remove((at, number))?;
+            match was {
+                Some(Listed::Open) => drop(self.open.remove(number)?),
+                Some(Listed::Closed(at)) => drop(self.closed.remove((at, number))?),
+                Some(Listed::Nowhere) | None => {}
             }
             match is {
-                Some(at) => {
-                    self.open.remove(number)?;
-                    self.closed.insert((at, number), ())?;
-                }
-                None => {
-                    self.open.insert(number, ())?;
-                }
+                Listed::Open => drop(self.open.insert(number, ())?),
+                Listed::Closed(at) => drop(self.closed.insert((at, number), ())?),
+                Listed::Nowhere => {}
             }
         }
+        // Its onset may have changed.
+        self.world.opened(&incident);
         if incident.is_open() {
             self.world.open(&incident);
         } else {
             self.world.close(incident.id);
+            if before.as_ref().is_some_and(Incident::is_open) {
+                self.profiles.remove(number)?;
+            }
         }
         let services =
             |i: &Incident| -> BTreeSet<String> { i.affected_services.iter().map(|s| world::key(s)).collect() };

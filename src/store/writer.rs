@@ -6,7 +6,7 @@ mod timers;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -17,11 +17,11 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables, tx::Tx,
-    world::World,
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables,
+    trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
-    model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
+    model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
 };
 
@@ -67,7 +67,7 @@ pub struct Handle {
     // Many intake groups while the writer is busy need one wake-up only.
     woken: Arc<AtomicBool>,
     places: Arc<Semaphore>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
 }
 
 /// The thread's own state.
@@ -75,12 +75,15 @@ pub struct Writer {
     main: Arc<File>,
     intake: Arc<File>,
     world: World,
+    // As configured, and with what people set.
+    configured: Policy,
     policy: Policy,
+    settings: CorrelationSettings,
     clock: Clock,
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
     stale: bool,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
@@ -93,6 +96,8 @@ pub struct Writer {
     sweeping: bool,
     // Nothing is removed until this is over: something stands in the way that a person must look at.
     sweep_again: Wait,
+    // Nor is anything done about mutes.
+    mutes_again: Wait,
 }
 
 impl Handle {
@@ -143,7 +148,7 @@ impl Handle {
 
     /// Why nothing can be written, if so.
     pub fn health(&self) -> Result<(), StoreError> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        self.health.get().map_or(Ok(()), Err)
     }
 }
 
@@ -171,7 +176,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     // Also while the process was not running.
     let seen = (last_applied(&start.main)?.max(start.clock.now()), start.clock.uptime());
     let (work, inbox) = mpsc::channel();
-    let health = Arc::new(Mutex::new(None));
+    let health = Arc::<Trouble>::default();
     let woken = Arc::new(AtomicBool::new(false));
     let handle = Handle {
         work,
@@ -182,11 +187,14 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     let mut writer = Writer {
         main: start.main,
         intake: start.intake,
+        policy: start.policy.with(&world.correlation),
+        settings: world.correlation,
+        configured: start.policy,
         world,
-        policy: start.policy,
         trust: retention::Trust::new(&start.clock),
         sweeping: false,
         sweep_again: Wait::begin(Duration::ZERO),
+        mutes_again: Wait::begin(Duration::ZERO),
         clock: start.clock,
         position: start.position,
         applied: start.applied,
@@ -250,7 +258,9 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let work = || self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
+        let work = || {
+            self.mend().and_then(|()| self.mutes()).and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n))
+        };
         // A damaged page can make redb panic: that must be said, and not end the thread that says it.
         let result = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(StoreError::Damaged("the store could not be read: it panicked".to_owned())));
@@ -259,15 +269,14 @@ impl Writer {
     }
 
     fn note_health(&self, error: Option<&StoreError>) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*health, error) {
+        match (self.health.get(), error) {
             (None, Some(e)) => {
                 tracing::error!(error = %e, "the store cannot be written; deliveries are refused until it can")
             }
             (Some(_), None) => tracing::info!("the store can be written again"),
             _ => {}
         }
-        *health = error.cloned();
+        self.health.set(error.cloned());
     }
 
     /// Applies what waits, in one transaction. Returns how many deliveries that were.
@@ -373,6 +382,10 @@ impl Writer {
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        if self.settings != self.world.correlation {
+            self.settings = self.world.correlation;
+            self.policy = self.configured.with(&self.settings);
+        }
         let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.
         txn.set_quick_repair(true);

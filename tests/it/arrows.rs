@@ -8,20 +8,23 @@ use std::{collections::BTreeSet, path::Path};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("connectors", &[]),
-    ("correlation", &[]),
+    ("text", &[]),
+    ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
     // Pure calls: the writer decides inside its transaction.
     ("store", &["correlation", "notifications::policy"]),
-    ("search", &["store"]),
+    ("search", &["store", "text"]),
     ("live", &["store"]),
     ("notifications", &["store"]),
     ("investigation", &["store"]),
+    // The way of a delivery, in memory.
+    ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
-    ("web", &["ingest", "store", "search", "live", "connectors", "runtime::supervise"]),
+    ("web", &["ingest", "backtest", "store", "search", "live", "connectors", "runtime::supervise"]),
     // Pure calls: what is wrong with a declared source is told at its place in the file.
     ("config", &["connectors::declared"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "store", "runtime"]),
+    ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),
@@ -30,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Parts that depend on their arguments alone.
-const PURE: &[&str] = &["model", "connectors", "correlation", "notifications::policy", "investigation::rank"];
+const PURE: &[&str] = &["model", "connectors", "text", "correlation", "notifications::policy", "investigation::rank"];
 /// What pure parts must not name, besides the clock.
 const IMPURE: &[&str] = &["tokio", "tokio_util", "redb", "tantivy", "axum", "reqwest", "hyper"];
 /// Crates that one room keeps to itself.

@@ -4,11 +4,13 @@
 mod access;
 mod api;
 mod arrows;
+mod backtest;
 mod backup;
 mod binary;
 mod certificates;
 mod clock;
 mod connector_pages;
+mod corrections;
 mod crash;
 mod crowd;
 mod declared;

@@ -1,7 +1,10 @@
 //! The life of an incident: opened, joined, resolved, reopened, queued for investigation.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
+use super::place;
 use crate::{
     model::*,
     store::{
@@ -11,49 +14,20 @@ use crate::{
 };
 
 /// Services, hosts and senders' groups listed on an incident's row; the rest is found through its alerts.
-const NAMES_ON_ROW: usize = 50;
+pub const NAMES_ON_ROW: usize = 50;
 
 /// Opens an incident for an alert and makes it the first member.
 pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> Result<IncidentId, StoreError> {
     let id = IncidentId(tx.world.next(crate::store::tables::meta::INCIDENT));
     let manual = manual_source.is_some();
     let source = manual_source.unwrap_or(&alert.platform).to_owned();
-    let now = tx.now;
     alert.incident = Some(id);
     tx.create_incident(Incident {
-        id,
-        status: IncidentStatus::Investigating,
-        severity: alert.severity,
-        severity_pinned: false,
-        title: alert.title.clone(),
-        service: alert.service.clone(),
-        host: alert.host.clone(),
-        environment: alert.environment.clone(),
-        affected_services: alert.service.iter().cloned().collect(),
-        affected_hosts: alert.host.iter().cloned().collect(),
         source: source.clone(),
-        source_url: alert.source_url.clone(),
-        owner: None,
-        started_at: alert.started_at,
-        onset_at: alert.onset_at,
-        detected_at: now,
-        acknowledged_at: None,
-        analyzed_at: None,
-        resolved_at: None,
-        resolution: None,
-        updated_at: now,
-        last_alert_at: alert.onset_at,
         alert_count: 1,
         firing_count: 1,
-        merged_into: None,
-        sender_groups: Vec::new(),
-        flapping: false,
-        test: alert.test,
         manual,
-        labels: alert.labels.clone(),
-        investigation: InvestigationHead::default(),
-        leading: None,
-        version: 0,
+        ..of_first(id, alert, tx.now)
     });
     let text =
         if manual { "Declared by hand.".to_owned() } else { format!("Opened by the first alert, from {source}.") };
@@ -75,13 +49,62 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
             "The first alert: no open incident matched it.".to_owned()
         },
     };
-    member(tx, id, alert, vec![reason])?;
+    member(tx, id, alert, 1.0, vec![reason])?;
     queue(tx, id, "opened")?;
     Ok(id)
 }
 
+/// An incident as its first alert makes it, without any alert yet.
+pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
+    Incident {
+        id,
+        status: IncidentStatus::Investigating,
+        severity: alert.severity,
+        severity_pinned: false,
+        title: alert.title.clone(),
+        service: alert.service.clone(),
+        host: alert.host.clone(),
+        environment: alert.environment.clone(),
+        affected_services: alert.service.iter().cloned().collect(),
+        affected_hosts: alert.host.iter().cloned().collect(),
+        source: alert.platform.clone(),
+        source_url: alert.source_url.clone(),
+        owner: None,
+        started_at: alert.started_at,
+        onset_at: alert.onset_at,
+        detected_at: now,
+        acknowledged_at: None,
+        analyzed_at: None,
+        resolved_at: None,
+        resolution: None,
+        updated_at: now,
+        last_alert_at: alert.onset_at,
+        alert_count: 0,
+        firing_count: 0,
+        merged_into: None,
+        sender_groups: Vec::new(),
+        muted_count: 0,
+        muted: false,
+        mutes: Vec::new(),
+        merging: Merging::default(),
+        flapping: false,
+        test: alert.test,
+        manual: false,
+        labels: alert.labels.clone(),
+        investigation: InvestigationHead::default(),
+        leading: None,
+        version: 0,
+    }
+}
+
 /// Makes an alert a member of an open incident.
-pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
+pub fn join(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &mut Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
     alert.incident = Some(id);
     let incident = tx.known_incident(id)?;
     incident.alert_count += 1;
@@ -99,20 +122,31 @@ pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Rea
         id,
         TimelineKind::AlertCorrelated,
         &Actor::System,
-        format!(
-            "{} joined. {}",
-            alert.title,
-            first.as_ref().map_or("", |r| r.text.as_str())
-        ),
-        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": first.as_ref().map(|r| r.score) }),
+        format!("{} joined. {}", alert.title, first.as_ref().map_or("", |r| r.text.as_str())),
+        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": score }),
     )?;
-    member(tx, id, alert, reasons)?;
+    member(tx, id, alert, score, reasons)?;
     tx.log(ChangeSubject::AlertCorrelated(id, alert.id))?;
     // The answer was made without this alert: look again when it may matter.
     if analyzed && (new_service || worse) {
         queue(tx, id, "changed")?;
     }
     Ok(())
+}
+
+/// An alert that opened an incident says which ones it was kept out of, and why.
+pub fn kept_out(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &Alert,
+    why: &BTreeMap<IncidentId, String>,
+) -> Result<(), StoreError> {
+    let Some(mut membership) = tx.membership(id, alert.id)?.filter(|_| !why.is_empty()) else { return Ok(()) };
+    for (other, text) in why.iter().take(3) {
+        let text = format!("Kept out of {other}: {text}");
+        membership.reasons.push(Reason { strategy: Strategy::Manual, score: 1.0, text });
+    }
+    tx.put_membership(&membership)
 }
 
 /// One of the sender's groups reaches an incident: what comes later in that group finds it.
@@ -126,7 +160,7 @@ pub fn group(tx: &mut Tx<'_>, id: IncidentId, group: Fingerprint) -> Result<(), 
     Ok(())
 }
 
-fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
+pub fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
     match name {
         Some(name) if names.len() < NAMES_ON_ROW && !names.iter().any(|n| n.eq_ignore_ascii_case(name)) => {
             names.push(name.to_owned());
@@ -136,13 +170,27 @@ fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
     }
 }
 
-fn member(tx: &mut Tx<'_>, incident: IncidentId, alert: &Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
-    let (strategy, score) = reasons.first().map_or((Strategy::Primary, 1.0), |r| (r.strategy, r.score));
+fn member(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    alert: &Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
+    let strategy = reasons.first().map_or(Strategy::Primary, |r| r.strategy);
     tx.put_membership(&Membership { incident, alert: alert.id, strategy, score, reasons, at: tx.now })
 }
 
-/// Raises an incident's severity to an alert's, unless a person set it.
+/// Raises an incident's severity to an alert's, unless a person set it; and that of all that it was merged into.
 pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Result<(), StoreError> {
+    let mut parts = tx.lineage(id)?;
+    let id = parts.pop().unwrap_or(id);
+    for part in parts {
+        let merged = tx.known_incident(part)?;
+        if !merged.severity_pinned {
+            merged.severity = merged.severity.worst(severity);
+        }
+    }
     let incident = tx.known_incident(id)?;
     let before = incident.severity;
     if incident.severity_pinned || severity >= before {
@@ -154,10 +202,12 @@ pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Re
     tx.note(id, TimelineKind::Severity, &Actor::System, text, json!({ "from": before, "to": severity }))
 }
 
-/// One alert fewer burns. The incident ends with the last one, unless a person declared it.
+/// One alert fewer burns, of that incident and of what it was merged into. That ends with the last one, unless a person
+/// declared it.
 pub fn alert_ended(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, how: &str) -> Result<(), StoreError> {
+    tx.count(id, 0, -1)?;
+    let id = tx.home(id)?;
     let incident = tx.known_incident(id)?;
-    incident.firing_count = incident.firing_count.saturating_sub(1);
     let over = incident.firing_count == 0 && incident.is_open() && !incident.manual;
     let count = incident.alert_count;
     tx.changed(id, IncidentChange::Alerts);
@@ -194,6 +244,7 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     tx.world.open(&open);
     tx.changed(id, IncidentChange::Status);
     tx.note(id, TimelineKind::Reopened, by, text, serde_json::Value::Null)?;
+    place::read_again(tx, id)?;
     queue(tx, id, "reopened")
 }
 

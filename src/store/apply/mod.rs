@@ -1,7 +1,14 @@
 //! What a delivery does to the store, inside the writer's transaction: deterministic, given the rows and the policy.
 
 pub mod lifecycle;
+pub mod moves;
+pub mod mutes;
+pub mod place;
 pub mod signals;
+pub mod taught;
+pub mod thresholds;
+pub mod timers;
+mod told;
 
 use super::{
     StoreError,

@@ -2,9 +2,14 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{
+    lifecycle, mutes,
+    place::{self, Decided},
+    taught,
+    thresholds::{self, Held},
+};
 use crate::{
-    correlation::{self, Group, Subject},
+    correlation::{self, Group},
     model::*,
     store::{
         StoreError,
@@ -110,24 +115,29 @@ impl Door<'_> {
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         if alert.incident.is_none() {
             return self.promote(tx, alert, quiet_before);
         }
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
-            lifecycle::raise_severity(tx, id, alert.severity)?;
+            lifecycle::raise_severity(tx, under, alert.severity)?;
         }
         self.answer(tx, Some(&alert))
     }
 
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         alert.ended_at = None;
@@ -136,9 +146,10 @@ impl Door<'_> {
             return self.promote(tx, alert, quiet_before);
         }
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            tx.count(under, 0, 1)?;
+            let id = tx.home(under)?;
             let incident = tx.known_incident(id)?;
-            incident.firing_count += 1;
             let was_resolved = incident.status == IncidentStatus::Resolved;
             tx.changed(id, IncidentChange::Alerts);
             let text = format!("{} fired again.", alert.title);
@@ -147,7 +158,7 @@ impl Door<'_> {
             if was_resolved {
                 lifecycle::reopen(tx, id, &by, format!("Reopened: {} fired again.", alert.title))?;
             }
-            lifecycle::raise_severity(tx, id, alert.severity)?;
+            lifecycle::raise_severity(tx, under, alert.severity)?;
         }
         self.answer(tx, Some(&alert))
     }
@@ -157,6 +168,7 @@ impl Door<'_> {
             return self.answer(tx, None);
         }
         let mut alert = self.new_alert(tx);
+        mutes::mark(tx, &mut alert);
         tx.learn_edges(&alert);
         let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
@@ -165,7 +177,11 @@ impl Door<'_> {
 
     /// An alert that was too mild for an incident until now: what it has become decides, from now on.
     fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, quiet_before: Option<Time>) -> Result<Applied, StoreError> {
-        let began = std::mem::replace(&mut alert.onset_at, self.delivery.at);
+        let began = alert.onset_at;
+        // What waits for a threshold has burned since then.
+        if !alert.is_waiting() {
+            alert.onset_at = self.delivery.at;
+        }
         let opened = self.place(tx, &mut alert)?;
         if alert.incident.is_none() {
             alert.onset_at = began;
@@ -184,39 +200,23 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
-        let found = if manual || alert.test { None } else { self.candidate(tx, alert) };
-        if let Some(found) = found {
-            lifecycle::join(tx, found.incident, alert, found.reasons)?;
-            if let Some(group) = self.group(alert) {
-                lifecycle::group(tx, found.incident, group.of)?;
-            }
+        let alone = manual || alert.test;
+        let held = if alone { Held::Free } else { thresholds::hold(tx, alert, self.delivery.at)? };
+        if held == Held::Waits {
             return Ok(false);
         }
+        let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
+        let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
+        let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
+        let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
+        let decided = decided.or_with(thresholds::follows(&held));
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        let id = lifecycle::open(tx, alert, source)?;
-        if let Some(group) = self.group(alert) {
-            lifecycle::group(tx, id, group.of)?;
+        let opened = place::put(tx, alert, decided, group, source)?;
+        if let Some(id) = alert.incident.filter(|_| opened) {
+            lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
         }
-        Ok(true)
-    }
-
-    /// The group that the sender put it into, where that counts.
-    fn group<'a>(&self, alert: &'a Alert) -> Option<Group<'a>> {
-        let key = alert.group_key.as_deref().filter(|_| self.rules.group_by_sender)?;
-        Some(Group::new(&alert.platform, key))
-    }
-
-    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
-        let window = tx.policy.cluster_window;
-        let subject = Subject {
-            platform: &alert.platform,
-            service: alert.service.as_deref(),
-            host: alert.host.as_deref(),
-            onset: alert.onset_at,
-            group: self.group(alert),
-        };
-        let candidates = tx.world.candidates(&subject, window);
-        correlation::best(subject, candidates, window)
+        thresholds::reached(tx, &held, alert)?;
+        Ok(opened)
     }
 
     fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {
@@ -256,6 +256,10 @@ impl Door<'_> {
             path: s.path.clone(),
             group_key: s.group_key.clone(),
             quiet_at: self.quiet_at(tx),
+            muted_by: Vec::new(),
+            was_muted_by: Vec::new(),
+            threshold: None,
+            threshold_hits: Vec::new(),
         }
     }
 
@@ -266,7 +270,8 @@ impl Door<'_> {
         alert.last_delivery = self.delivery.seq;
         let quiet = alert.quiet_at;
         tx.put_alert(&alert, quiet)?;
-        if let Some(id) = alert.incident.filter(|_| first) {
+        if let Some(under) = alert.incident.filter(|_| first) {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
             let by = Actor::Sender(self.delivery.platform.clone());
@@ -286,18 +291,20 @@ impl Door<'_> {
         alert.path.clone_from(&self.signal.path);
         alert.quiet_at = None;
         tx.put_alert(&alert, quiet_before)?;
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             let by = Actor::Sender(self.delivery.platform.clone());
             let text = format!("{} resolved.", alert.title);
             tx.note(id, TimelineKind::AlertResolved, &by, text, json!({ "alert_id": alert.id }))?;
-            lifecycle::alert_ended(tx, id, &by, "resolved at the source")?;
+            lifecycle::alert_ended(tx, under, &by, "resolved at the source")?;
         }
         self.answer(tx, Some(&alert))
     }
 
     /// A line for the timeline; the alert stays as it is.
     fn inform(&self, tx: &mut Tx<'_>, alert: &Alert) -> Result<Applied, StoreError> {
-        if let Some(id) = alert.incident {
+        if let Some(under) = alert.incident {
+            let id = tx.home(under)?;
             tx.known_incident(id)?;
             tx.changed(id, IncidentChange::Alerts);
             let by = Actor::Sender(self.delivery.platform.clone());
@@ -308,11 +315,12 @@ impl Door<'_> {
     }
 
     fn answer(&self, tx: &Tx<'_>, alert: Option<&Alert>) -> Result<Applied, StoreError> {
-        let incident_id = alert.and_then(|a| a.incident);
-        let membership = match (alert, incident_id) {
+        let under = alert.and_then(|a| a.incident);
+        let membership = match (alert, under) {
             (Some(alert), Some(incident)) => tx.membership(incident, alert.id)?,
             _ => None,
         };
+        let incident_id = under.map(|id| tx.home(id)).transpose()?;
         Ok(Applied {
             fingerprint: self.fingerprint,
             status: self.signal.status,
@@ -340,10 +348,11 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     alert.closed_at = Some(tx.now);
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
     tx.put_alert(&alert, quiet_before)?;
-    if let Some(id) = alert.incident {
+    if let Some(under) = alert.incident {
+        let id = tx.home(under)?;
         let text = format!("{} {how}.", alert.title);
         tx.note(id, TimelineKind::AlertResolved, &Actor::System, text, json!({ "alert_id": alert.id }))?;
-        lifecycle::alert_ended(tx, id, &Actor::System, how)?;
+        lifecycle::alert_ended(tx, under, &Actor::System, how)?;
     }
     Ok(())
 }

@@ -165,7 +165,13 @@ fn own(tx: &mut Tx<'_>, id: IncidentId, owner: Option<String>, actor: &Actor) ->
     Ok(tx.audit(actor, "incident.owner", id.to_string(), data)?)
 }
 
-fn resolve(tx: &mut Tx<'_>, id: IncidentId, reason: Option<String>, actor: &Actor) -> Result<(), CommandError> {
+/// Ends an open incident and closes its alerts.
+pub(in crate::store) fn resolve(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    reason: Option<String>,
+    actor: &Actor,
+) -> Result<(), CommandError> {
     open(tx, id, "resolved")?;
     let now = tx.now;
     for number in tx.member_numbers(id)? {
@@ -177,7 +183,9 @@ fn resolve(tx: &mut Tx<'_>, id: IncidentId, reason: Option<String>, actor: &Acto
         alert.quiet_at = None;
         tx.put_alert(&alert, quiet_before)?;
     }
-    tx.known_incident(id)?.firing_count = 0;
+    for part in tx.family(id)? {
+        tx.known_incident(part)?.firing_count = 0;
+    }
     let text = reason.clone().unwrap_or_else(|| "Resolved by hand.".to_owned());
     lifecycle::end(tx, id, actor, text)?;
     Ok(tx.audit(actor, "incident.resolve", id.to_string(), json!({ "reason": reason }))?)

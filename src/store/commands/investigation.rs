@@ -145,36 +145,13 @@ impl Store {
     /// Writes thoughts in order, those of one step at once: each change of a large file has its price. The number of the
     /// last one. `Conflict` when the run was cancelled or taken over meanwhile: stop.
     pub async fn add_thoughts(&self, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
-        self.command(move |tx| {
-            let id = lease.incident;
-            running(tx, lease)?;
-            let now = tx.now;
-            let mut n = tx.asked_incident(id)?.investigation.steps;
-            for NewThought { kind, text, evidence } in thoughts {
-                n += 1;
-                put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
-                tx.log(ChangeSubject::Thought(id, n))?;
-            }
-            tx.asked_incident(id)?.investigation.steps = n;
-            Ok(n)
-        })
-        .await
+        self.command(move |tx| think(tx, lease, thoughts)).await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
     pub async fn finish_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
         let id = lease.incident;
-        self.on_incident(id, move |tx| {
-            let again = running(tx, lease)?.again;
-            tx.jobs.remove(id.0)?;
-            write_answer(tx, id, finish)?;
-            analyzed(tx, id)?;
-            if again {
-                lifecycle::queue(tx, id, "changed")?;
-            }
-            Ok(())
-        })
-        .await
+        self.on_incident(id, move |tx| end(tx, lease, finish)).await
     }
 
     /// A person used or dismissed a suggestion.
@@ -208,7 +185,78 @@ impl Store {
     }
 }
 
-fn lease_next(tx: &mut Tx<'_>, lease: Duration, engine: &str) -> Result<Option<Job>, CommandError> {
+/// Writes the thoughts of a run. The number of the last one.
+pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
+    let id = lease.incident;
+    running(tx, lease)?;
+    let now = tx.now;
+    let mut n = tx.asked_incident(id)?.investigation.steps;
+    for NewThought { kind, text, evidence } in thoughts {
+        n += 1;
+        put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
+        tx.log(ChangeSubject::Thought(id, n))?;
+    }
+    tx.asked_incident(id)?.investigation.steps = n;
+    Ok(n)
+}
+
+/// Ends a run with its answer.
+pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
+    let id = lease.incident;
+    let again = running(tx, lease)?.again;
+    tx.jobs.remove(id.0)?;
+    write_answer(tx, id, finish)?;
+    analyzed(tx, id)?;
+    if again {
+        lifecycle::queue(tx, id, "changed")?;
+    }
+    Ok(())
+}
+
+/// Records what a person found to be the cause. Later investigations of its services remember it.
+pub(in crate::store) fn record_cause(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    service: Option<String>,
+    symptom: Option<Symptom>,
+    actor: &Actor,
+) -> Result<(), CommandError> {
+    let recorded = RecordedCause { service, symptom, by: actor.to_string(), at: tx.now };
+    let cause = recorded.as_cause();
+    tx.asked_incident(id)?.investigation.conclusion = Some(Conclusion::Confirmed);
+    tx.changed(id, IncidentChange::Investigation);
+    let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
+    answer.recorded = Some(recorded);
+    put(&mut tx.answers, id.0, &answer)?;
+    let text = format!("The cause was recorded: {}.", cause.title);
+    tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
+    Ok(tx.audit(
+        actor,
+        "incident.cause",
+        id.to_string(),
+        json!({ "service": cause.service, "symptom": cause.symptom }),
+    )?)
+}
+
+/// When the next job is due that nobody works on; none without jobs.
+pub(in crate::store) fn next_job(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
+    let mut next: Option<Time> = None;
+    for row in tx.jobs.iter()? {
+        let row = row?;
+        let row = codec::plain(row.1.value())?;
+        let [not_before, leased_until] = fields(&row, ["not_before", "leased_until"])?;
+        let at = value::<Time>(not_before)?.max(optional(leased_until)?.unwrap_or(Time::from_millis(i64::MIN)));
+        next = Some(next.map_or(at, |n| n.min(at)));
+    }
+    Ok(next)
+}
+
+/// Takes the most urgent job that is due.
+pub(in crate::store) fn lease_next(
+    tx: &mut Tx<'_>,
+    lease: Duration,
+    engine: &str,
+) -> Result<Option<Job>, CommandError> {
     // In a storm thousands wait: of each only what decides is read.
     let mut best: Option<(Severity, Time, u64)> = None;
     for row in tx.jobs.iter().map_err(StoreError::from)? {
@@ -289,6 +337,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             suggestion.state = judged.state;
         }
     }
+    answer.recorded = before.recorded;
     put(&mut tx.answers, id.0, &answer)?;
     for suggestion in &answer.suggestions {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
@@ -301,7 +350,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
     incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
     let head = &mut incident.investigation;
     head.state = finish.state;
-    head.conclusion = finish.conclusion;
+    head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
     head.summary = finish.summary;
     head.error = finish.error;
     head.finished_at = Some(now);
@@ -310,7 +359,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }
-        _ => match finish.conclusion {
+        _ => match head.conclusion {
             Some(conclusion) => format!("Investigation finished: {conclusion}."),
             None => "Investigation finished.".to_owned(),
         },

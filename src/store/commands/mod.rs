@@ -2,10 +2,17 @@
 //! writes. A file per subject. Every method is async and returns when the change is on the disk.
 
 mod access;
+mod backtests;
 mod connectors;
-mod incidents;
-mod investigation;
+mod corrections;
+mod correlation;
+pub(super) mod incidents;
+pub(super) mod investigation;
+mod mutes;
 mod services;
+mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
+pub use mutes::{MutePatch, NewMute};
+pub use thresholds::{NewThreshold, ThresholdPatch};

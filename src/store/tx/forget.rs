@@ -66,9 +66,16 @@ impl Tx<'_> {
         Ok(removed)
     }
 
-    /// Removes a closed incident, or as much of it as the budget allows.
+    /// Removes a closed incident, or as much of it as the budget allows: first what was merged into it.
     fn forget_incident(&mut self, id: IncidentId, budget: usize) -> Result<usize, StoreError> {
         let number = id.0;
+        if let Some(part) = self.known_incident(id)?.merging.absorbed.last().copied() {
+            let removed = self.forget_incident(part, budget)?;
+            if self.incident(part)?.is_none() {
+                self.known_incident(id)?.merging.absorbed.retain(|i| *i != part);
+            }
+            return Ok(removed);
+        }
         let mut removed = 0;
         let members: Vec<u64> = self
             .members
@@ -81,6 +88,7 @@ impl Tx<'_> {
                 self.forget_alert(&alert)?;
             }
             self.members.remove((number, *alert))?;
+            self.last_membership = None;
             removed += 2;
         }
         for children in [&mut self.timeline, &mut self.thoughts] {
@@ -94,9 +102,7 @@ impl Tx<'_> {
             }
             removed += keys.len();
         }
-        let count = members.len() as u64;
-        let incident = self.known_incident(id)?;
-        incident.alert_count = incident.alert_count.saturating_sub(count);
+        self.count(id, -i64::try_from(members.len()).unwrap_or(i64::MAX), 0)?;
         if removed >= budget {
             return Ok(removed);
         }
@@ -121,7 +127,7 @@ impl Tx<'_> {
         if let Some(at) = incident.acknowledged_at {
             self.acks.remove((at.millis(), number))?;
         }
-        self.world.close(id);
+        self.world.remove(id);
         self.log(ChangeSubject::Incident(id, IncidentChange::Removed))?;
         Ok(())
     }
@@ -134,6 +140,7 @@ impl Tx<'_> {
         if let Some(at) = alert.quiet_at {
             self.quiet.remove((at.millis(), number))?;
         }
+        self.forget_muted(alert)?;
         if self.world.alerts.get(&alert.fingerprint).is_some_and(|live| live.number == number) {
             self.world.forget(&alert.fingerprint);
         }

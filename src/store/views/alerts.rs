@@ -82,12 +82,24 @@ impl AlertFilter {
 impl View {
     /// One alert.
     pub fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError> {
-        let found: Option<Alert> = self.row(tables::ALERTS, id.number())?;
-        Ok(found.filter(|a| a.id == id))
+        let mut found: Option<Alert> = self.row(tables::ALERTS, id.number())?.filter(|a: &Alert| a.id == id);
+        self.alerts_at_home(found.as_mut_slice())?;
+        Ok(found)
     }
 
     /// Newest first, those with a number below `before` only.
     pub fn alerts(
+        &self,
+        filter: &AlertFilter,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Listing<Alert>, StoreError> {
+        let mut listing = self.alert_rows(filter, before, limit)?;
+        self.alerts_at_home(&mut listing.items)?;
+        Ok(listing)
+    }
+
+    fn alert_rows(
         &self,
         filter: &AlertFilter,
         before: Option<u64>,
@@ -114,25 +126,12 @@ impl View {
         page(rows, before, limit, |row| filter.fits(row).map(Fit::from))
     }
 
-    fn alerts_of(&self, id: IncidentId, before: Option<u64>) -> Result<Found, StoreError> {
-        let members = self.table(tables::MEMBERS)?.range((id.0, 0)..(id.0, before.unwrap_or(u64::MAX)))?.rev();
-        self.picked(tables::ALERTS, members.map(|row| Ok(row?.0.value().1)))
-    }
-
-    fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
+    pub(super) fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
         let live = self.table(tables::LIVE_ALERTS)?.range(..before.unwrap_or(u64::MAX))?.rev();
         let open = live.filter_map(|row| match row {
             Ok((number, state)) => (state.value().1 == i64::MAX).then(|| Ok(number.value())),
             Err(e) => Some(Err(e.into())),
         });
         self.picked(tables::ALERTS, open)
-    }
-
-    /// Why the alert is where it is; none without an incident.
-    pub fn membership(&self, alert: &Alert) -> Result<Option<Membership>, StoreError> {
-        match alert.incident {
-            Some(id) => self.row(tables::MEMBERS, (id.0, alert.id.number())),
-            None => Ok(None),
-        }
     }
 }

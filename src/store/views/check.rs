@@ -1,6 +1,6 @@
 //! Whether the store says one thing: every invariant between its tables and its files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
@@ -27,6 +27,8 @@ impl View {
         self.check_children(&mut found)?;
         self.check_alerts(&mut found)?;
         self.check_jobs(&mut found)?;
+        self.check_corrections(&mut found)?;
+        self.check_mutes(&mut found)?;
         self.check_numbers(&mut found)?;
         Ok(found.0)
     }
@@ -131,19 +133,21 @@ impl View {
         let by_service = self.table(tables::BY_SERVICE)?;
         let members = self.table(tables::MEMBERS)?;
         let alerts = self.table(tables::ALERTS)?;
-        let (mut opens, mut total) = (0, 0);
+        let (mut opens, mut ends) = (0, 0);
         for row in self.table(tables::INCIDENTS)?.iter()? {
             let incident: Incident = codec::decode(row?.1.value())?;
             let (id, number) = (incident.id, incident.id.0);
-            total += 1;
             opens += u64::from(incident.is_open());
             if incident.is_open() != open.get(number)?.is_some() {
                 found.add(format!("{id} is {} and the list of open incidents says otherwise", incident.status));
             }
+            let resolved = incident.status == IncidentStatus::Resolved;
+            ends += u64::from(resolved);
             let ended = incident.resolved_at.unwrap_or(incident.updated_at).millis();
-            if incident.is_open() == closed.get((ended, number))?.is_some() {
+            if resolved != closed.get((ended, number))?.is_some() {
                 found.add(format!("{id} is {} and the list of closed incidents says otherwise", incident.status));
             }
+            self.check_merging(&incident, found)?;
             for service in &incident.affected_services {
                 if by_service.get((crate::store::world::key(service).as_str(), number))?.is_none() {
                     found.add(format!("{id} is not listed under its service {service}"));
@@ -159,6 +163,11 @@ impl View {
                     None => found.add(format!("{id} has the member {alert}, which has no row")),
                 }
             }
+            for part in &incident.merging.absorbed {
+                let part: Option<Incident> = self.row(tables::INCIDENTS, part.0)?;
+                count += part.as_ref().map_or(0, |p| p.alert_count);
+                firing += part.as_ref().map_or(0, |p| p.firing_count);
+            }
             if (count, firing) != (incident.alert_count, incident.firing_count) {
                 found.add(format!(
                     "{id} counts {} alerts, {} of them open; it has {count}, {firing} of them open",
@@ -172,8 +181,30 @@ impl View {
                 found.add(format!("{id} is open and none of its alerts is"));
             }
         }
-        if open.len()? != opens || closed.len()? != total - opens {
+        if open.len()? != opens || closed.len()? != ends {
             found.add("the lists of open and closed incidents hold incidents that have no row".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What was merged and what it was merged into name each other, and it is remembered how it was.
+    fn check_merging(&self, incident: &Incident, found: &mut Findings) -> Result<(), StoreError> {
+        let id = incident.id;
+        let merged = incident.status == IncidentStatus::Merged;
+        if merged != incident.merged_into.is_some() || merged != incident.merging.before.is_some() {
+            found.add(format!("{id} is {} and says otherwise of a merge", incident.status));
+        }
+        if let Some(into) = incident.merged_into {
+            let absorbed = self.row::<_, Incident>(tables::INCIDENTS, into.0)?.map(|i| i.merging.absorbed);
+            if absorbed.unwrap_or_default().iter().filter(|i| **i == id).count() != 1 {
+                found.add(format!("{id} is merged into {into}, which does not name it once"));
+            }
+        }
+        for part in &incident.merging.absorbed {
+            let into = self.row::<_, Incident>(tables::INCIDENTS, part.0)?.and_then(|i| i.merged_into);
+            if into != Some(id) {
+                found.add(format!("{id} has {part} as a part, which is merged into {into:?}"));
+            }
         }
         Ok(())
     }
@@ -284,6 +315,71 @@ impl View {
         Ok(())
     }
 
+    /// What is muted, and what waits, is what the alerts say; and the counts are of these.
+    fn check_mutes(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let (mut rows, mut by_mute, mut by_incident) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        for row in self.table(tables::MUTED)?.iter()? {
+            let (key, incident) = row?;
+            let (alert, mute) = key.value();
+            *by_mute.entry(mute).or_insert(0) += 1;
+            if rows.last().is_none_or(|(last, _, _)| *last != alert) {
+                *by_incident.entry(incident.value()).or_insert(0) += 1;
+            }
+            rows.insert((alert, mute, incident.value()));
+        }
+        let (mut says, mut waits) = (BTreeSet::new(), BTreeSet::new());
+        for row in self.table(tables::ALERTS)?.iter()? {
+            let alert: Alert = codec::decode(row?.1.value())?;
+            let number = alert.id.number();
+            if alert.is_muted() {
+                let incident = alert.incident.map_or(0, |i| i.0);
+                says.extend(alert.muted_by.iter().map(|m| (number, m.number, incident)));
+            }
+            if alert.is_waiting() {
+                waits.extend(alert.threshold.map(|t| (t.0, number)));
+            }
+        }
+        for (alert, mute, _) in says.symmetric_difference(&rows) {
+            found.add(format!("alert {alert} and the list of what mute {mute} mutes do not agree"));
+        }
+        let mut waiting = BTreeSet::new();
+        for row in self.table(tables::WAITING)?.iter()? {
+            waiting.insert(row?.0.value());
+        }
+        for (threshold, alert) in waits.symmetric_difference(&waiting) {
+            found.add(format!("alert {alert} and the list of what waits for T-{threshold} do not agree"));
+        }
+        for mute in self.mutes()? {
+            let count = by_mute.remove(&mute.id.number).unwrap_or(0);
+            if count != mute.muted_now {
+                found.add(format!("{} counts {} alerts that it mutes; there are {count}", mute.id, mute.muted_now));
+            }
+            if mute.on_until.is_none() && count > 0 {
+                found.add(format!("{} is off and mutes {count} alerts", mute.id));
+            }
+        }
+        for (mute, count) in by_mute {
+            found.add(format!("mute {mute} mutes {count} alerts and has no row"));
+        }
+        for row in self.table(tables::INCIDENTS)?.iter()? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            let parts = self.family(incident.id)?;
+            let count: u64 = parts.iter().filter_map(|part| by_incident.get(&part.0)).sum();
+            if count != incident.muted_count {
+                let says = incident.muted_count;
+                found.add(format!("{} counts {says} open alerts that are muted; there are {count}", incident.id));
+            }
+            let all = incident.firing_count > 0 && count >= incident.firing_count;
+            if incident.is_open() && incident.muted != all {
+                found.add(format!(
+                    "{} says muted {} with {count} of {} open alerts muted",
+                    incident.id, incident.muted, incident.firing_count
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check_jobs(&self, found: &mut Findings) -> Result<(), StoreError> {
         for job in self.jobs(usize::MAX)? {
             match self.incident(job.incident)? {
@@ -301,6 +397,23 @@ impl View {
 }
 
 impl View {
+    /// Pairs are listed once, and lessons under their own name.
+    fn check_corrections(&self, found: &mut Findings) -> Result<(), StoreError> {
+        for row in self.table(tables::APART)?.iter()? {
+            let (one, other) = row?.0.value();
+            if one >= other {
+                found.add(format!("two alerts are kept apart in the wrong order: {one:032x}, {other:032x}"));
+            }
+        }
+        for row in self.table(tables::LESSONS)?.iter()? {
+            let (key, row) = row?;
+            if codec::decode::<Lesson>(row.value())?.id() != key.value() {
+                found.add(format!("the lesson {} has another name than it should", key.value()));
+            }
+        }
+        Ok(())
+    }
+
     /// Numbers were given no higher than the counters say, and the counted bytes are there.
     fn check_numbers(&self, found: &mut Findings) -> Result<(), StoreError> {
         let last = |name| self.number(name);

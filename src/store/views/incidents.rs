@@ -13,9 +13,6 @@ use crate::{
 use redb::ReadableTable;
 use serde::Deserialize;
 
-/// Members looked at from each end.
-const MEMBERS: usize = 1_000;
-
 /// Which incidents. Empty lists mean any.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncidentFilter {
@@ -189,7 +186,7 @@ impl View {
 
     /// One incident.
     pub fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
-        self.row(tables::INCIDENTS, id.0)
+        self.row(tables::INCIDENTS, id.0)?.map(|i| self.at_home(i)).transpose()
     }
 
     /// Newest id first, those with an id below `before` only.
@@ -205,7 +202,9 @@ impl View {
             Some(service) => self.rows_of_service(service, before),
             None => self.newest(tables::INCIDENTS, before),
         };
-        page(rows, before, limit, |row| filter.fits(row))
+        let mut listing: Listing<Incident> = page(rows, before, limit, |row| filter.fits(row))?;
+        listing.items = listing.items.into_iter().map(|i| self.at_home(i)).collect::<Result<_, _>>()?;
+        Ok(listing)
     }
 
     pub(super) fn open_rows(&self, before: Option<u64>) -> Result<Found, StoreError> {
@@ -244,32 +243,6 @@ impl View {
             }
         }
         Ok((found, total))
-    }
-
-    /// Members with their alerts, the first alert first, then strongest first, at most `limit`. Of an incident with very
-    /// many alerts, the earliest and the latest members are looked at: the page of it must not wait for a hundred thousand.
-    pub fn members(&self, id: IncidentId, limit: usize) -> Result<Vec<(Membership, Alert)>, StoreError> {
-        let table = self.table(tables::MEMBERS)?;
-        let mut memberships: Vec<Membership> = Vec::new();
-        let mut rows = table.range((id.0, 0)..=(id.0, u64::MAX))?;
-        for row in rows.by_ref().take(MEMBERS) {
-            memberships.push(codec::decode(row?.1.value())?);
-        }
-        // From the other end, up to where the walk from this end stopped.
-        for row in rows.rev().take(MEMBERS) {
-            memberships.push(codec::decode(row?.1.value())?);
-        }
-        memberships.sort_by(|a, b| {
-            let first = |m: &Membership| m.strategy != Strategy::Primary;
-            first(a).cmp(&first(b)).then(b.score.total_cmp(&a.score)).then(a.alert.number().cmp(&b.alert.number()))
-        });
-        let mut found = Vec::new();
-        for membership in memberships.into_iter().take(limit) {
-            if let Some(alert) = self.row(tables::ALERTS, membership.alert.number())? {
-                found.push((membership, alert));
-            }
-        }
-        Ok(found)
     }
 
     /// The last `limit` timeline entries, oldest first; only those before the sequence `before`, if given.

@@ -6,11 +6,9 @@ use super::{Writer, as_store};
 use crate::{
     model::Time,
     runtime::clock::Wait,
-    store::{StoreError, apply, retention, tables},
+    store::{StoreError, apply, retention},
 };
 
-/// Alerts that fall quiet in one transaction.
-const QUIET_BATCH: usize = 1_000;
 /// How long the retention rests after it met a row that it cannot read.
 const SWEEP_REST: Duration = Duration::from_secs(3600);
 /// How long it rests after the disk failed.
@@ -23,7 +21,7 @@ impl Writer {
     pub(super) fn timers(&mut self, applied: usize) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.notice_set_back(now)?;
-        let due = self.falls_quiet(now).inspect_err(|e| self.main.note(e))?;
+        let due = self.something_is_due(now).inspect_err(|e| self.main.note(e))?;
         // A clock that was set back must not stop the trimming until it has caught up again.
         let trim = now.distance(self.last_trim) >= Duration::from_secs(60);
         if trim || self.sweeping {
@@ -33,9 +31,7 @@ impl Writer {
             return Ok(());
         }
         let done = self.transaction(|tx| {
-            for (_, number) in tx.quiet_alerts(QUIET_BATCH)? {
-                apply::signals::quiet(tx, number)?;
-            }
+            apply::timers::due(tx)?;
             tx.forget_closed()?;
             tx.trim_sessions()?;
             Ok(())
@@ -48,10 +44,34 @@ impl Writer {
         Ok(())
     }
 
+    /// What the time asks for of mutes and thresholds: before deliveries are applied, so that they meet what is on.
+    pub(super) fn mutes(&mut self) -> Result<(), StoreError> {
+        self.refresh()?;
+        if !self.world.calm.is_due(self.clock.now()) || !self.mutes_again.left().is_zero() {
+            return Ok(());
+        }
+        let done = self.transaction(|tx| {
+            apply::mutes::look(tx)?;
+            Ok(apply::thresholds::expire(tx)?)
+        });
+        match done.map_err(as_store) {
+            // A row that cannot be read: taking deliveries goes on.
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(
+                    why,
+                    "silences and thresholds cannot be kept; run `watchfire check`. Tried again in a minute"
+                );
+                self.mutes_again = Wait::begin(SWEEP_LATER);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     /// One of the alerts that are due cannot be closed, whenever it is tried: the others, and deliveries, must not wait for
     /// it for ever. It loses its timer.
     fn quiet_singly(&mut self) -> Result<(), StoreError> {
-        let due = self.transaction(|tx| Ok(tx.quiet_alerts(QUIET_BATCH)?)).map_err(as_store)?;
+        let due = self.transaction(|tx| Ok(tx.quiet_alerts(apply::timers::BATCH)?)).map_err(as_store)?;
         for timer in due {
             match self.transaction(|tx| Ok(apply::signals::quiet(tx, timer.1)?)).map_err(as_store) {
                 Err(StoreError::Damaged(why)) => {
@@ -108,8 +128,7 @@ impl Writer {
         Ok(())
     }
 
-    fn falls_quiet(&self, now: Time) -> Result<bool, StoreError> {
-        let quiet = self.main.read()?.open_table(tables::QUIET)?;
-        Ok(quiet.range(..=(now.millis(), u64::MAX))?.next().transpose()?.is_some())
+    fn something_is_due(&self, now: Time) -> Result<bool, StoreError> {
+        Ok(apply::timers::next_in(&self.main.read()?)?.is_some_and(|at| at <= now))
     }
 }

@@ -4,11 +4,14 @@ pub mod objects;
 
 mod alerts;
 mod audit;
+pub mod backtests;
 mod backup;
 mod bulk;
 mod changes;
 mod connector_object;
 pub mod connectors;
+pub mod correlation;
+mod corrections;
 mod deliveries;
 mod hooks;
 mod incidents;
@@ -90,6 +93,12 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(incidents::comment))
         .routes(routes!(incidents::investigate))
         .routes(routes!(incidents::cancel_investigation))
+        .routes(routes!(corrections::merge))
+        .routes(routes!(corrections::unmerge))
+        .routes(routes!(corrections::split))
+        .routes(routes!(corrections::attach))
+        .routes(routes!(corrections::lessons))
+        .routes(routes!(corrections::forget))
         .routes(routes!(parts::alerts))
         .routes(routes!(parts::timeline))
         .routes(routes!(parts::thoughts))
@@ -124,6 +133,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(correlation::get, correlation::patch))
+        .routes(routes!(backtests::list, backtests::create))
+        .routes(routes!(backtests::get, backtests::cancel))
         .routes(routes!(audit::list))
         .routes(routes!(backup::make))
         .routes(routes!(system::version))

@@ -72,7 +72,12 @@ pub const fn evidence(k: EvidenceKind) -> &'static str {
 pub const fn timeline_dot(k: TimelineKind) -> &'static str {
     match k {
         TimelineKind::Opened | TimelineKind::InvestigationStarted | TimelineKind::InvestigationFinished => "e",
-        TimelineKind::AlertCorrelated | TimelineKind::AlertRefired | TimelineKind::Reopened => "c",
+        TimelineKind::AlertCorrelated
+        | TimelineKind::AlertMoved
+        | TimelineKind::Merged
+        | TimelineKind::Unmerged
+        | TimelineKind::AlertRefired
+        | TimelineKind::Reopened => "c",
         TimelineKind::Resolved | TimelineKind::AlertResolved => "k",
         _ => "",
     }
