@@ -105,6 +105,7 @@ async fn look_at_the_start() {
     look.at("setup-alert", "/setup/first-alert").await;
     look.at("incidents-empty", "/incidents").await;
     look.at("alerts-empty", "/alerts").await;
+    look.at("services-empty", "/topology").await;
     look.at("connectors-empty", "/connectors").await;
     look.at("deliveries-empty", "/deliveries").await;
     test.deliver("generic", &json!({"title": "My first alert", "severity": "high", "service": "demo"})).await;
@@ -338,6 +339,70 @@ async fn look_at_fifty() {
     let mut look = Look { browser: &browser, wrong: Vec::new() };
     look.at("incidents-many", "/incidents").await;
     look.at("alerts-many", "/alerts").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_services() {
+    let test = TestApp::start().await;
+    let put = async |services: serde_json::Value| {
+        let body = json!({ "services": services });
+        let request =
+            test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(crate::support::TOKEN).json(&body);
+        let answer = crate::support::answer(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    put(json!([
+        {"name": "storefront", "depends_on": ["edge-gateway"], "owner": "shop", "tier": 1},
+        {"name": "mobile-app", "depends_on": ["edge-gateway", "search-api"], "owner": "shop"},
+        {"name": "edge-gateway", "depends_on": ["checkout-api", "booking", "search-api", "auth"], "owner": "platform", "hosts": ["edge-1", "edge-2", "edge-3"]},
+        {"name": "checkout-api", "aliases": ["checkout", "SERVICE-9F2A"], "depends_on": ["redis-cart", "pg-primary-1", "payments-worker", "auth"], "owner": "shop", "tier": 1,
+            "runbook_url": "https://wiki.example.com/checkout", "prometheus": "job=\"checkout\""},
+        {"name": "booking", "depends_on": ["pg-primary-1", "orders-db"], "owner": "travel"},
+        {"name": "payments-worker", "depends_on": ["pg-primary-1", "bank-gateway-of-somebody-else-with-a-long-name"], "owner": "money"},
+        {"name": "search-api", "depends_on": ["opensearch"], "owner": "search"},
+        {"name": "opensearch", "hosts": ["os-1"], "owner": "search"}, {"name": "auth", "depends_on": ["edge-gateway"]},
+        {"name": "redis-cart"}, {"name": "pg-primary-1", "hosts": ["db-1"]}, {"name": "orders-db"}, {"name": "nightly-reports"}])).await;
+    for (n, (service, peer, severity)) in [
+        ("checkout-api", "fraud-check", "critical"),
+        ("checkout", "fraud-check", "high"),
+        ("booking", "mail", "medium"),
+        ("pg-primary-1", "", "critical"),
+        ("search-api", "feature-flags", "high"),
+        ("warehouse", "", "low"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"id": n, "title": format!("Alert {n}"), "service": service, "severity": severity, "labels": {"peer.service": peer}});
+        test.deliver("generic", &body).await;
+    }
+    let dismissed = json!({"from": "search-api", "to": "feature-flags", "verdict": "dismiss"});
+    assert_eq!(test.post("/api/topology/edges", &dismissed).await.status, 200);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("services", "/topology").await;
+    look.at("services-chosen", "/topology?service=checkout-api").await;
+    look.at("services-none-found", "/topology?q=nothing+like+it&service=nothing").await;
+    look.at("service", "/topology/service?name=checkout-api").await;
+    look.at("service-new", "/topology/service?name=fraud-check").await;
+    look.at("services-import", "/topology/import").await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/topology/service?name=booking").await;
+    browser.fill("#f-aliases", "checkout").await;
+    browser.click("button[value=save]").await;
+    browser.sees("#f-aliases ~ .err", "is a name of the service").await;
+    look.here("service-wrong").await;
+    let teams = ["shop", "money", "search", "platform", "travel"];
+    let many = (0..400).map(|n: usize| {
+        json!({"name": format!("svc-{n}"), "owner": teams[n % 5], "depends_on":
+        [format!("svc-{}", (n * 7 + 3) % 400), format!("other-{}", n % 40)]})
+    });
+    put(many.collect()).await;
+    look.at("services-many", "/topology").await;
+    look.at("services-around", "/topology?service=svc-7").await;
     look.end();
     test.stop().await;
 }
