@@ -33,7 +33,7 @@ async fn every_generation_is_taken_and_closes_what_it_opened() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_of_one_host_are_one_incident() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     let alarm = |name: &str, host: &str, when: i64| json!({"alarm": name, "status": "CRITICAL", "hostname": host, "chart": name, "family": "f", "value": 1, "when": when});
     // 10:30, and then an hour apart, so that time alone does not join them.
     let start = crate::support::start_of_time().millis() / 1000;

@@ -24,6 +24,7 @@ pub use weights::Weights;
 
 use super::topology::Topology;
 use crate::model::{Fingerprint, Incident, IncidentId, Reason, Time};
+use crate::text::Doc;
 
 /// Incidents opened lately, by number, that tell how often one opens.
 pub const OPENINGS: u64 = 256;
@@ -273,6 +274,17 @@ impl Engine {
         let age = Duration::from_secs_f64(self.weights.merge_age);
         let later = a.profile.first.max(b.profile.first);
         a.profile.first.distance(b.profile.first) < age && at.since(later) < age
+    }
+
+    /// Of the open incidents that had an alert last, the `most` whose words are nearest to a text, with how alike they are,
+    /// best first: for the rule of mode `any`.
+    pub fn nearest(&self, doc: &Doc, most: usize) -> Vec<(IncidentId, f64)> {
+        let mut sims = Sims::new(doc, 0);
+        let alike = |number: u64| Some((IncidentId(number), sims.latest(&self.open.get(&number)?.profile)));
+        let mut found: Vec<(IncidentId, f64)> = self.index.latest().filter_map(alike).collect();
+        found.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
+        found.truncate(most);
+        found
     }
 
     /// A second look at an alert of an open incident: another one that it fits clearly better, with what is known by now.

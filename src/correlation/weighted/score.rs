@@ -335,7 +335,10 @@ impl Term {
             }
             What::SameAlert { apart } => format!("The same alert elsewhere, {} apart.", span(*apart)),
             What::Busy { alerts } => format!("{alerts} alerts of this incident came within five minutes of it."),
-            What::Group => "Its sender put it into the same group.".to_owned(),
+            What::Group => format!(
+                "{}, within the window of 5 min.",
+                alert.group_name.as_deref().unwrap_or("Its sender put it into the same group")
+            ),
             What::Environment => "Against: another environment.".to_owned(),
             What::Ended { of, all } => format!("Against: {of} of {all} alerts of this incident have ended."),
             What::Silence { apart } => {
