@@ -45,7 +45,7 @@ async fn alerts_of_one_host_are_one_incident() {
     let same = send("disk", "web-1", start + 3600).await;
     assert_eq!((&same["incident_id"], &same["strategy"]), (&json!("INC-1"), &json!("same_host")));
     assert_eq!(same["correlation_score"], 0.9);
-    assert_eq!(send("disk", "web-2", start + 3600).await["incident_id"], "INC-2");
+    assert_eq!(send("swap", "web-2", start + 3600).await["incident_id"], "INC-2");
     test.stop().await;
 }
 

@@ -103,6 +103,11 @@ pub fn probability(log_odds: f64) -> f64 {
     (1.0 / (1.0 + (-log_odds).exp()) * 1000.0).round() / 1000.0
 }
 
+/// Without seconds: what came within the same minute is as good as at once.
+fn in_minutes(apart: Duration) -> Duration {
+    Duration::from_secs(apart.as_secs() / 60 * 60)
+}
+
 fn decay(apart: Duration, lasts: f64) -> f64 {
     (-apart.as_secs_f64() / lasts).exp()
 }
@@ -152,7 +157,12 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
     {
         let gap = apart(seen.last);
         let fresh = decay(gap, w.same_lasts);
-        score.add(Strategy::ServiceMatch, w.same * fresh, SERVICE * fresh, What::Service { key, apart: gap });
+        score.add(
+            Strategy::ServiceMatch,
+            w.same * fresh,
+            SERVICE * decay(in_minutes(gap), w.same_lasts),
+            What::Service { key, apart: gap },
+        );
         let alike = sims.of_service(p, key);
         let lasting = decay(gap, w.symptom_lasts);
         let weight = alike * lasting * (w.symptom + w.same * 0.6 * (1.0 - fresh));
@@ -243,7 +253,8 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
             let alone = seen.alone.filter(|_| own.is_none()).map_or(0.0, |then| decay(apart(then), w.same_lasts));
             let weight = ((w.host + itself) * fresh).max(w.same * alone);
             let what = What::Machine { name: host.name.clone(), apart: apart(seen.last) };
-            score.add(Strategy::SameHost, weight, SERVICE * fresh.max(alone), what);
+            let strength = SERVICE * decay(in_minutes(apart(seen.last)), w.host_lasts).max(alone);
+            score.add(Strategy::SameHost, weight, strength, what);
         }
         None => {
             let mut runs = (0.0, None);
