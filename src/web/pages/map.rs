@@ -301,9 +301,12 @@ fn group(known: &Known) -> String {
     })
 }
 
+/// Services of a group, their open incidents, the worst of these, and whether none is declared.
+type GroupSeen = (u64, u64, Option<Severity>, bool);
+
 /// Groups of services instead of the services.
 fn grouped(all: &Topology, activities: &Activities) -> Graph {
-    let mut groups: BTreeMap<String, (u64, u64, Option<Severity>, bool)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, GroupSeen> = BTreeMap::new();
     for known in all.services.iter().filter(|k| !k.calls.is_empty() || !k.called_by.is_empty()) {
         let (open, worst) = burning(all, activities, known);
         let of = groups.entry(group(known)).or_insert((0, 0, None, true));
@@ -313,7 +316,7 @@ fn grouped(all: &Topology, activities: &Activities) -> Graph {
         of.3 &= known.origin != Origin::Declared;
     }
     let total = groups.len();
-    let mut largest: Vec<(&String, &(u64, u64, Option<Severity>, bool))> = groups.iter().collect();
+    let mut largest: Vec<(&String, &GroupSeen)> = groups.iter().collect();
     largest.sort_by_key(|(name, of)| (std::cmp::Reverse(of.0), *name));
     largest.truncate(BOXES);
     let places: BTreeMap<&str, usize> = largest.iter().enumerate().map(|(n, (name, _))| (name.as_str(), n)).collect();
@@ -334,7 +337,7 @@ fn grouped(all: &Topology, activities: &Activities) -> Graph {
     if total > BOXES {
         notes.push(format!("The {BOXES} largest of {} groups are drawn.", ui::count(total)));
     }
-    let node = |(name, (count, open, worst, undeclared)): (&String, &(u64, u64, Option<Severity>, bool))| Node {
+    let node = |(name, (count, open, worst, undeclared)): (&String, &GroupSeen)| Node {
         name: name.clone(),
         href: href("/topology", name, &[]),
         undeclared: *undeclared,
