@@ -398,7 +398,9 @@ mod tests {
         let activities = Activities { by_service: [("alias".to_owned(), burns)].into(), exact: true };
         let html = Map::new(&all, &activities, None, "").unwrap().render().unwrap();
         assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains('\u{202e}'), "{html}");
-        for part in ["node bad", "sev-critical", "3\u{a0}open incidents, the worst critical", "node ghost", "not declared"] {
+        for part in
+            ["node bad", "sev-critical", "3\u{a0}open incidents, the worst critical", "node ghost", "not declared"]
+        {
             assert!(html.contains(part), "{part}: {html}");
         }
     }
