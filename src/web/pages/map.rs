@@ -21,7 +21,7 @@ const BOXES: usize = 150;
 /// Edges drawn at most.
 const EDGES: usize = 800;
 /// Characters of a name that fit into a box.
-const FITS: usize = 19;
+const FITS: usize = 17;
 
 /// A box.
 #[derive(Debug)]

@@ -222,9 +222,9 @@ fn service_term(known: &Known) -> String {
 /// What to paste to declare a few.
 fn example(base: &str) -> String {
     format!(
-        "curl -X PUT {base}/api/topology -H \"Authorization: Bearer $TOKEN\" \\\n  -d '{{\"services\": [\n    {{\"name\": \"storefront\", \
-         \"depends_on\": [\"checkout-api\"]}},\n    {{\"name\": \"checkout-api\", \"aliases\": [\"checkout\"], \"depends_on\": \
-         [\"orders-db\"], \"owner\": \"shop\"}},\n    {{\"name\": \"orders-db\", \"hosts\": [\"db-1\"]}}]}}'"
+        "curl -X PUT {base}/api/topology \\\n  -H \"Authorization: Bearer $TOKEN\" \\\n  -d '{{\"services\": [\n    {{\"name\": \"storefront\", \
+         \"depends_on\": [\"checkout\"]}},\n    {{\"name\": \"checkout\", \"depends_on\": [\"orders-db\"]}},\n    {{\"name\": \"orders-db\", \
+         \"hosts\": [\"db-1\"]}}]}}'"
     )
 }
 
