@@ -301,6 +301,11 @@ impl Mute {
             (None, None) => MuteState::Scheduled,
         }
     }
+
+    /// It was warned of the end that is next, and alerts that it mutes still burn.
+    pub fn ends_soon(&self, now: Time) -> bool {
+        self.on_until.is_some_and(|end| self.warned_of == Some(end) && end > now) && self.muted_now > 0
+    }
 }
 
 /// A number of alerts that must come before an incident is opened.

@@ -268,6 +268,64 @@ async fn look_at_a_source_of_your_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_silences() {
+    let test = TestApp::start().await;
+    for n in 0..6 {
+        let service = if n < 4 { "checkout-api" } else { "a-service-with-a-long-name-of-another-team" };
+        let host = format!("db-{n:02}.eu-central-1.example.com");
+        let body = json!({"title": format!("Replication lag of shard {n} is above two minutes"), "service": service, "host": host,
+            "severity": "critical", "key": format!("s{n}")});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+    }
+    let matcher = |field: &str, op: &str, value: &str| json!({"field": field, "op": op, "value": value});
+    let checkout = json!({"matchers": [matcher("service", "=", "checkout-api"), matcher("host", "=~", "db-.*\\.eu-central-1\\.example\\.com")],
+        "ends_at": "2026-03-03T11:00:00Z", "reason": "The disk of the primary is swapped, see the change in the wiki", "quiet_minutes": 15});
+    assert_eq!(test.post("/api/silences", &checkout).await.json["muted_now"], 4);
+    let never = json!({"matchers": [matcher("label.team", "=", "payments"), matcher("service", "!=", "checkout-api")],
+        "ends_at": "2026-03-13T11:00:00Z", "reason": "x"});
+    assert_eq!(test.post("/api/silences", &never).await.status, 201);
+    let window = json!({"matchers": [matcher("platform", "=~", ".+")], "reason": "Patches of the operating systems",
+        "recurrence": {"every": "month", "nth": -1, "days": ["sat", "sun"], "at": "02:00", "minutes": 240, "time_zone": "America/Argentina/Buenos_Aires"}});
+    assert_eq!(test.post("/api/maintenance", &window).await.status, 201);
+    let threshold = json!({"matchers": [matcher("service", "=", "batch"), matcher("severity", "=~", "low|medium|high")], "count": 5,
+        "distinct": 3, "distinct_by": "host", "within_minutes": 10, "reason": "Single jobs fail often and are tried again"});
+    assert_eq!(test.post("/api/thresholds", &threshold).await.json["id"], "T-4");
+    let job = json!({"title": "Job export failed", "service": "batch", "host": "n1", "severity": "high", "key": "job"});
+    let waits = test.deliver("generic", &job).await.json["alerts"][0]["alert_id"].clone();
+    test.clock.advance(Duration::from_secs(16 * 60));
+    test.until("/api/silences/S-1", |s| s["ends_soon"] == true).await;
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("silences", "/silences").await;
+    look.at("silences-scheduled", "/silences?tab=scheduled").await;
+    look.at("silences-expired", "/silences?tab=expired").await;
+    look.at("silences-stale", "/silences?tab=stale").await;
+    look.at("silence", "/silences/S-1").await;
+    look.at("silence-edit", "/silences/S-1/edit").await;
+    look.at("silence-new", "/silences/new?incident=INC-1").await;
+    look.at("maintenance-new", "/silences/new?kind=maintenance").await;
+    look.at("maintenance-edit", "/silences/M-3/edit").await;
+    look.at("thresholds", "/silences/thresholds").await;
+    look.at("threshold", "/silences/thresholds/T-4").await;
+    look.at("incident-muted", "/incidents/1").await;
+    look.at("alert-waiting", &format!("/alerts?id={}", waits.as_str().unwrap())).await;
+    let all =
+        json!({"matchers": [matcher("service", "=~", ".+")], "ends_at": "2026-03-03T15:00:00Z", "reason": "all of it"});
+    assert_eq!(test.post("/api/silences", &all).await.status, 201);
+    look.at("incidents-muted", "/incidents").await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/silences/new").await;
+    browser.fill("#f-field-0", "colour").await;
+    browser.fill("#f-value-0", "red").await;
+    browser.click("button[value=save]").await;
+    browser.sees(".banner.bad", "Not saved.").await;
+    look.here("silence-wrong").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_fifty() {
     let test = TestApp::start().await;
     for n in 0..50_u64 {
