@@ -1,7 +1,7 @@
 //! Topology files. What two services claim at once is no reason to refuse a backtest: the first one has it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::Path,
 };
 
@@ -48,11 +48,14 @@ impl Topology {
             let key = name_key(&service.name);
             if key.is_empty() {
                 topology.left_out.push("a service without a name".to_owned());
-            } else if topology.names.contains_key(&key) {
-                topology.left_out.push(format!("a second service `{}`", service.name));
-            } else {
-                topology.names.insert(key, service.name.clone());
-                topology.services.push(service);
+                continue;
+            }
+            match topology.names.entry(key) {
+                Entry::Occupied(_) => topology.left_out.push(format!("a second service `{}`", service.name)),
+                Entry::Vacant(place) => {
+                    place.insert(service.name.clone());
+                    topology.services.push(service);
+                }
             }
         }
         for service in &mut topology.services {

@@ -33,7 +33,7 @@ async fn done(test: &TestApp, settings: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_tried_on_stored_deliveries_and_then_set() {
-    let mut test = TestApp::start().await;
+    let mut test = TestApp::start_any().await;
     for (id, service) in [("a", "api"), ("b", "db"), ("c", "api")] {
         test.deliver("generic", &alert(id, service)).await;
         test.clock.advance(Duration::from_secs(20));
