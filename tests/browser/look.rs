@@ -213,7 +213,7 @@ async fn look_at_what_people_corrected() {
     browser.click("form#split .btn").await;
     browser.at("/incidents/INC-4").await;
     browser.open("/incidents/1").await;
-    browser.click("[data-panel=timeline] .undo .btn").await;
+    browser.click("[data-panel=timeline] .undo[action*='INC-2/'] .btn").await;
     browser.sees(".toast", "Merge undone").await;
     look.end();
     test.stop().await;
