@@ -3,8 +3,10 @@
 mod any;
 pub mod edges;
 pub mod lessons;
+pub mod mutes;
 pub mod names;
 mod onset;
+pub mod thresholds;
 pub mod topology;
 pub mod weighted;
 

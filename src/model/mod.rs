@@ -16,6 +16,7 @@ mod id;
 mod incident;
 mod investigation;
 mod live;
+mod mute;
 mod service;
 mod settings;
 mod severity;
@@ -39,6 +40,10 @@ pub use investigation::{
     Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
+pub use mute::{
+    DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
+    Waiting, Weekday,
+};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

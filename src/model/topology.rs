@@ -31,6 +31,13 @@ pub struct Mistake {
     pub what: String,
 }
 
+impl Mistake {
+    /// At a place.
+    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { path: path.into(), what: what.into() }
+    }
+}
+
 impl Service {
     /// Without spaces around names, without empty and repeated ones, and without aliases that say the name again.
     pub fn tidy(mut self) -> Self {

@@ -1,7 +1,10 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod calm;
 mod services;
+
+pub use calm::Calm;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -58,6 +61,8 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// What mutes alerts and what makes them wait.
+    pub calm: Calm,
     /// What is declared of services, by name as it is compared.
     pub services: BTreeMap<String, Service>,
     // Names and aliases as they are compared → the service.
@@ -151,6 +156,7 @@ impl World {
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
+        world.calm = Calm::load(txn)?;
         for row in txn.open_table(tables::SERVICES)?.iter()? {
             world.declare(codec::decode(row?.1.value())?);
         }

@@ -44,6 +44,19 @@ pub struct Decided {
     doubtful: bool,
 }
 
+impl Decided {
+    /// When nothing was found: what something else says of it.
+    pub fn or_with(self, found: Option<correlation::Match>) -> Self {
+        let other = found.filter(|_| self.found.is_none()).map(|m| Found {
+            incident: m.incident,
+            score: m.reasons.first().map_or(0.0, |r| r.score),
+            reasons: m.reasons,
+            merge: Vec::new(),
+        });
+        Self { found: other.or(self.found), ..self }
+    }
+}
+
 /// Looks for the incident of an alert.
 pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>, advice: &Advice) -> Decided {
     tx.world.catch_up();

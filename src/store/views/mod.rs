@@ -9,6 +9,7 @@ mod deliveries;
 mod family;
 mod incidents;
 mod live;
+mod mutes;
 mod overview;
 mod services;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
+pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use services::{Activities, Activity};

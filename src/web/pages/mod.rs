@@ -29,6 +29,9 @@ mod said;
 mod samples;
 mod settings;
 mod setup;
+mod silence_form;
+mod silence_thresholds;
+mod silences;
 mod source;
 mod source_form;
 mod spark;
@@ -81,6 +84,16 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/alerts", get(read::alerts))
+        .route("/silences", get(silences::list))
+        .route("/silences/new", get(silence_form::new).post(silence_form::make))
+        .route("/silences/thresholds", get(silence_thresholds::list))
+        .route("/silences/thresholds/new", get(silence_thresholds::new).post(silence_thresholds::make))
+        .route("/silences/thresholds/{id}", get(silence_thresholds::show).post(silence_thresholds::change))
+        .route("/silences/thresholds/{id}/remove", post(silence_thresholds::remove))
+        .route("/silences/{id}", get(silences::one))
+        .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
+        .route("/silences/{id}/extend", post(silences::extend))
+        .route("/silences/{id}/end", post(silences::end))
         .route("/connectors", get(connectors::connectors))
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
