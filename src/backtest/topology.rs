@@ -1,7 +1,7 @@
 //! Topology files. What two services claim at once is no reason to refuse a backtest: the first one has it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::Path,
 };
 
@@ -45,14 +45,16 @@ impl Topology {
     pub fn of(declared: Vec<Service>) -> Self {
         let mut topology = Self::default();
         for service in declared.into_iter().map(Service::tidy) {
-            let key = name_key(&service.name);
-            if key.is_empty() {
+            if service.name.is_empty() {
                 topology.left_out.push("a service without a name".to_owned());
-            } else if topology.names.contains_key(&key) {
-                topology.left_out.push(format!("a second service `{}`", service.name));
-            } else {
-                topology.names.insert(key, service.name.clone());
-                topology.services.push(service);
+                continue;
+            }
+            match topology.names.entry(name_key(&service.name)) {
+                Entry::Occupied(_) => topology.left_out.push(format!("a second service `{}`", service.name)),
+                Entry::Vacant(place) => {
+                    place.insert(service.name.clone());
+                    topology.services.push(service);
+                }
             }
         }
         for service in &mut topology.services {
