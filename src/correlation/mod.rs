@@ -10,5 +10,5 @@ pub mod thresholds;
 pub mod topology;
 pub mod weighted;
 
-pub use any::{Candidate, Group, Match, Subject, best};
+pub use any::{Candidate, Group, Match, NEAREST, Subject, best};
 pub use onset::onset;

@@ -30,7 +30,7 @@ pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
 pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
-pub use correction::{Apart, Lesson, Side};
+pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};

@@ -120,9 +120,8 @@ fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, 
     let alert = first?.0.value().1;
     let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
     let alert: Alert = codec::decode(row.value())?;
-    let group = incident.sender_groups.first().copied();
     let mut profile = Profile::default();
-    profile.add(&weighted::Subject::plain(&alert, group));
+    profile.add(&weighted::Subject::plain(&alert));
     Ok(Some(Known::Told(profile)))
 }
 
@@ -349,6 +348,7 @@ impl World {
         numbers.extend(named(&self.by_host, host));
         let grouped = group.and_then(|g| self.by_group.get(&g.of));
         numbers.extend(grouped.into_iter().flatten().rev().take(MAX_CANDIDATES));
+        numbers.extend(alert.nearest.iter().map(|(id, _)| id.0));
         let near = self.by_onset.range((onset.minus(window), 0)..=(onset.plus(window), u64::MAX));
         numbers.extend(near.rev().take(MAX_CANDIDATES).map(|(_, n)| *n));
         numbers

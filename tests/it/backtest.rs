@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use watchfire::{
     app,
     backtest::{self, Input, Topology},
-    model::{Actor, CorrelationMode, CorrelationSettings},
+    model::{Actor, CorrelationSettings},
     runtime::clock::Clock,
 };
 
@@ -34,10 +34,7 @@ async fn done(test: &TestApp, settings: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_tried_on_stored_deliveries_and_then_set() {
-    let mut test = TestApp::start_with(Clock::manual(start_of_time()), |config| {
-        config.correlation_mode = CorrelationMode::Any;
-    })
-    .await;
+    let mut test = TestApp::start_any().await;
     for (id, service) in [("a", "api"), ("b", "db"), ("c", "api")] {
         test.deliver("generic", &alert(id, service)).await;
         test.clock.advance(Duration::from_secs(20));
@@ -93,12 +90,11 @@ async fn settings_are_tried_on_stored_deliveries_and_then_set() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_set_or_tried_is_refused_with_the_reason() {
-    let mut test =
-        TestApp::start_with(watchfire::runtime::clock::Clock::manual(crate::support::start_of_time()), |config| {
-            config.cluster_window = Duration::from_secs(60);
-            config.fixed.insert("correlation.cluster_window");
-        })
-        .await;
+    let mut test = TestApp::start_with(Clock::manual(start_of_time()), |config| {
+        config.cluster_window = Duration::from_secs(60);
+        config.fixed.insert("correlation.cluster_window");
+    })
+    .await;
     for (body, status, said) in [
         (json!({"cluster_window_secs": 10}), 409, "correlation.cluster_window"),
         (json!({"reopen_within_secs": 700_000}), 422, "604800"),

@@ -31,6 +31,7 @@ mod proxy;
 mod scopes;
 mod secrets;
 mod senders;
+mod silences;
 mod slow;
 mod slow_http2;
 mod sources;

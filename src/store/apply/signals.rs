@@ -344,8 +344,10 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         return tx.put_alert(&alert, quiet_before);
     }
     alert.status = AlertStatus::Resolved;
-    alert.ended_at = Some(tx.now);
-    alert.closed_at = Some(tx.now);
+    // When its time came, which may be a while ago: nothing ran meanwhile.
+    let over = quiet_before.map_or(tx.now, |at| at.min(tx.now));
+    alert.ended_at = Some(over);
+    alert.closed_at = Some(over);
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
     tx.put_alert(&alert, quiet_before)?;
     if let Some(under) = alert.incident {

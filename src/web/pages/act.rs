@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Form {
     /// Who looks.
-    pub(super) ask: Ask,
+    pub ask: Ask,
     /// Who acts.
     pub actor: Actor,
     /// What was sent.

@@ -15,9 +15,11 @@ mod facts;
 mod frame;
 mod incident;
 mod incidents;
+mod layers;
 mod lessons;
 mod live;
 mod login;
+mod map;
 mod netdata_alerts;
 mod panels;
 mod platforms;
@@ -27,6 +29,7 @@ mod row;
 mod said;
 #[cfg(test)]
 mod samples;
+mod service;
 mod settings;
 mod setup;
 mod silence_form;
@@ -40,6 +43,7 @@ mod storage;
 mod terms;
 mod text;
 mod time;
+mod topology;
 mod ui;
 mod watch;
 mod words;
@@ -109,6 +113,11 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
+        .route("/topology", get(topology::topology))
+        .route("/topology/edges", post(topology::judge))
+        .route("/topology/service", get(service::show).post(service::change))
+        .route("/topology/import", get(service::import).post(service::take))
+        .route("/topology/export", get(service::export))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

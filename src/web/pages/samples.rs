@@ -324,6 +324,7 @@ pub fn read() -> super::incident::Read {
     let mut i = incident(2041);
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
+        muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
             thought(

@@ -142,8 +142,8 @@ pub struct Tab {
 /// One that ends soon while alerts still burn.
 #[derive(Debug)]
 pub struct Ending {
-    id: MuteId,
-    text: String,
+    pub(super) id: MuteId,
+    pub(super) text: String,
 }
 
 /// Those that end soon while alerts that they mute still burn.
