@@ -179,7 +179,7 @@ async fn look_at_a_day() {
     let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
     assert_eq!(token.status, 201, "{}", token.text);
     look.at("settings-people", "/settings/people").await;
-    let wider = json!({"settings": {"cluster_window_secs": 0, "reopen_within_secs": 60}, "days": 30});
+    let wider = json!({"settings": {"mode": "any", "reopen_within_secs": 60}, "days": 30});
     let tried = test.post("/api/backtests", &wider).await.json["id"].to_string();
     test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     look.at("settings-correlation", "/settings/correlation").await;
