@@ -17,7 +17,7 @@ use crate::{
         recorded::{Reader, Recorded},
     },
     model::*,
-    store::rehearsal::{Cue, Played},
+    store::rehearsal::{Cue, NamedCause, Played, Which},
 };
 
 /// Mistakes that are told.
@@ -36,7 +36,17 @@ struct Line<'a> {
     #[serde(default)]
     change: Option<NewChange>,
     #[serde(default)]
-    resolve: Option<String>,
+    resolve: Option<Resolve>,
+    #[serde(default)]
+    cause: Option<NamedCause>,
+}
+
+/// `"latest"`, an incident, or fingerprints of alerts: numbers of incidents are others with other settings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Resolve {
+    Word(String),
+    Of(Vec<Fingerprint>),
 }
 
 /// What is wrong with one line.
@@ -107,12 +117,12 @@ impl Input {
                 break;
             }
             number += 1;
-            let text = buffer.trim_ascii();
+            let text = written(&buffer);
             if !text.is_empty() {
                 match check(text) {
                     Ok(at) => places.push(Place { at, line: number, start, length: read }),
                     Err((column, what)) => {
-                        let indent = buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
+                        let indent = buffer.len() - buffer.trim_ascii_start().len();
                         faults.add(number, column.max(1) + indent, what);
                     }
                 }
@@ -144,7 +154,7 @@ impl Input {
         places.iter().map(move |place| {
             let io = |source| BacktestError::Io { path: path.display().to_string(), source };
             fetch(file, position, place, &mut buffer).map_err(io)?;
-            cue(buffer.trim_ascii(), place, reader).map_err(|(column, what)| {
+            cue(written(&buffer), place, reader).map_err(|(column, what)| {
                 let mut faults = Faults { path: path.display().to_string(), told: Vec::new(), count: 0 };
                 faults.add(place.line, column, what);
                 BacktestError::Input(faults)
@@ -183,6 +193,11 @@ fn fetch(file: &mut BufReader<File>, position: &mut u64, place: &Place, into: &m
     Ok(())
 }
 
+/// A line without what editors put around it: spaces, line ends, and at the beginning of a file a byte order mark.
+fn written(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
+}
+
 type Wrong = (usize, String);
 
 /// What serde says, without the place, which is told apart from it.
@@ -212,23 +227,28 @@ fn check(text: &[u8]) -> Result<Time, Wrong> {
         let found: Vec<String> = found.iter().map(|(path, what)| format!("change{path}: {what}")).collect();
         return Err((1, found.join("; ")));
     }
-    match line.resolve {
-        Some(which) => resolve(&which)?.map_or(Ok(line.at), |_| Ok(line.at)),
-        None => Ok(line.at),
+    if line.cause.is_some() && line.resolve.is_none() {
+        return wrong("`cause` goes with `resolve` only");
     }
+    line.resolve.map(resolve).transpose()?;
+    Ok(line.at)
 }
 
-fn resolve(which: &str) -> Result<Option<IncidentId>, Wrong> {
+fn resolve(which: Resolve) -> Result<Which, Wrong> {
     match which {
-        "latest" => Ok(None),
-        id => id.parse().map(Some).map_err(|_| (1, "resolve: `latest` or an incident such as INC-3 is needed".into())),
+        Resolve::Of(fingerprints) => Ok(Which::Of(fingerprints)),
+        Resolve::Word(word) if word == "latest" => Ok(Which::Latest),
+        Resolve::Word(id) => id
+            .parse()
+            .map(Which::Incident)
+            .map_err(|_| (1, "resolve: `latest` or an incident such as INC-3 is needed".into())),
     }
 }
 
 fn cue(text: &[u8], place: &Place, reader: &Reader) -> Result<Cue, Wrong> {
-    let Line { at, platform, body, headers, change, resolve: which, .. } = line(text)?;
+    let Line { at, platform, body, headers, change, resolve: which, cause } = line(text)?;
     if let Some(which) = which {
-        return Ok(Cue::Resolve { at, only: resolve(&which)? });
+        return Ok(Cue::Resolve { at, which: resolve(which)?, cause });
     }
     if let Some(change) = change {
         let change = reader.change(at, change).map_err(|_| (1, "change: not understood".to_owned()))?;

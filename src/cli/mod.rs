@@ -20,6 +20,7 @@ mod replay;
 mod restore;
 mod send;
 mod serve;
+mod similar;
 mod token;
 mod user;
 
@@ -108,6 +109,8 @@ enum Command {
     Incidents(incidents::IncidentsArgs),
     /// Show one incident of a running server
     Incident(incidents::IncidentArgs),
+    /// How alike texts are, as the correlator sees it
+    Similar(similar::SimilarArgs),
     /// Completions for a shell
     Completions(completions::CompletionsArgs),
     /// The manual page
@@ -161,6 +164,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Export(command) => export::run(command).await,
         Command::Incidents(args) => incidents::list(args).await,
         Command::Incident(args) => incidents::show(args).await,
+        Command::Similar(args) => similar::run(args).await,
         Command::Completions(args) => completions::run(args, &mut Cli::command()),
         Command::Man => man::run(&Cli::command()),
     }

@@ -306,9 +306,9 @@ pub const OPTIONS: &[Opt<Config>] = &[
         key: "correlation.mode",
         kind: Kind::Text,
         placeholder: "MODE",
-        default: Some("any"),
-        example: "any",
-        help: "How alerts are grouped. any: one rule is enough, that is the same service, or a start close to the incident's start, or for Netdata the same host.",
+        default: Some("weighted"),
+        example: "weighted",
+        help: "How alerts are grouped. weighted: evidence of many kinds is added up, for and against. any: one rule is enough, that is the same service, or a start close to the incident's start, or a text that says about the same, or for Netdata the same host.",
         set: set!(correlation_mode, correlation_mode),
     },
     Opt {
@@ -452,10 +452,11 @@ fn kept_size(text: &str) -> Result<u64, String> {
     }
 }
 
-fn correlation_mode(text: &str) -> Result<CorrelationMode, String> {
+/// A mode of correlation, or what to write instead.
+pub fn correlation_mode(text: &str) -> Result<CorrelationMode, String> {
     match text.trim() {
         "any" => Ok(CorrelationMode::Any),
-        "weighted" => Err("`weighted` is not in this version; write `any`, or leave the key out".to_owned()),
-        other => Err(format!("`{other}` is not a mode; write `any`")),
+        "weighted" => Ok(CorrelationMode::Weighted),
+        other => Err(format!("`{other}` is not a mode; write `weighted` or `any`")),
     }
 }

@@ -1,10 +1,14 @@
-//! Grouping: which open incident an alert belongs to, and why. Pure; the caller gives the candidates and the times.
+//! Which incident an alert belongs to, and why. Pure: given the alert and the open candidates, it decides.
 
 mod any;
 pub mod edges;
+pub mod lessons;
 pub mod mutes;
+pub mod names;
 mod onset;
 pub mod thresholds;
+pub mod topology;
+pub mod weighted;
 
-pub use any::{Candidate, Group, Match, Subject, best};
+pub use any::{Candidate, Group, Match, NEAREST, Subject, best};
 pub use onset::onset;

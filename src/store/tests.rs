@@ -14,7 +14,7 @@ pub(super) const START: i64 = 1_772_500_000;
 
 impl Fixture {
     pub fn new() -> Self {
-        Self::with(Policy { reserve: 0, ..Policy::default() })
+        Self::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() })
     }
 
     pub fn with(policy: Policy) -> Self {
@@ -138,7 +138,7 @@ async fn alerts_join_by_service_and_by_time_and_say_why() {
 async fn what_a_sender_groups_stays_together_where_that_is_set() {
     for (set, want, why) in [(false, 1, Strategy::ServiceMatch), (true, 2, Strategy::TagMatch)] {
         let group_by_sender = [("grafana".to_owned(), set)].into();
-        let f = Fixture::with(Policy { reserve: 0, group_by_sender, ..Policy::default() });
+        let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, group_by_sender, ..Policy::default() });
         let grouped = |key: &str, service: &str| Signal { group_key: Some("g".into()), ..firing(key, Some(service)) };
         f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
         f.clock.advance(minutes(6));

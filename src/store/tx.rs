@@ -45,6 +45,10 @@ pub struct Tx<'t> {
     // Learned edges whose rows are to be written or removed, and whether there are others than before.
     edges_touched: BTreeSet<(String, String)>,
     topology_changed: bool,
+    // Incidents of which the correlator knows something new.
+    profiled: BTreeSet<u64>,
+    // The one written last: the answer to its delivery asks for it.
+    pub(super) last_membership: Option<Membership>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -158,6 +162,8 @@ impl<'t> Tx<'t> {
             calm_changed: mutes::Changed::default(),
             edges_touched: BTreeSet::new(),
             topology_changed: false,
+            profiled: BTreeSet::new(),
+            last_membership: None,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -226,7 +232,34 @@ impl<'t> Tx<'t> {
     pub fn create_incident(&mut self, incident: Incident) {
         let number = incident.id.0;
         self.world.open(&incident);
+        self.world.opened(&incident);
         self.held.insert(number, Held { incident, before: None, changed: [IncidentChange::Created].into() });
+    }
+
+    /// An incident as this transaction will leave it, if it has it in its hands.
+    pub fn held_incident(&self, id: IncidentId) -> Option<&Incident> {
+        self.held.get(&id.0).map(|h| &h.incident)
+    }
+
+    /// What the correlator knows of an incident changed: it is kept with the rest.
+    pub fn profiled(&mut self, id: IncidentId) {
+        self.profiled.insert(id.0);
+    }
+
+    /// Has an alert looked at again.
+    pub fn look_again(&mut self, alert: u64, at: Time) -> Result<(), StoreError> {
+        self.looks.insert((at.millis(), alert), ())?;
+        Ok(())
+    }
+
+    /// Takes the alerts that are to be looked at again by now, at most `limit`.
+    pub fn take_looks(&mut self, limit: usize) -> Result<Vec<u64>, StoreError> {
+        let due = self.looks.range(..=(self.now.millis(), u64::MAX))?;
+        let due: Vec<(i64, u64)> = due.take(limit).map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for key in &due {
+            self.looks.remove(key)?;
+        }
+        Ok(due.into_iter().map(|(_, number)| number).collect())
     }
 
     /// Says what about an incident changed, for the change log.
@@ -283,12 +316,18 @@ impl<'t> Tx<'t> {
 
     /// Writes why an alert is part of an incident.
     pub fn put_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
-        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)
+        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)?;
+        self.last_membership = Some(membership.clone());
+        Ok(())
     }
 
     /// Why an alert is part of its incident.
     pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
-        get(&self.members, (incident.0, alert.number()))
+        let last = self.last_membership.as_ref().filter(|m| m.incident == incident && m.alert == alert);
+        match last {
+            Some(last) => Ok(Some(last.clone())),
+            None => get(&self.members, (incident.0, alert.number())),
+        }
     }
 
     /// Alerts whose quiet time has come, with that time, at most `limit`.
@@ -299,7 +338,8 @@ impl<'t> Tx<'t> {
 
     /// The first moment that something waits for.
     pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
-        apply::timers::first(&self.quiet)
+        let (quiet, look) = (apply::timers::first(&self.quiet)?, apply::timers::first(&self.looks)?);
+        Ok(quiet.into_iter().chain(look).min())
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -317,6 +357,12 @@ impl<'t> Tx<'t> {
                 alert.quiet_at = before.map(|t| t.minus(by));
                 self.put_alert(&alert, before)?;
             }
+        }
+        let looks: Vec<(i64, u64)> =
+            self.looks.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+        for (at, number) in looks {
+            self.looks.remove((at, number))?;
+            self.looks.insert((Time::from_millis(at).minus(by).millis(), number), ())?;
         }
         let jobs: Vec<Job> =
             self.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
@@ -467,9 +513,16 @@ impl<'t> Tx<'t> {
         for ((platform, outcome), count) in std::mem::take(&mut self.received) {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
+        self.world.catch_up();
         self.write_mutes()?;
         for (_, held) in std::mem::take(&mut self.held) {
             self.write_incident(held)?;
+        }
+        for number in std::mem::take(&mut self.profiled) {
+            match self.world.engine.kept(IncidentId(number)) {
+                Some(profile) => put(&mut self.profiles, number, profile)?,
+                None => drop(self.profiles.remove(number)?),
+            }
         }
         for (platform, counters) in std::mem::take(&mut self.counters) {
             put(&mut self.connector_counters, platform.as_str(), &counters)?;
@@ -547,10 +600,15 @@ impl<'t> Tx<'t> {
                 Listed::Nowhere => {}
             }
         }
+        // Its onset may have changed.
+        self.world.opened(&incident);
         if incident.is_open() {
             self.world.open(&incident);
         } else {
             self.world.close(incident.id);
+            if before.as_ref().is_some_and(Incident::is_open) {
+                self.profiles.remove(number)?;
+            }
         }
         let services =
             |i: &Incident| -> BTreeSet<String> { i.affected_services.iter().map(|s| world::key(s)).collect() };

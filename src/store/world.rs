@@ -15,8 +15,16 @@ use redb::{ReadTransaction, ReadableTable};
 
 use super::{StoreError, codec, tables};
 use crate::{
-    correlation::{Candidate, Subject},
-    model::{Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    correlation::{
+        Candidate, Subject,
+        lessons::Lessons,
+        topology::Topology,
+        weighted::{self, Engine, Profile},
+    },
+    model::{
+        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time,
+        name_key,
+    },
 };
 use services::Touch;
 
@@ -63,6 +71,15 @@ pub struct World {
     pub edges: BTreeMap<(String, String), LearnedEdge>,
     /// Another one whenever services or edges are there that were not, or the other way round.
     pub topology_version: Touch,
+    /// What the correlator knows of open incidents, and of services as of `engine_knows`.
+    pub engine: Engine,
+    engine_knows: Touch,
+    /// Identities that people keep apart, each under both.
+    pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
+    /// What people's corrections taught.
+    pub lessons: Lessons,
+    /// What people set about correlation.
+    pub correlation: CorrelationSettings,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -82,6 +99,30 @@ fn remove<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<u64>>, name: &K, number:
             index.remove(name);
         }
     }
+}
+
+/// What is known of an open incident when the memory is read.
+enum Known {
+    /// From its own row.
+    Kept(Profile),
+    /// From its only alert.
+    Told(Profile),
+}
+
+fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, StoreError> {
+    let number = incident.id.0;
+    if let Some(row) = txn.open_table(tables::PROFILES)?.get(number)? {
+        return Ok(Some(Known::Kept(codec::decode(row.value())?)));
+    }
+    let Some(first) = txn.open_table(tables::MEMBERS)?.range((number, 0)..=(number, u64::MAX))?.next() else {
+        return Ok(None);
+    };
+    let alert = first?.0.value().1;
+    let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
+    let alert: Alert = codec::decode(row.value())?;
+    let mut profile = Profile::default();
+    profile.add(&weighted::Subject::plain(&alert));
+    Ok(Some(Known::Told(profile)))
 }
 
 impl World {
@@ -105,19 +146,14 @@ impl World {
         {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
         }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
+            world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
+        }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;
             let (fingerprint, closed) = value.value();
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
-        }
-        let incidents = txn.open_table(tables::INCIDENTS)?;
-        for row in txn.open_table(tables::OPEN)?.iter()? {
-            let number = row?.0.value();
-            let bytes = incidents
-                .get(number)?
-                .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
-            world.open(&codec::decode(bytes.value())?);
         }
         world.calm = Calm::load(txn)?;
         for row in txn.open_table(tables::SERVICES)?.iter()? {
@@ -128,7 +164,85 @@ impl World {
             let (from, to) = names.value();
             world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
         }
+        world.catch_up();
+        let incidents = txn.open_table(tables::INCIDENTS)?;
+        for row in txn.open_table(tables::OPEN)?.iter()? {
+            let number = row?.0.value();
+            let bytes = incidents
+                .get(number)?
+                .ok_or_else(|| StoreError::Damaged(format!("INC-{number} is listed as open and has no row")))?;
+            let incident: Incident = codec::decode(bytes.value())?;
+            world.open(&incident);
+            if let Some(profile) = profile(txn, &incident)? {
+                match profile {
+                    Known::Kept(profile) => world.engine.know(incident.id, profile, false),
+                    Known::Told(profile) => world.engine.know(incident.id, profile, true),
+                }
+            }
+        }
+        let last = world.last(tables::meta::INCIDENT);
+        for row in incidents.range(last.saturating_sub(weighted::OPENINGS) + 1..)? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            world.opened(&incident);
+        }
+        for row in txn.open_table(tables::APART)?.iter()? {
+            let (one, other) = row?.0.value();
+            world.part(Fingerprint(one), Fingerprint(other));
+        }
+        for row in txn.open_table(tables::LESSONS)?.iter()? {
+            world.lessons.put(codec::decode(row?.1.value())?);
+        }
         Ok(world)
+    }
+
+    /// The correlator learns what is known of services by now.
+    pub fn catch_up(&mut self) {
+        if self.engine_knows.0 != self.topology_version.0 {
+            self.engine_knows = self.topology_version;
+            let edges = self.edges.values().map(|e| (e.from.as_str(), e.to.as_str()));
+            self.engine.learn(Topology::new(self.services.values(), edges));
+        }
+    }
+
+    /// An incident was opened: that tells how often one opens.
+    pub fn opened(&mut self, incident: &Incident) {
+        if !incident.test && !incident.manual {
+            self.engine.note_opened(incident.id, incident.onset_at, self.last(tables::meta::INCIDENT));
+        }
+    }
+
+    /// Two identities are kept apart.
+    pub fn part(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        self.apart.entry(one).or_default().insert(other);
+        self.apart.entry(other).or_default().insert(one);
+    }
+
+    /// Two identities are no longer kept apart.
+    pub fn unpart(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        for (a, b) in [(one, other), (other, one)] {
+            if let Some(partners) = self.apart.get_mut(&a) {
+                partners.remove(&b);
+                if partners.is_empty() {
+                    self.apart.remove(&a);
+                }
+            }
+        }
+    }
+
+    /// How many pairs are kept apart.
+    pub fn pairs(&self) -> usize {
+        self.apart.values().map(BTreeSet::len).sum::<usize>() / 2
+    }
+
+    /// The newest open incidents that began with that service or host, in lower case, at most `most`.
+    pub fn open_at(&self, place: &str, most: usize) -> Vec<IncidentId> {
+        let named = |index: &HashMap<String, BTreeSet<u64>>| -> Vec<u64> {
+            index.get(place).map(|set| set.iter().rev().take(most).copied().collect()).unwrap_or_default()
+        };
+        let found: BTreeSet<u64> = named(&self.by_service).into_iter().chain(named(&self.by_host)).collect();
+        found.into_iter().rev().take(most).map(IncidentId).collect()
     }
 
     /// Signals of this identity meet this alert from now on.
@@ -170,7 +284,7 @@ impl World {
     /// An incident is open (again), or what it is found by changed. Tests and manual incidents are never candidates.
     pub fn open(&mut self, incident: &Incident) {
         self.touched = true;
-        self.close(incident.id);
+        self.unlist(incident.id);
         if incident.test || incident.manual {
             return;
         }
@@ -192,10 +306,22 @@ impl World {
         }
         self.by_onset.insert((open.onset, number));
         self.incidents.insert(number, open);
+        self.engine.open(incident);
     }
 
     /// An incident is no longer open.
     pub fn close(&mut self, id: IncidentId) {
+        self.unlist(id);
+        self.engine.close(id);
+    }
+
+    /// An incident's row is gone.
+    pub fn remove(&mut self, id: IncidentId) {
+        self.close(id);
+        self.engine.forget(id);
+    }
+
+    fn unlist(&mut self, id: IncidentId) {
         let Some(open) = self.incidents.remove(&id.0) else { return };
         self.touched = true;
         self.by_onset.remove(&(open.onset, id.0));
@@ -222,6 +348,7 @@ impl World {
         numbers.extend(named(&self.by_host, host));
         let grouped = group.and_then(|g| self.by_group.get(&g.of));
         numbers.extend(grouped.into_iter().flatten().rev().take(MAX_CANDIDATES));
+        numbers.extend(alert.nearest.iter().map(|(id, _)| id.0));
         let near = self.by_onset.range((onset.minus(window), 0)..=(onset.plus(window), u64::MAX));
         numbers.extend(near.rev().take(MAX_CANDIDATES).map(|(_, n)| *n));
         numbers

@@ -17,14 +17,21 @@ const BODY: f32 = 0.55;
 /// A second symptom that is said nearly as well is kept.
 const NEARLY: f32 = 0.75;
 
+/// What a common word adds to a rule.
+const LEAST: f32 = 0.2;
+
 /// Finds them.
 pub fn find(lexicon: &Lexicon, title: &[Term], description: &[Term]) -> Concepts {
     let mut found = Concepts::default();
     let said = Said::new(lexicon, title, description);
     found.components = components(lexicon, title, description);
     let mut best: Vec<(f32, usize)> = Vec::new();
-    for rule in &lexicon.rules {
-        if let Some(score) = said.score(rule) {
+    let known = title.iter().chain(description).filter_map(|term| match term {
+        Term::Known(id) => Some(*id),
+        Term::Other { .. } => None,
+    });
+    for rule in known.flat_map(|id| lexicon.rules(id)) {
+        if let Some(score) = said.score(lexicon, rule) {
             match best.iter_mut().find(|(_, s)| *s == rule.symptom) {
                 Some(known) => known.0 = known.0.max(score),
                 None => best.push((score, rule.symptom)),
@@ -39,18 +46,26 @@ pub fn find(lexicon: &Lexicon, title: &[Term], description: &[Term]) -> Concepts
     found
 }
 
+/// What naming a thing settles, by its level: in the title, near the beginning of the description, and later there. A
+/// product that the description begins with tells more than a part of a machine in the title; what comes later is often
+/// advice.
+const RANKS: [[u8; 3]; 4] = [[3, 2, 1], [7, 4, 2], [10, 6, 3], [11, 8, 5]];
+/// The beginning of a description, in terms.
+const EARLY: usize = 8;
+
 fn components(lexicon: &Lexicon, title: &[Term], description: &[Term]) -> [Option<u16>; 2] {
     let mut found: Vec<(u8, usize)> = Vec::new();
-    for (terms, in_title) in [(title, true), (description, false)] {
-        for term in terms {
-            let Term::Known(id) = term else { continue };
-            let Some(index) = lexicon.component_of(*id) else { continue };
-            let Some(component) = lexicon.components.get(index) else { continue };
-            // A product in the description tells more than a part of a machine in the title.
-            let rank = component.level * 2 + u8::from(in_title);
-            if !found.iter().any(|(_, known)| *known == index) {
-                found.push((rank, index));
-            }
+    let places = title
+        .iter()
+        .map(|t| (t, 0))
+        .chain(description.iter().enumerate().map(|(at, t)| (t, if at < EARLY { 1 } else { 2 })));
+    for (term, place) in places {
+        let Term::Known(id) = term else { continue };
+        let Some(index) = lexicon.component_of(*id) else { continue };
+        let Some(component) = lexicon.components.get(index) else { continue };
+        let rank = RANKS.get(usize::from(component.level)).and_then(|r| r.get(place)).copied().unwrap_or_default();
+        if !found.iter().any(|(_, known)| *known == index) {
+            found.push((rank, index));
         }
     }
     // Stable: of equal rank the one that is said first.
@@ -82,16 +97,15 @@ impl Said {
     }
 
     /// How well a rule's words are said; none when one is missing.
-    fn score(&self, rule: &Rule) -> Option<f32> {
+    fn score(&self, lexicon: &Lexicon, rule: &Rule) -> Option<f32> {
         let mut score = 0.0;
         for group in &rule.groups {
-            score += if group.iter().any(|id| has(&self.title, *id)) {
-                1.0
-            } else if group.iter().any(|id| has(&self.all, *id)) {
-                BODY
-            } else {
-                return None;
+            let (id, place) = match group.iter().find(|id| has(&self.title, **id)) {
+                Some(id) => (*id, 1.0),
+                None => (*group.iter().find(|id| has(&self.all, **id))?, BODY),
             };
+            // A telling word (`inode`) is worth two common ones (`disk`, `usage`).
+            score += lexicon.weight(id).max(LEAST) * place;
         }
         (!rule.without.iter().any(|id| has(&self.all, *id))).then_some(score)
     }
@@ -147,14 +161,37 @@ impl Concepts {
 
 /// How the things of two texts stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
+pub enum Things {
+    /// The same product, or object of a platform.
+    Same,
+    /// One is a kind of the other: `mysql` and `database`.
+    Kind,
+    /// Two kinds of one thing: `mysql` and `postgres`.
+    Siblings,
+    /// Two that have nothing to do with each other.
+    Different,
+    /// A product, and a machine or a network.
+    Part,
+    /// A product, and nothing named.
+    One,
+    /// Machines both, or networks both.
+    Plain,
+    /// No thing named in either.
+    Bare,
+    /// A machine and a network, or either and no thing named.
+    Mixed,
+}
+
+/// How the troubles of two texts stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Troubles {
     /// The same.
     Same,
-    /// One is a kind of the other.
-    Kind,
-    /// Kinds of the same, or troubles of one family.
-    Near,
-    /// Two different ones.
+    /// The same among what either also says.
+    Also,
+    /// Two of one family.
+    Family,
+    /// Two that have nothing to do with each other.
     Different,
     /// Only one is known.
     One,
@@ -163,39 +200,48 @@ pub enum Relation {
 }
 
 /// How the components stand to each other.
-pub fn components_of(lexicon: &Lexicon, a: &Concepts, b: &Concepts) -> Relation {
-    match (a.components.first().copied().flatten(), b.components.first().copied().flatten()) {
-        (None, None) => Relation::Neither,
-        (None, _) | (_, None) => Relation::One,
-        (Some(x), Some(y)) if x == y => Relation::Same,
-        (Some(x), Some(y)) => {
-            let parent = |i: u16| lexicon.components.get(usize::from(i)).and_then(|c| c.parent);
-            if parent(x) == Some(usize::from(y)) || parent(y) == Some(usize::from(x)) {
-                Relation::Kind
-            } else if parent(x).is_some() && parent(x) == parent(y) {
-                Relation::Near
-            } else {
-                Relation::Different
-            }
+pub fn things(lexicon: &Lexicon, a: &Concepts, b: &Concepts) -> Things {
+    let of = |c: &Concepts| {
+        let index = usize::from(c.components.first().copied().flatten()?);
+        // A provider is no thing that something can be wrong with.
+        lexicon.components.get(index).filter(|c| c.level > 0).map(|c| (index, c))
+    };
+    // Parts of a machine or of a network, however special, are no products.
+    let product = |c: &Component| c.level > 2 || (c.level > 1 && c.class.is_none());
+    let ((i, x), (j, y)) = match (of(a), of(b)) {
+        (None, None) => return Things::Bare,
+        (Some((_, c)), None) | (None, Some((_, c))) => {
+            return if product(c) { Things::One } else { Things::Mixed };
         }
+        (Some(x), Some(y)) => (x, y),
+    };
+    match (product(x), product(y)) {
+        (false, false) if x.class == y.class => Things::Plain,
+        (false, false) => Things::Mixed,
+        _ if i == j => Things::Same,
+        _ if x.parent == Some(y.name) || y.parent == Some(x.name) => Things::Kind,
+        _ if x.loose && y.loose && x.parent == y.parent => Things::Kind,
+        (true, true) if x.parent.is_some() && x.parent == y.parent => Things::Siblings,
+        (true, true) => Things::Different,
+        _ => Things::Part,
     }
 }
 
 /// How the symptoms stand to each other.
-pub fn symptoms_of(lexicon: &Lexicon, a: &Concepts, b: &Concepts) -> Relation {
+pub fn troubles(lexicon: &Lexicon, a: &Concepts, b: &Concepts) -> Troubles {
     let (mine, theirs) = (a.symptoms, b.symptoms);
-    match (mine.iter().flatten().next(), theirs.iter().flatten().next()) {
-        (None, None) => Relation::Neither,
-        (None, _) | (_, None) => Relation::One,
-        (Some(x), Some(y)) if x == y => Relation::Same,
+    let family = |i: u16| lexicon.symptoms.get(usize::from(i)).map(|s| s.family);
+    match (mine.first().copied().flatten(), theirs.first().copied().flatten()) {
+        (None, None) => Troubles::Neither,
+        (None, _) | (_, None) => Troubles::One,
+        (Some(x), Some(y)) if x == y => Troubles::Same,
         (Some(x), Some(y)) => {
-            let family = |i: &u16| lexicon.symptoms.get(usize::from(*i)).map(|s| s.family);
             if mine.iter().flatten().any(|i| theirs.iter().flatten().any(|j| i == j)) {
-                Relation::Kind
+                Troubles::Also
             } else if family(x) == family(y) {
-                Relation::Near
+                Troubles::Family
             } else {
-                Relation::Different
+                Troubles::Different
             }
         }
     }

@@ -16,7 +16,7 @@ const DESCRIPTION: usize = 60;
 const KEPT: usize = 32;
 /// What a description's word says beside a title's.
 const BODY: f32 = 0.5;
-/// Longer stems are cut: they are somebody's identifiers.
+/// Longer words are cut: they are somebody's identifiers.
 const LONGEST: usize = 24;
 
 /// A title and a description, read. A few hundred bytes.
@@ -28,6 +28,8 @@ pub struct Doc {
     /// The terms' names in the same order, with spaces between; a title's begin with `+`.
     words: Box<str>,
     pub(super) concepts: Concepts,
+    /// Of the terms' weights as a vector.
+    pub(super) length: f32,
 }
 
 /// A term as it is compared.
@@ -64,8 +66,8 @@ impl From<Stored> for Doc {
     fn from(stored: Stored) -> Self {
         let lexicon = Lexicon::get();
         let words = stored.words.split(' ').filter(|w| !w.is_empty()).take(KEPT).map(|w| match w.strip_prefix('+') {
-            Some(word) => (true, word.to_owned()),
-            None => (false, w.to_owned()),
+            Some(word) => (true, lexicon.term(word)),
+            None => (false, lexicon.term(w)),
         });
         Self::of(lexicon, words.collect(), Concepts::named(lexicon, &stored.components, &stored.symptoms))
     }
@@ -78,32 +80,41 @@ impl Doc {
         let title = terms(lexicon, title, TITLE);
         let description = terms(lexicon, description, DESCRIPTION);
         let concepts = concepts::find(lexicon, &title, &description);
-        let mut words: Vec<(bool, String)> = Vec::new();
-        for (in_title, term) in title.iter().map(|t| (true, t)).chain(description.iter().map(|t| (false, t))) {
-            let name = lexicon.name(term);
-            let end = name.char_indices().nth(LONGEST).map_or(name.len(), |(at, _)| at);
-            let name = name.get(..end).unwrap_or(name);
-            if words.len() < KEPT && !words.iter().any(|(_, w)| w == name) {
-                words.push((in_title, name.to_owned()));
-            }
-        }
-        Self::of(lexicon, words, concepts)
+        let title = title.into_iter().map(|t| (true, t));
+        let description = description.into_iter().map(|t| (false, t));
+        Self::of(lexicon, title.chain(description).collect(), concepts)
     }
 
-    fn of(lexicon: &Lexicon, words: Vec<(bool, String)>, concepts: Concepts) -> Self {
-        let mut all: Vec<(Weighted, String)> = words
-            .into_iter()
-            .map(|(title, word)| {
-                let weight = lexicon.weight_of(&word) * if title { 1.0 } else { BODY };
-                (Weighted { hash: hash(&word), weight, title }, word)
-            })
-            .collect();
-        all.sort_by(|(a, x), (b, y)| a.hash.cmp(&b.hash).then_with(|| x.cmp(y)));
-        // Two words of one hash would be counted as one: rare, harmless, and not worth keeping both.
-        all.dedup_by_key(|(term, _)| term.hash);
-        let text: Vec<String> =
-            all.iter().map(|(term, word)| if term.title { format!("+{word}") } else { word.clone() }).collect();
-        Self { terms: all.into_iter().map(|(term, _)| term).collect(), words: text.join(" ").into(), concepts }
+    /// Of terms, a title's first; each is taken once.
+    fn of(lexicon: &Lexicon, words: Vec<(bool, Term)>, concepts: Concepts) -> Self {
+        let mut all: Vec<(Weighted, Term)> = Vec::with_capacity(words.len().min(KEPT));
+        for (title, term) in words {
+            let hash = hash(lexicon.name(&term));
+            // Two words of one hash count as one: rare and harmless.
+            if all.len() < KEPT && !all.iter().any(|(known, _)| known.hash == hash) {
+                let weight = lexicon.weight_of(&term) * if title { 1.0 } else { BODY };
+                all.push((Weighted { hash, weight, title }, term));
+            }
+        }
+        all.sort_unstable_by_key(|(term, _)| term.hash);
+        let mut words = String::new();
+        for (weighted, term) in &all {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            if weighted.title {
+                words.push('+');
+            }
+            words.push_str(lexicon.shown(term));
+        }
+        let length = all.iter().map(|(term, _)| term.weight * term.weight).sum::<f32>().sqrt();
+        Self { terms: all.into_iter().map(|(term, _)| term).collect(), words: words.into(), concepts, length }
+    }
+
+    /// A number for what it says: the same for equal texts.
+    pub fn digest(&self) -> u64 {
+        let terms = self.terms.iter().map(|t| u64::from(t.hash) << 1 | u64::from(t.title));
+        terms.fold(0xcbf2_9ce4_8422_2325, |sum, term| (sum ^ term).wrapping_mul(0x0000_0100_0000_01b3))
     }
 
     /// Whether it is about machines, or about the network: by the component and by the symptom.
@@ -121,6 +132,11 @@ impl Doc {
         self.concepts.components(Lexicon::get()).next().map(|c| c.name)
     }
 
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
     /// The terms' names, in the order of `terms`.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         self.words.split(' ').filter(|w| !w.is_empty()).map(|w| w.strip_prefix('+').unwrap_or(w))
@@ -132,7 +148,8 @@ fn terms(lexicon: &Lexicon, text: &str, most: usize) -> Vec<Term> {
     let mut found: Vec<Term> = Vec::with_capacity(most.min(16));
     scan::scan(lexicon, text, &mut |piece, kind| {
         if kind == Kind::Word && !lexicon.stops(piece) {
-            found.push(lexicon.term(piece));
+            let end = piece.char_indices().nth(LONGEST).map_or(piece.len(), |(at, _)| at);
+            found.push(lexicon.term(piece.get(..end).unwrap_or(piece)));
         }
         found.len() < most
     });

@@ -16,6 +16,9 @@ const SYMPTOMS: &str = include_str!("data/symptoms.txt");
 /// What a word weighs that no list names: it may tell much (`galera`) or nothing (a team's name).
 pub const UNKNOWN: f32 = 1.0;
 
+/// Stems of fewer letters are no words' but abbreviations'.
+const SHORTEST: usize = 4;
+
 /// The number of a term of the lists.
 pub type Id = u16;
 
@@ -25,7 +28,9 @@ pub struct Component {
     /// `mysql`
     pub name: &'static str,
     /// What it is a kind of.
-    pub parent: Option<usize>,
+    pub parent: Option<&'static str>,
+    /// Whether two of a kind may be the same: parts of Kubernetes, load balancers.
+    pub loose: bool,
     /// How much naming it settles: a product (3), a platform (2), a part of a machine (1), a provider (0).
     pub level: u8,
     /// Machines or networks.
@@ -68,12 +73,14 @@ pub struct Lexicon {
     common: HashMap<String, f32>,
     /// Things by the term that names them.
     named: HashMap<Id, usize>,
-    /// Things, troubles, and how troubles are said.
+    /// In the order of the list.
     pub components: Vec<Component>,
     /// In the order of the list.
     pub symptoms: Vec<Symptom>,
-    /// In the order of the list.
-    pub rules: Vec<Rule>,
+    /// How troubles are said.
+    rules: Vec<Rule>,
+    /// Rules by each word of their first place.
+    begun: HashMap<Id, Vec<usize>>,
 }
 
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -83,8 +90,13 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
 pub enum Term {
     /// Of the lists.
     Known(Id),
-    /// The stem of another word.
-    Other(String),
+    /// Another word.
+    Other {
+        /// What it is compared by.
+        stem: String,
+        /// As it was written, in small letters.
+        word: String,
+    },
 }
 
 impl Lexicon {
@@ -109,9 +121,10 @@ impl Lexicon {
             return Term::Known(*id);
         }
         let stem = self.stem(word);
-        match self.stems.get(stem.as_ref()) {
+        // Short stems belong to abbreviations: `nats` is no `nat`, `acme` no `acm`.
+        match self.stems.get(stem.as_ref()).filter(|_| stem.len() >= SHORTEST) {
             Some(id) => Term::Known(*id),
-            None => Term::Other(stem.into_owned()),
+            None => Term::Other { stem: stem.into_owned(), word: word.to_owned() },
         }
     }
 
@@ -124,15 +137,23 @@ impl Lexicon {
     pub fn name<'a>(&'a self, term: &'a Term) -> &'a str {
         match term {
             Term::Known(id) => self.names.get(usize::from(*id)).map_or("", String::as_str),
-            Term::Other(stem) => stem,
+            Term::Other { stem, .. } => stem,
         }
     }
 
-    /// How much the term of this name tells, 0 to about 2.
-    pub fn weight_of(&self, name: &str) -> f32 {
-        match self.words.get(name) {
-            Some(id) => self.weights.get(usize::from(*id)).copied().unwrap_or(UNKNOWN),
-            None => self.common.get(name).copied().unwrap_or(UNKNOWN),
+    /// What a reader is shown of a term.
+    pub fn shown<'a>(&'a self, term: &'a Term) -> &'a str {
+        match term {
+            Term::Other { word, .. } => word,
+            known @ Term::Known(_) => self.name(known),
+        }
+    }
+
+    /// How much a term tells, 0 to about 1.
+    pub fn weight_of(&self, term: &Term) -> f32 {
+        match term {
+            Term::Known(id) => self.weight(*id),
+            Term::Other { stem, .. } => self.common.get(stem).copied().unwrap_or(UNKNOWN),
         }
     }
 
@@ -141,9 +162,19 @@ impl Lexicon {
         self.names.len()
     }
 
+    /// How much a term of the lists tells.
+    pub fn weight(&self, id: Id) -> f32 {
+        self.weights.get(usize::from(id)).copied().unwrap_or(UNKNOWN)
+    }
+
     /// The thing that a term names.
     pub fn component_of(&self, id: Id) -> Option<usize> {
         self.named.get(&id).copied()
+    }
+
+    /// The rules that may hold where a term is said.
+    pub fn rules(&self, id: Id) -> impl Iterator<Item = &Rule> {
+        self.begun.get(&id).into_iter().flatten().filter_map(|i| self.rules.get(*i))
     }
 
     /// The term for the longest phrase that `terms` begin with, and its length.
@@ -168,17 +199,24 @@ impl Lexicon {
         id
     }
 
+    /// `word!` stands for itself only: "paging" is not "page".
     fn spelled(&mut self, word: &str, id: Id) {
+        if let Some(word) = word.strip_suffix('!') {
+            self.words.entry(word.to_owned()).or_insert(id);
+            return;
+        }
         let stem = self.stem(word).into_owned();
         self.words.entry(word.to_owned()).or_insert(id);
-        self.stems.entry(stem).or_insert(id);
+        if stem.len() >= SHORTEST {
+            self.stems.entry(stem).or_insert(id);
+        }
     }
 
     /// The term of a word in a list: what it means if it is known, itself otherwise.
     fn listed(&mut self, word: &str) -> Id {
         match self.term(word) {
             Term::Known(id) => id,
-            Term::Other(_) => self.id(word),
+            Term::Other { .. } => self.id(word),
         }
     }
 
@@ -201,6 +239,7 @@ impl Lexicon {
             components: Vec::new(),
             symptoms: Vec::new(),
             rules: Vec::new(),
+            begun: HashMap::new(),
         };
         lexicon.words();
         lexicon.components();
@@ -212,7 +251,7 @@ impl Lexicon {
         lexicon
     }
 
-    /// `term = word, word, words in a row`
+    /// `term = word, word, words in a row`, `word!` for one that stands for itself only
     fn words(&mut self) {
         // Single words first, so that phrases are made of terms.
         for (name, variants) in lines(WORDS).filter_map(|l| l.split_once('=')) {
@@ -238,10 +277,9 @@ impl Lexicon {
         }
     }
 
-    /// `@level class` heads a part; `name < parent = word, word, words in a row`
+    /// `@level class` heads a part; `name < parent = word, word, words in a row`, or `name ~ parent = …`
     fn components(&mut self) {
         let (mut level, mut class) = (3, None);
-        let mut parents: Vec<(usize, &str)> = Vec::new();
         for line in lines(COMPONENTS) {
             if let Some(head) = line.strip_prefix('@') {
                 let mut words = head.split_whitespace();
@@ -250,11 +288,10 @@ impl Lexicon {
                 continue;
             }
             let (head, variants) = line.split_once('=').unwrap_or((line, ""));
-            let (name, parent) = head.split_once('<').map_or((head, None), |(n, p)| (n, Some(p.trim())));
+            let (name, parent) = head.split_once(['<', '~']).map_or((head, None), |(n, p)| (n, Some(p.trim())));
             let name = name.trim();
             let index = self.components.len();
-            self.components.push(Component { name, parent: None, level, class });
-            parents.extend(parent.map(|p| (index, p)));
+            self.components.push(Component { name, parent, loose: head.contains('~'), level, class });
             let own = self.listed(name);
             self.named.entry(own).or_insert(index);
             for variant in variants.split(',').map(str::trim).filter(|v| !v.is_empty()) {
@@ -266,12 +303,6 @@ impl Lexicon {
                     self.listed(variant)
                 };
                 self.named.entry(id).or_insert(index);
-            }
-        }
-        for (index, parent) in parents {
-            let found = self.components.iter().position(|c| c.name == parent);
-            if let Some(component) = self.components.get_mut(index) {
-                component.parent = found;
             }
         }
     }
@@ -293,16 +324,17 @@ impl Lexicon {
                 self.symptoms.len() - 1
             });
             for rule in rules.split('|') {
-                let (mut groups, mut without) = (Vec::new(), Vec::new());
+                let (mut groups, mut without): (Vec<Vec<Id>>, Vec<Id>) = (Vec::new(), Vec::new());
                 for word in rule.split_whitespace() {
                     match word.strip_prefix('!') {
                         Some(word) => without.extend(word.split('/').map(|w| self.listed(w))),
                         None => groups.push(word.split('/').map(|w| self.listed(w)).collect()),
                     }
                 }
-                if !groups.is_empty() {
-                    self.rules.push(Rule { symptom, groups, without });
+                for first in groups.first().into_iter().flatten() {
+                    self.begun.entry(*first).or_default().push(self.rules.len());
                 }
+                self.rules.push(Rule { symptom, groups, without });
             }
         }
     }
@@ -318,7 +350,7 @@ impl Lexicon {
                             *place = weight;
                         }
                     }
-                    Term::Other(stem) => {
+                    Term::Other { stem, .. } => {
                         self.common.insert(stem, weight);
                     }
                 }

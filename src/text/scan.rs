@@ -32,7 +32,7 @@ const UNITS: &[&str] = &[
 /// template (`{{ … }}`, `${…}`) is left out: it was never filled in.
 pub fn scan(lexicon: &Lexicon, text: &str, each: &mut dyn FnMut(&str, Kind) -> bool) {
     let mut scratch = String::new();
-    let mut rest = text;
+    let (mut rest, mut before) = (text, "");
     while let Some(start) = rest.find(|c: char| !separates(c)) {
         rest = rest.get(start..).unwrap_or_default();
         if let Some(after) = template(rest) {
@@ -45,6 +45,20 @@ pub fn scan(lexicon: &Lexicon, text: &str, each: &mut dyn FnMut(&str, Kind) -> b
         let end = chunk.find("${").filter(|at| *at > 0).unwrap_or(end);
         let (chunk, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
         rest = after;
+        let number = chunk.trim_matches(|c: char| !c.is_alphanumeric());
+        if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && !answers(before, rest) {
+            if !each(number, Kind::Number) {
+                return;
+            }
+            before = number;
+            continue;
+        }
+        // `500 MB`, `10 minutes`.
+        if before.starts_with(|c: char| c.is_ascii_digit()) && UNITS.iter().any(|u| number.eq_ignore_ascii_case(u)) {
+            before = "";
+            continue;
+        }
+        before = chunk;
         if !chunk_of(lexicon, chunk, &mut scratch, each) {
             return;
         }
@@ -78,6 +92,17 @@ fn separates(c: char) -> bool {
     // Braces of templates are seen before.
 }
 
+/// Whether a number between these is an HTTP status: `HTTP 503`, `500 errors`; not `500 MB`.
+fn answers(before: &str, after: &str) -> bool {
+    const BEFORE: &[&str] =
+        &["http", "https", "code", "codes", "status", "error", "errors", "response", "returned", "returns"];
+    const AFTER: &[&str] = &["error", "response", "status", "http", "code", "answer"];
+    let before = before.trim_matches(|c: char| !c.is_alphanumeric());
+    let next = after.trim_start_matches(|c: char| !c.is_alphanumeric());
+    BEFORE.iter().any(|w| before.eq_ignore_ascii_case(w))
+        || AFTER.iter().any(|w| next.get(..w.len()).is_some_and(|start| start.eq_ignore_ascii_case(w)))
+}
+
 /// What follows a template that begins here.
 fn template(text: &str) -> Option<&str> {
     let (open, close) =
@@ -88,7 +113,7 @@ fn template(text: &str) -> Option<&str> {
 
 fn chunk_of(lexicon: &Lexicon, chunk: &str, scratch: &mut String, each: &mut dyn FnMut(&str, Kind) -> bool) -> bool {
     let address = chunk.contains("://") || chunk.contains('@') || chunk.starts_with('$');
-    for part in chunk.split(|c: char| matches!(c, '/' | ':' | '\\' | '&' | '+' | '*' | '!' | '?' | '#' | '~' | '^')) {
+    for part in chunk.split(['/', ':', '\\', '&', '+', '*', '!', '?', '#', '~', '^']) {
         let part = part.trim_matches(|c: char| !c.is_alphanumeric());
         if part.is_empty() {
             continue;
@@ -152,10 +177,12 @@ fn lower(piece: &str, scratch: &mut String, kind: Kind, each: &mut dyn FnMut(&st
 /// One run of letters and digits.
 fn piece_of(lexicon: &Lexicon, piece: &str, scratch: &mut String, each: &mut dyn FnMut(&str, Kind) -> bool) -> bool {
     lowered(piece, scratch);
-    if lexicon.knows(scratch) {
+    let number = piece.bytes().all(|b| b.is_ascii_digit());
+    // Of bare numbers only an HTTP status says anything.
+    if lexicon.knows(scratch) && (!number || piece.len() == 3) {
         return each(scratch, Kind::Word);
     }
-    if piece.bytes().all(|b| b.is_ascii_digit()) || measure(piece) {
+    if number || measure(piece) {
         return each(scratch, Kind::Number);
     }
     let cuts = cuts(piece);
@@ -201,6 +228,11 @@ fn slice<'a>(piece: &'a str, ends: &[usize], from: usize, to: usize) -> Option<&
     piece.get(*ends.get(from)?..*ends.get(to)?)
 }
 
+/// How many letters stand together from here.
+fn run(piece: &str, at: usize) -> usize {
+    piece.get(at..).unwrap_or_default().chars().take_while(|c| c.is_alphabetic()).count()
+}
+
 /// Where an identifier is cut: `aB`, `ABc`, and before digits; digits keep what follows in small letters (`5xx`).
 fn cuts(piece: &str) -> Vec<usize> {
     let mut cuts = vec![0];
@@ -211,7 +243,9 @@ fn cuts(piece: &str) -> Vec<usize> {
             let next_small = chars.peek().is_some_and(|(_, n)| n.is_lowercase());
             let camel =
                 c.is_uppercase() && (b.is_lowercase() || b.is_ascii_digit() || (b.is_uppercase() && next_small));
-            if camel || (c.is_ascii_digit() && !b.is_ascii_digit()) {
+            // `509check`, but not `5xx`.
+            let word = b.is_ascii_digit() && c.is_alphabetic() && run(piece, at) > 3;
+            if camel || word || (c.is_ascii_digit() && !b.is_ascii_digit()) {
                 cuts.push(at);
             }
         }

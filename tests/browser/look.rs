@@ -105,6 +105,7 @@ async fn look_at_the_start() {
     look.at("setup-alert", "/setup/first-alert").await;
     look.at("incidents-empty", "/incidents").await;
     look.at("alerts-empty", "/alerts").await;
+    look.at("services-empty", "/topology").await;
     look.at("connectors-empty", "/connectors").await;
     look.at("deliveries-empty", "/deliveries").await;
     test.deliver("generic", &json!({"title": "My first alert", "severity": "high", "service": "demo"})).await;
@@ -150,6 +151,7 @@ async fn look_at_a_day() {
     look.at("incidents-mistaken", "/incidents?q=severity%3Ahgh").await;
     look.at("incident", &format!("/incidents/{outage}")).await;
     look.at("incident-resolve", &format!("/incidents/{outage}?do=resolve")).await;
+    look.at("incident-merge", &format!("/incidents/{outage}?do=merge")).await;
     look.at("incident-closed", "/incidents/2").await;
     look.at("incident-owned", "/incidents/3").await;
     look.at("alerts", "/alerts").await;
@@ -177,10 +179,61 @@ async fn look_at_a_day() {
     let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
     assert_eq!(token.status, 201, "{}", token.text);
     look.at("settings-people", "/settings/people").await;
+    let wider = json!({"settings": {"cluster_window_secs": 0, "reopen_within_secs": 60}, "days": 30});
+    let tried = test.post("/api/backtests", &wider).await.json["id"].to_string();
+    test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
+    look.at("settings-correlation", "/settings/correlation").await;
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("missing", "/incidents/999").await;
     look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_what_people_corrected() {
+    let test = TestApp::start().await;
+    for (key, service) in [("orders", "checkout-api"), ("payments", "payments-worker"), ("mail", "mailer")] {
+        let body = json!({"title": format!("Latency of {key} is above 2 s"), "service": service, "severity": "high", "key": key});
+        test.deliver("generic", &body).await;
+        test.clock.advance(Duration::from_secs(3600));
+    }
+    let merged = test.post("/api/incidents/1/merge", &json!({"incident_ids": ["2", "3"]})).await;
+    assert_eq!(merged.status, 200, "{}", merged.text);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incident-merged", "/incidents/2").await;
+    look.at("incident-survivor", "/incidents/1").await;
+    look.at("settings-lessons", "/settings/lessons").await;
+    // With scripts the same: the checked alert becomes an incident, and a merge is undone from the timeline.
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/incidents/1").await;
+    browser.click("#members tr:last-child .pick").await;
+    browser.click("form#split .btn").await;
+    browser.at("/incidents/INC-4").await;
+    browser.open("/incidents/1").await;
+    browser.click("[data-panel=timeline] .undo .btn").await;
+    browser.sees(".toast", "Merge undone").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_can_be_switched_on_in_the_list_at_every_width() {
+    let test = TestApp::start().await;
+    let failed = json!({"name": "api", "build": {"number": 7, "status": "FAILURE", "full_url": "https://ci.example/job/api/7/"}});
+    test.deliver("jenkins", &failed).await;
+    assert_eq!(test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await.status, 422);
+    let browser = Browser::signed_in(&test).await;
+    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1180, 1181, 1440] {
+        browser.size(width, 800).await;
+        browser.open("/connectors").await;
+        let seen = "[...document.querySelectorAll('[role=switch]')].filter((e) => e.checkVisibility()).map((e) => e.innerText.includes('RCA for builds') && e.getBoundingClientRect().right <= innerWidth)";
+        assert_eq!(browser.js(seen).await, json!([true]), "at {width}");
+        let wrong = browser.js(WRONG).await;
+        assert_eq!(wrong, json!([]), "at {width}");
+    }
     test.stop().await;
 }
 
@@ -286,6 +339,70 @@ async fn look_at_fifty() {
     let mut look = Look { browser: &browser, wrong: Vec::new() };
     look.at("incidents-many", "/incidents").await;
     look.at("alerts-many", "/alerts").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_services() {
+    let test = TestApp::start().await;
+    let put = async |services: serde_json::Value| {
+        let body = json!({ "services": services });
+        let request =
+            test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(crate::support::TOKEN).json(&body);
+        let answer = crate::support::answer(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    put(json!([
+        {"name": "storefront", "depends_on": ["edge-gateway"], "owner": "shop", "tier": 1},
+        {"name": "mobile-app", "depends_on": ["edge-gateway", "search-api"], "owner": "shop"},
+        {"name": "edge-gateway", "depends_on": ["checkout-api", "booking", "search-api", "auth"], "owner": "platform", "hosts": ["edge-1", "edge-2", "edge-3"]},
+        {"name": "checkout-api", "aliases": ["checkout", "SERVICE-9F2A"], "depends_on": ["redis-cart", "pg-primary-1", "payments-worker", "auth"], "owner": "shop", "tier": 1,
+            "runbook_url": "https://wiki.example.com/checkout", "prometheus": "job=\"checkout\""},
+        {"name": "booking", "depends_on": ["pg-primary-1", "orders-db"], "owner": "travel"},
+        {"name": "payments-worker", "depends_on": ["pg-primary-1", "bank-gateway-of-somebody-else-with-a-long-name"], "owner": "money"},
+        {"name": "search-api", "depends_on": ["opensearch"], "owner": "search"},
+        {"name": "opensearch", "hosts": ["os-1"], "owner": "search"}, {"name": "auth", "depends_on": ["edge-gateway"]},
+        {"name": "redis-cart"}, {"name": "pg-primary-1", "hosts": ["db-1"]}, {"name": "orders-db"}, {"name": "nightly-reports"}])).await;
+    for (n, (service, peer, severity)) in [
+        ("checkout-api", "fraud-check", "critical"),
+        ("checkout", "fraud-check", "high"),
+        ("booking", "mail", "medium"),
+        ("pg-primary-1", "", "critical"),
+        ("search-api", "feature-flags", "high"),
+        ("warehouse", "", "low"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"id": n, "title": format!("Alert {n}"), "service": service, "severity": severity, "labels": {"peer.service": peer}});
+        test.deliver("generic", &body).await;
+    }
+    let dismissed = json!({"from": "search-api", "to": "feature-flags", "verdict": "dismiss"});
+    assert_eq!(test.post("/api/topology/edges", &dismissed).await.status, 200);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("services", "/topology").await;
+    look.at("services-chosen", "/topology?service=checkout-api").await;
+    look.at("services-none-found", "/topology?q=nothing+like+it&service=nothing").await;
+    look.at("service", "/topology/service?name=checkout-api").await;
+    look.at("service-new", "/topology/service?name=fraud-check").await;
+    look.at("services-import", "/topology/import").await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/topology/service?name=booking").await;
+    browser.fill("#f-aliases", "checkout").await;
+    browser.click("button[value=save]").await;
+    browser.sees("#f-aliases ~ .err", "is a name of the service").await;
+    look.here("service-wrong").await;
+    let teams = ["shop", "money", "search", "platform", "travel"];
+    let many = (0..400).map(|n: usize| {
+        json!({"name": format!("svc-{n}"), "owner": teams[n % 5], "depends_on":
+        [format!("svc-{}", (n * 7 + 3) % 400), format!("other-{}", n % 40)]})
+    });
+    put(many.collect()).await;
+    look.at("services-many", "/topology").await;
+    look.at("services-around", "/topology?service=svc-7").await;
     look.end();
     test.stop().await;
 }

@@ -1,7 +1,10 @@
 //! The life of an incident: opened, joined, resolved, reopened, queued for investigation.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
+use super::place;
 use crate::{
     model::*,
     store::{
@@ -46,7 +49,7 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
             "The first alert: no open incident matched it.".to_owned()
         },
     };
-    member(tx, id, alert, vec![reason])?;
+    member(tx, id, alert, 1.0, vec![reason])?;
     queue(tx, id, "opened")?;
     Ok(id)
 }
@@ -95,7 +98,13 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
 }
 
 /// Makes an alert a member of an open incident.
-pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
+pub fn join(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &mut Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
     alert.incident = Some(id);
     let incident = tx.known_incident(id)?;
     incident.alert_count += 1;
@@ -113,20 +122,31 @@ pub fn join(tx: &mut Tx<'_>, id: IncidentId, alert: &mut Alert, reasons: Vec<Rea
         id,
         TimelineKind::AlertCorrelated,
         &Actor::System,
-        format!(
-            "{} joined. {}",
-            alert.title,
-            first.as_ref().map_or("", |r| r.text.as_str())
-        ),
-        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": first.as_ref().map(|r| r.score) }),
+        format!("{} joined. {}", alert.title, first.as_ref().map_or("", |r| r.text.as_str())),
+        json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": score }),
     )?;
-    member(tx, id, alert, reasons)?;
+    member(tx, id, alert, score, reasons)?;
     tx.log(ChangeSubject::AlertCorrelated(id, alert.id))?;
     // The answer was made without this alert: look again when it may matter.
     if analyzed && (new_service || worse) {
         queue(tx, id, "changed")?;
     }
     Ok(())
+}
+
+/// An alert that opened an incident says which ones it was kept out of, and why.
+pub fn kept_out(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &Alert,
+    why: &BTreeMap<IncidentId, String>,
+) -> Result<(), StoreError> {
+    let Some(mut membership) = tx.membership(id, alert.id)?.filter(|_| !why.is_empty()) else { return Ok(()) };
+    for (other, text) in why.iter().take(3) {
+        let text = format!("Kept out of {other}: {text}");
+        membership.reasons.push(Reason { strategy: Strategy::Manual, score: 1.0, text });
+    }
+    tx.put_membership(&membership)
 }
 
 /// One of the sender's groups reaches an incident: what comes later in that group finds it.
@@ -150,8 +170,14 @@ pub fn push_name(names: &mut Vec<String>, name: Option<&str>) -> bool {
     }
 }
 
-fn member(tx: &mut Tx<'_>, incident: IncidentId, alert: &Alert, reasons: Vec<Reason>) -> Result<(), StoreError> {
-    let (strategy, score) = reasons.first().map_or((Strategy::Primary, 1.0), |r| (r.strategy, r.score));
+fn member(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    alert: &Alert,
+    score: f64,
+    reasons: Vec<Reason>,
+) -> Result<(), StoreError> {
+    let strategy = reasons.first().map_or(Strategy::Primary, |r| r.strategy);
     tx.put_membership(&Membership { incident, alert: alert.id, strategy, score, reasons, at: tx.now })
 }
 
@@ -218,6 +244,7 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     tx.world.open(&open);
     tx.changed(id, IncidentChange::Status);
     tx.note(id, TimelineKind::Reopened, by, text, serde_json::Value::Null)?;
+    place::read_again(tx, id)?;
     queue(tx, id, "reopened")
 }
 

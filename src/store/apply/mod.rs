@@ -3,7 +3,9 @@
 pub mod lifecycle;
 pub mod moves;
 pub mod mutes;
+pub mod place;
 pub mod signals;
+pub mod taught;
 pub mod thresholds;
 pub mod timers;
 mod told;

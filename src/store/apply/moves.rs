@@ -5,11 +5,11 @@
 //! as one of two, and undoing it gives back exactly what was there. What happens to its alerts meanwhile happens at the
 //! survivor, `Tx::home`. Alerts that are moved for themselves change their rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{lifecycle, told};
+use super::{lifecycle, place, taught, told};
 use crate::{
     model::*,
     store::{StoreError, tables::meta, tx::Tx},
@@ -43,7 +43,8 @@ pub fn obstacle(from: &Incident, into: &Incident, by: &Actor) -> Option<String> 
 }
 
 /// Makes `from` part of `into`: its status is merged, its alerts count there, and what is needed to bring both back is
-/// remembered. The survivor is investigated again. False, and nothing changed, where that is not allowed (`obstacle`).
+/// remembered. The survivor is investigated again. False, and nothing changed, where that is not allowed (`obstacle`), or
+/// where the product would join what people took apart; people doing it end that.
 pub fn merge(
     tx: &mut Tx<'_>,
     from: IncidentId,
@@ -53,6 +54,12 @@ pub fn merge(
 ) -> Result<bool, StoreError> {
     let (gone, kept) = (tx.known_incident(from)?.clone(), tx.known_incident(into)?.clone());
     if obstacle(&gone, &kept, by).is_some() {
+        return Ok(false);
+    }
+    let (ours, theirs) = (taught::kept_apart(tx, into)?, taught::kept_apart(tx, from)?);
+    if by_hand(by) {
+        taught::reunite(tx, &theirs, &ours)?;
+    } else if taught::any_apart(tx, &theirs, &ours) {
         return Ok(false);
     }
     tx.jobs.remove(from.0)?;
@@ -73,6 +80,7 @@ pub fn merge(
     if busy(gone.investigation.state) {
         incident.investigation.state = InvestigationState::Cancelled;
     }
+    let known = tx.world.engine.profile(from).cloned();
     tx.world.close(from);
     tx.changed(from, IncidentChange::Merged);
     let why = reasons.first().map(|r| format!(" {}", r.text)).unwrap_or_default();
@@ -85,6 +93,7 @@ pub fn merge(
     incident.muted_count += gone.muted_count;
     incident.merging.absorbed.push(from);
     told::take(tx, into, &told::of(&gone))?;
+    place::absorb(tx, known, into);
     tx.changed(into, IncidentChange::Alerts);
     let alerts = counted(gone.alert_count);
     let text = format!("{from}, “{}”, with {alerts} became part of this incident.{why}", gone.title);
@@ -150,6 +159,8 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
             lifecycle::queue(tx, id, "unmerged")?;
         }
     }
+    place::read_again(tx, id)?;
+    place::read_again(tx, root)?;
     if survivor.is_open() {
         let burned = root != parent || before.into.firing_count > 0;
         if !ended_without(tx, root, burned, &format!("Its open alerts went back to {id}."))? {
@@ -213,6 +224,9 @@ pub fn move_alerts(
     if theirs.is_empty() {
         return Ok(false);
     }
+    if !together(tx, &theirs, to, by)? {
+        return Ok(false);
+    }
     if theirs.len() as u64 == source.alert_count {
         return merge(tx, from, to, reasons, by);
     }
@@ -238,6 +252,9 @@ pub fn attach_lone(
     by: &Actor,
 ) -> Result<bool, StoreError> {
     if !tx.known_incident(to)?.is_open() || alerts.is_empty() {
+        return Ok(false);
+    }
+    if !together(tx, &alerts, to, by)? {
         return Ok(false);
     }
     let moved = relocate(tx, alerts, to, reasons)?;
@@ -295,6 +312,17 @@ pub fn split(
     Ok(Some(id))
 }
 
+/// Whether alerts may come to an incident: people end what was kept apart, the product keeps to it.
+fn together(tx: &mut Tx<'_>, alerts: &[Alert], to: IncidentId, by: &Actor) -> Result<bool, StoreError> {
+    let theirs: BTreeSet<Fingerprint> = alerts.iter().map(|a| a.fingerprint).collect();
+    let ours = taught::kept_apart(tx, to)?;
+    if by_hand(by) {
+        taught::reunite(tx, &theirs, &ours)?;
+        return Ok(true);
+    }
+    Ok(!taught::any_apart(tx, &theirs, &ours))
+}
+
 /// What was moved, for sentences.
 struct Moved {
     what: String,
@@ -312,9 +340,17 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
     let worst = alerts.iter().map(|a| a.severity).min().unwrap_or(Severity::Info);
     // Those that they leave, and all that these were merged into, with the worst that each loses.
     let mut poorer: BTreeMap<IncidentId, Severity> = BTreeMap::new();
+    // Each by itself, unless reading what is left anew is less work.
+    let few = alerts.len() <= NAMED;
+    let mut left: BTreeSet<IncidentId> = BTreeSet::new();
     for mut alert in alerts {
         let firing = i64::from(alert.is_open());
         if let Some(under) = alert.incident {
+            let home = tx.home(under)?;
+            if few {
+                place::leaves(tx, &alert, home);
+            }
+            left.insert(home);
             tx.count(under, -1, -firing)?;
             tx.remove_membership(under, alert.id)?;
             for part in tx.lineage(under)? {
@@ -325,6 +361,9 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
         alert.incident = Some(to);
         let quiet = alert.quiet_at;
         tx.put_alert(&alert, quiet)?;
+        if few {
+            place::comes(tx, &alert, to);
+        }
         let (strategy, score) = reasons.first().map_or((Strategy::Manual, 1.0), |r| (r.strategy, r.score));
         let (reasons, at) = (reasons.to_vec(), tx.now);
         tx.put_membership(&Membership { incident: to, alert: alert.id, strategy, score, reasons, at })?;
@@ -340,6 +379,11 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
             flapping: false,
         };
         told::take(tx, to, &more)?;
+    }
+    if !few {
+        for id in left.into_iter().chain([to]) {
+            place::read_again(tx, id)?;
+        }
     }
     for id in &ids {
         tx.log(ChangeSubject::AlertCorrelated(to, *id))?;

@@ -4,10 +4,12 @@ use serde_json::json;
 
 use super::{
     lifecycle, mutes,
+    place::{self, Decided},
+    taught,
     thresholds::{self, Held},
 };
 use crate::{
-    correlation::{self, Group, Subject},
+    correlation::{self, Group},
     model::*,
     store::{
         StoreError,
@@ -113,6 +115,7 @@ impl Door<'_> {
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         mutes::mark(tx, &mut alert);
         alert.count += 1;
@@ -132,6 +135,7 @@ impl Door<'_> {
 
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
         let quiet_before = alert.quiet_at;
+        place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         mutes::mark(tx, &mut alert);
         alert.count += 1;
@@ -201,42 +205,18 @@ impl Door<'_> {
         if held == Held::Waits {
             return Ok(false);
         }
-        let found = if alone { None } else { self.candidate(tx, alert).or_else(|| thresholds::follows(&held)) };
-        let opens = found.is_none();
-        let id = match found {
-            Some(found) => {
-                lifecycle::join(tx, found.incident, alert, found.reasons)?;
-                found.incident
-            }
-            None => {
-                let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-                lifecycle::open(tx, alert, source)?
-            }
-        };
-        if let Some(group) = self.group(alert) {
-            lifecycle::group(tx, id, group.of)?;
+        let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
+        let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
+        let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
+        let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
+        let decided = decided.or_with(thresholds::follows(&held));
+        let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
+        let opened = place::put(tx, alert, decided, group, source)?;
+        if let Some(id) = alert.incident.filter(|_| opened) {
+            lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
         }
         thresholds::reached(tx, &held, alert)?;
-        Ok(opens)
-    }
-
-    /// The group that the sender put it into, where that counts.
-    fn group<'a>(&self, alert: &'a Alert) -> Option<Group<'a>> {
-        let key = alert.group_key.as_deref().filter(|_| self.rules.group_by_sender)?;
-        Some(Group::new(&alert.platform, key))
-    }
-
-    fn candidate(&self, tx: &Tx<'_>, alert: &Alert) -> Option<correlation::Match> {
-        let window = tx.policy.cluster_window;
-        let subject = Subject {
-            platform: &alert.platform,
-            service: alert.service.as_deref(),
-            host: alert.host.as_deref(),
-            onset: alert.onset_at,
-            group: self.group(alert),
-        };
-        let candidates = tx.world.candidates(&subject, window);
-        correlation::best(subject, candidates, window)
+        Ok(opened)
     }
 
     fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {
@@ -364,8 +344,10 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         return tx.put_alert(&alert, quiet_before);
     }
     alert.status = AlertStatus::Resolved;
-    alert.ended_at = Some(tx.now);
-    alert.closed_at = Some(tx.now);
+    // When its time came, which may be a while ago: nothing ran meanwhile.
+    let over = quiet_before.map_or(tx.now, |at| at.min(tx.now));
+    alert.ended_at = Some(over);
+    alert.closed_at = Some(over);
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
     tx.put_alert(&alert, quiet_before)?;
     if let Some(under) = alert.incident {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::lifecycle;
+use super::{lifecycle, place};
 use crate::{
     correlation::{
         Match,
@@ -155,7 +155,8 @@ fn admit(
     let since = alert.threshold_hits.first().copied().unwrap_or(alert.first_seen);
     tx.wait_no_more(alert)?;
     let reason = Reason { strategy: Strategy::TimeCluster, score: SCORE, text: why(since) };
-    lifecycle::join(tx, incident, alert, vec![reason])?;
+    lifecycle::join(tx, incident, alert, SCORE, vec![reason])?;
+    place::comes(tx, alert, incident);
     let row = tx.known_incident(incident)?;
     row.started_at = row.started_at.min(alert.started_at);
     row.onset_at = row.onset_at.min(alert.onset_at);
@@ -186,6 +187,7 @@ pub fn let_go(tx: &mut Tx<'_>, id: ThresholdId, numbers: &[u64], why: &str) -> R
         }
         tx.wait_no_more(&mut alert)?;
         let opened = lifecycle::open(tx, &mut alert, None)?;
+        place::comes(tx, &alert, opened);
         let quiet = alert.quiet_at;
         tx.put_alert(&alert, quiet)?;
         let text = format!("Alerts that waited for threshold {id} were let go. {why}");

@@ -3,7 +3,7 @@
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::signals;
+use super::{place, signals};
 use crate::{
     model::Time,
     store::{StoreError, tables, tx::Tx},
@@ -20,13 +20,17 @@ pub fn next(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
 
 /// The same, on a snapshot.
 pub fn next_in(txn: &ReadTransaction) -> Result<Option<Time>, StoreError> {
-    first(&txn.open_table(tables::QUIET)?)
+    let (quiet, look) = (first(&txn.open_table(tables::QUIET)?)?, first(&txn.open_table(tables::LOOKS)?)?);
+    Ok(quiet.into_iter().chain(look).min())
 }
 
 /// Does what has waited for this moment, or a part of it when there is much. `next` tells of the rest.
 pub fn due(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for (_, number) in tx.quiet_alerts(BATCH)? {
         signals::quiet(tx, number)?;
+    }
+    for number in tx.take_looks(BATCH)? {
+        place::look(tx, number)?;
     }
     Ok(())
 }

@@ -88,6 +88,7 @@ impl Tx<'_> {
                 self.forget_alert(&alert)?;
             }
             self.members.remove((number, *alert))?;
+            self.last_membership = None;
             removed += 2;
         }
         for children in [&mut self.timeline, &mut self.thoughts] {
@@ -126,7 +127,7 @@ impl Tx<'_> {
         if let Some(at) = incident.acknowledged_at {
             self.acks.remove((at.millis(), number))?;
         }
-        self.world.close(id);
+        self.world.remove(id);
         self.log(ChangeSubject::Incident(id, IncidentChange::Removed))?;
         Ok(())
     }

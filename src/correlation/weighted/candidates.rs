@@ -1,0 +1,212 @@
+//! Which open incidents an alert may have to do with: found through indexes, the newest of each kind, with a bound on all.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+    time::Duration,
+};
+
+use super::{
+    profile::{Gone, Profile},
+    subject::Subject,
+    weights::Weights,
+};
+use crate::{
+    correlation::{names::Key, topology::Topology},
+    model::{Fingerprint, Time},
+};
+
+/// Incidents taken for one reason, and in all.
+const MOST_EACH: usize = 24;
+const MOST: usize = 64;
+/// Those that had an alert lately, for alerts that say little of where they belong.
+const MOST_RECENT: usize = 24;
+/// Those that a text is compared with where texts count by themselves.
+const MOST_LATEST: usize = 256;
+
+type By<K> = HashMap<K, BTreeSet<u64>>;
+
+/// Names → open incidents.
+#[derive(Debug, Default)]
+pub struct Index {
+    services: By<Key>,
+    named: By<Key>,
+    hosts: By<Key>,
+    alone: By<Key>,
+    names: By<Key>,
+    groups: By<Fingerprint>,
+    recent: BTreeSet<(Time, u64)>,
+}
+
+fn put<K: Eq + Hash>(by: &mut By<K>, key: K, number: u64) {
+    by.entry(key).or_default().insert(number);
+}
+
+fn take<K: Eq + Hash>(by: &mut By<K>, key: &K, number: u64) {
+    if let Some(set) = by.get_mut(key) {
+        set.remove(&number);
+        if set.is_empty() {
+            by.remove(key);
+        }
+    }
+}
+
+impl Index {
+    /// An incident's profile is about to change.
+    pub fn before(&mut self, number: u64, profile: &Profile) {
+        self.recent.remove(&(profile.last, number));
+    }
+
+    /// An alert was added to it.
+    pub fn add(&mut self, number: u64, s: &Subject, profile: &Profile, gone: &Gone) {
+        self.recent.insert((profile.last, number));
+        if let Some(key) = gone.service {
+            take(&mut self.services, &key, number);
+        }
+        if let Some(key) = gone.host {
+            take(&mut self.hosts, &key, number);
+            take(&mut self.alone, &key, number);
+        }
+        if let Some(key) = gone.named {
+            take(&mut self.named, &key, number);
+        }
+        if let Some(key) = gone.name {
+            take(&mut self.names, &key, number);
+        }
+        if let Some(service) = &s.service {
+            put(&mut self.services, service.key, number);
+        }
+        if let Some(host) = &s.host {
+            put(&mut self.hosts, host.key, number);
+            if s.service.is_none() {
+                put(&mut self.alone, host.key, number);
+            }
+        }
+        for key in &s.named {
+            put(&mut self.named, *key, number);
+        }
+        put(&mut self.names, s.name, number);
+    }
+
+    /// The senders' groups of an incident.
+    pub fn groups(&mut self, number: u64, groups: &[Fingerprint]) {
+        for group in groups {
+            put(&mut self.groups, *group, number);
+        }
+    }
+
+    /// The senders' groups that an incident is found by no more.
+    pub fn no_groups(&mut self, number: u64, groups: &[Fingerprint]) {
+        for group in groups {
+            take(&mut self.groups, group, number);
+        }
+    }
+
+    /// All that an incident is found by.
+    pub fn all(&mut self, number: u64, p: &Profile, groups: &[Fingerprint]) {
+        self.groups(number, groups);
+        if p.size == 0 {
+            return;
+        }
+        self.recent.insert((p.last, number));
+        for x in &p.services {
+            put(&mut self.services, x.key, number);
+        }
+        for x in &p.hosts {
+            put(&mut self.hosts, x.key, number);
+            if x.alone.is_some() {
+                put(&mut self.alone, x.key, number);
+            }
+        }
+        for x in &p.named {
+            put(&mut self.named, Key(x.key), number);
+        }
+        for x in &p.said {
+            put(&mut self.names, Key(x.name), number);
+        }
+    }
+
+    /// An incident is found by nothing any more.
+    pub fn remove(&mut self, number: u64, p: &Profile, groups: &[Fingerprint]) {
+        self.recent.remove(&(p.last, number));
+        for x in &p.services {
+            take(&mut self.services, &x.key, number);
+        }
+        for x in &p.hosts {
+            take(&mut self.hosts, &x.key, number);
+            take(&mut self.alone, &x.key, number);
+        }
+        for x in &p.named {
+            take(&mut self.named, &Key(x.key), number);
+        }
+        for x in &p.said {
+            take(&mut self.names, &Key(x.name), number);
+        }
+        self.no_groups(number, groups);
+    }
+
+    /// Open incidents that have an alert of this name.
+    pub fn common(&self, name: Key) -> usize {
+        self.names.get(&name).map_or(0, BTreeSet::len)
+    }
+
+    /// Open incidents that had an alert last, the latest first.
+    pub fn latest(&self) -> impl Iterator<Item = u64> + '_ {
+        self.recent.iter().rev().take(MOST_LATEST).map(|(_, number)| *number)
+    }
+
+    /// Open incidents that an alert may belong to, in order of their numbers.
+    pub fn candidates(&self, s: &Subject, t: &Topology, w: &Weights) -> BTreeSet<u64> {
+        let mut found: BTreeSet<u64> = BTreeSet::new();
+        let mut from = |set: Option<&BTreeSet<u64>>| {
+            for number in set.into_iter().flatten().rev().take(MOST_EACH) {
+                if found.len() < MOST {
+                    found.insert(*number);
+                }
+            }
+        };
+        if let Some(group) = s.group {
+            from(self.groups.get(&group));
+        }
+        for key in &s.named {
+            from(self.services.get(key));
+            from(self.named.get(key));
+        }
+        if let Some(service) = &s.service {
+            from(self.services.get(&service.key));
+            from(self.named.get(&service.key));
+            for host in t.hosts_of(service.key) {
+                from(self.alone.get(host));
+            }
+        }
+        if let Some(host) = &s.host {
+            from(self.hosts.get(&host.key));
+            if s.service.is_none() {
+                for key in t.on(host.key) {
+                    from(self.services.get(&key));
+                }
+            }
+        }
+        from(self.names.get(&s.name));
+        if let Some(service) = &s.service {
+            for hops in 1..=crate::correlation::topology::DEPTH {
+                for near in t.near_at(service.key, hops) {
+                    from(self.services.get(&near));
+                }
+            }
+            for both in t.needs(service.key) {
+                for x in t.needed_by(both) {
+                    from(self.services.get(&x));
+                }
+            }
+        }
+        if s.network || s.service.is_none() {
+            let window = Duration::from_secs_f64(w.burst_lasts * 2.0);
+            let lately = self.recent.range((s.at.minus(window), 0)..=(s.at.plus(window), u64::MAX));
+            for (_, number) in lately.rev().take(MOST_RECENT) {
+                found.insert(*number);
+            }
+        }
+        found
+    }
+}
