@@ -292,7 +292,7 @@ async fn look_at_silences() {
     assert_eq!(test.post("/api/thresholds", &threshold).await.json["id"], "T-4");
     let job = json!({"title": "Job export failed", "service": "batch", "host": "n1", "severity": "high", "key": "job"});
     let waits = test.deliver("generic", &job).await.json["alerts"][0]["alert_id"].clone();
-    test.clock.advance(Duration::from_secs(16 * 60));
+    test.clock.advance(Duration::from_secs(24 * 60));
     test.until("/api/silences/S-1", |s| s["ends_soon"] == true).await;
     let browser = Browser::signed_in(&test).await;
     let mut look = Look { browser: &browser, wrong: Vec::new() };
