@@ -9,16 +9,54 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// Words around a name that say where or as what it runs, not what it is.
 const BEFORE: &[&str] = &[
-    "svc", "service", "prod", "production", "prd", "live", "staging", "stage", "stg", "dev", "test", "qa", "uat",
-    "deployment", "statefulset", "daemonset",
+    "svc",
+    "service",
+    "prod",
+    "production",
+    "prd",
+    "live",
+    "staging",
+    "stage",
+    "stg",
+    "dev",
+    "test",
+    "qa",
+    "uat",
+    "deployment",
+    "statefulset",
+    "daemonset",
 ];
 const AFTER: &[&str] = &[
-    "prod", "production", "prd", "live", "staging", "stage", "stg", "dev", "test", "qa", "uat", "deploy", "deployment",
+    "prod",
+    "production",
+    "prd",
+    "live",
+    "staging",
+    "stage",
+    "stg",
+    "dev",
+    "test",
+    "qa",
+    "uat",
+    "deploy",
+    "deployment",
     "svc",
 ];
 /// What follows a machine's own name inside its owner's network.
-const DOMAINS: &[&str] =
-    &["internal", "ec2", "compute", "local", "localdomain", "lan", "corp", "home", "example", "cluster", "svc", "intra"];
+const DOMAINS: &[&str] = &[
+    "internal",
+    "ec2",
+    "compute",
+    "local",
+    "localdomain",
+    "lan",
+    "corp",
+    "home",
+    "example",
+    "cluster",
+    "svc",
+    "intra",
+];
 
 /// Makes keys a character at a time, so that many windows of a text cost one pass.
 #[derive(Clone, Copy, Debug)]

@@ -271,7 +271,14 @@ impl Topology {
                     let key = other.key;
                     let near = Near { key, hops: hops + 1, way };
                     // Both ways: the shorter one counts, the dependency before the dependent.
-                    found.entry(key).and_modify(|n| if n.hops > near.hops { *n = near }).or_insert(near);
+                    found
+                        .entry(key)
+                        .and_modify(|n| {
+                            if n.hops > near.hops {
+                                *n = near
+                            }
+                        })
+                        .or_insert(near);
                 }
             }
         }
@@ -305,7 +312,9 @@ impl Topology {
             .filter(|(key, _)| Some(*key) != own)
             // "ledger" inside of "ledger-db" is not named.
             .filter(|(_, name)| {
-                !all.iter().any(|(_, o)| o.len() > name.len() && o.starts_with(name) && o.as_bytes().get(name.len()) == Some(&b'-'))
+                !all.iter().any(|(_, o)| {
+                    o.len() > name.len() && o.starts_with(name) && o.as_bytes().get(name.len()) == Some(&b'-')
+                })
             })
             .map(|(key, _)| *key)
             .take(8)

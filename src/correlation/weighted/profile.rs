@@ -198,7 +198,14 @@ impl Profile {
                     seen.count += 1;
                 }
                 None => {
-                    self.hosts.push(HostSeen { name: name.clone(), key: *key, last: at, machine: s.machine, alone, count: 1 });
+                    self.hosts.push(HostSeen {
+                        name: name.clone(),
+                        key: *key,
+                        last: at,
+                        machine: s.machine,
+                        alone,
+                        count: 1,
+                    });
                     gone.host = bound(&mut self.hosts, MOST_HOSTS, |x| x.last).map(|x| x.key);
                 }
             }

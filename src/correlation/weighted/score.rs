@@ -3,12 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    profile::Profile,
-    sims::Sims,
-    subject::Subject,
-    weights::Weights,
-};
+use super::{profile::Profile, sims::Sims, subject::Subject, weights::Weights};
 use crate::{
     correlation::{
         names::Key,
@@ -297,7 +292,9 @@ impl Term {
         let own = || alert.service.as_ref().map_or("it", |m| m.name.as_str());
         let percent = |x: &f64| format!("{:.0} %", x * 100.0);
         let text = match &self.what {
-            What::Service { apart, .. } => format!("Same service, {}; its latest alert was {} away.", own(), span(*apart)),
+            What::Service { apart, .. } => {
+                format!("Same service, {}; its latest alert was {} away.", own(), span(*apart))
+            }
             What::Symptom { similarity } => format!("That service said about the same ({}).", percent(similarity)),
             What::Dependency { of, way, hops, apart } => {
                 let (from, to) = match way {
@@ -308,18 +305,26 @@ impl Term {
                 format!("{from} {how} {to}; {} alerted {} apart.", name(of), span(*apart))
             }
             What::Sibling { of, both } => format!("{} and {} both call {}.", own(), name(of), name(both)),
-            What::NamesIt { service, apart } => format!("The text of one names {}, {} apart.", name(service), span(*apart)),
-            What::Machine { name, apart } => format!("Same machine, {name}; its latest alert was {} away.", span(*apart)),
+            What::NamesIt { service, apart } => {
+                format!("The text of one names {}, {} apart.", name(service), span(*apart))
+            }
+            What::Machine { name, apart } => {
+                format!("Same machine, {name}; its latest alert was {} away.", span(*apart))
+            }
             What::RunsOn { service, host } => format!("{} runs on {host}.", name(service)),
             What::RunsOnAlerting { host } => format!("{} runs on {host}, which alerted.", own()),
             What::Text { similarity } => format!("The texts are {} alike.", percent(similarity)),
-            What::Network { apart } => format!("Both are about the network or machines that cannot be reached, {} apart.", span(*apart)),
+            What::Network { apart } => {
+                format!("Both are about the network or machines that cannot be reached, {} apart.", span(*apart))
+            }
             What::SameAlert { apart } => format!("The same alert elsewhere, {} apart.", span(*apart)),
             What::Busy { alerts } => format!("{alerts} alerts of this incident came within five minutes of it."),
             What::Group => "Its sender put it into the same group.".to_owned(),
             What::Environment => "Against: another environment.".to_owned(),
             What::Ended { of, all } => format!("Against: {of} of {all} alerts of this incident have ended."),
-            What::Silence { apart } => format!("Against: nothing of this incident for {}, longer than its rhythm.", span(*apart)),
+            What::Silence { apart } => {
+                format!("Against: nothing of this incident for {}, longer than its rhythm.", span(*apart))
+            }
         };
         Reason { strategy: self.strategy, score: share(self.weight), text }
     }

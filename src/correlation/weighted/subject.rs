@@ -12,8 +12,19 @@ use crate::{
 /// Labels whose value may be another name of a service, when nothing else says which one: ids of the sender's own entities
 /// and names of workloads.
 const ENTITIES: &[&str] = &[
-    "impacted_entity", "entity", "entity_id", "entity_name", "workload", "deployment", "statefulset", "daemonset", "app",
-    "application", "component", "container", "job",
+    "impacted_entity",
+    "entity",
+    "entity_id",
+    "entity_name",
+    "workload",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "app",
+    "application",
+    "component",
+    "container",
+    "job",
 ];
 
 /// An alert, ready to be compared.

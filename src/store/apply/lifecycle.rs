@@ -117,11 +117,7 @@ pub fn join(
         id,
         TimelineKind::AlertCorrelated,
         &Actor::System,
-        format!(
-            "{} joined. {}",
-            alert.title,
-            first.as_ref().map_or("", |r| r.text.as_str())
-        ),
+        format!("{} joined. {}", alert.title, first.as_ref().map_or("", |r| r.text.as_str())),
         json!({ "alert_id": alert.id, "strategy": first.as_ref().map(|r| r.strategy), "score": score }),
     )?;
     member(tx, id, alert, score, reasons)?;

@@ -9,6 +9,7 @@ mod family;
 mod incidents;
 mod live;
 mod overview;
+mod searched;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use deliveries::DeliveryFilter;
 pub use incidents::IncidentFilter;
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
+pub use searched::{AlertText, Words};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;
