@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backtest::Backtests,
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
@@ -158,6 +159,11 @@ impl App {
             let workers = config.investigation_workers;
             move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
         });
+        let backtests = Backtests::open(store.clone(), policy(&config)).await?;
+        rooms.spawn("backtest", OnEnd::Restart, {
+            let (backtests, stop) = (backtests.clone(), rooms_stop.clone());
+            move || backtests.clone().run(stop.clone())
+        });
         rooms.spawn("watchdog", OnEnd::Restart, {
             let (store, stop) = (store.clone(), rooms_stop.clone());
             move || {
@@ -181,11 +187,16 @@ impl App {
         }
         let shared = Arc::new(Shared::new(&config, &clock, tls)?);
         sources::load(&shared.door.registry, &store, &config).await.map_err(|e| AppError::Source(e.to_string()))?;
+        for name in config.connectors.keys().filter(|name| shared.door.registry.find(name).is_none()) {
+            let what = "the configuration sets something for a connector that nobody has declared yet";
+            tracing::warn!(connector = name, "{what}");
+        }
         let state = Arc::new(Parts {
             store: store.clone(),
             live: hub,
             search,
             backups: backups.clone(),
+            backtests,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -300,6 +311,7 @@ fn schedule(config: &Config) -> Option<Schedule> {
 pub fn policy(config: &Config) -> Policy {
     Policy {
         mode: config.correlation_mode,
+        fixed: config.fixed.clone(),
         cluster_window: config.cluster_window,
         reopen_within: config.reopen_within,
         test_closes_after: config.test_closes_after,

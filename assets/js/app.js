@@ -1,6 +1,7 @@
 import './copy.js';
 import './forms.js';
 import './keys.js';
+import './backtest.js';
 import { start } from './live.js';
 
 document.documentElement.classList.add('on');

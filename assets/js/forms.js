@@ -38,7 +38,9 @@ export async function act(url, body = new URLSearchParams()) {
 document.addEventListener('submit', async (e) => {
   const f = e.target;
   const url = e.submitter?.getAttribute('formaction') || f.getAttribute('action') || '';
-  if (f.method !== 'post' || !url.startsWith('/incidents/')) return;
+  // What makes another page the right one to look at goes the plain way.
+  const plain = f.hasAttribute('data-plain') || e.submitter?.value === 'merge';
+  if (f.method !== 'post' || !url.startsWith('/incidents/') || plain) return;
   if (url === '/incidents/bulk') return bulk(e, f, url);
   e.preventDefault();
   const body = new URLSearchParams(new FormData(f, e.submitter));

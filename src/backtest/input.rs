@@ -17,7 +17,7 @@ use crate::{
         recorded::{Reader, Recorded},
     },
     model::*,
-    store::rehearsal::{Cue, Played},
+    store::rehearsal::{Cue, NamedCause, Played, Which},
 };
 
 /// Mistakes that are told.
@@ -36,7 +36,17 @@ struct Line<'a> {
     #[serde(default)]
     change: Option<NewChange>,
     #[serde(default)]
-    resolve: Option<String>,
+    resolve: Option<Resolve>,
+    #[serde(default)]
+    cause: Option<NamedCause>,
+}
+
+/// `"latest"`, an incident, or fingerprints of alerts: numbers of incidents are others with other settings.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Resolve {
+    Word(String),
+    Of(Vec<Fingerprint>),
 }
 
 /// What is wrong with one line.
@@ -212,23 +222,28 @@ fn check(text: &[u8]) -> Result<Time, Wrong> {
         let found: Vec<String> = found.iter().map(|(path, what)| format!("change{path}: {what}")).collect();
         return Err((1, found.join("; ")));
     }
-    match line.resolve {
-        Some(which) => resolve(&which)?.map_or(Ok(line.at), |_| Ok(line.at)),
-        None => Ok(line.at),
+    if line.cause.is_some() && line.resolve.is_none() {
+        return wrong("`cause` goes with `resolve` only");
     }
+    line.resolve.map(resolve).transpose()?;
+    Ok(line.at)
 }
 
-fn resolve(which: &str) -> Result<Option<IncidentId>, Wrong> {
+fn resolve(which: Resolve) -> Result<Which, Wrong> {
     match which {
-        "latest" => Ok(None),
-        id => id.parse().map(Some).map_err(|_| (1, "resolve: `latest` or an incident such as INC-3 is needed".into())),
+        Resolve::Of(fingerprints) => Ok(Which::Of(fingerprints)),
+        Resolve::Word(word) if word == "latest" => Ok(Which::Latest),
+        Resolve::Word(id) => id
+            .parse()
+            .map(Which::Incident)
+            .map_err(|_| (1, "resolve: `latest` or an incident such as INC-3 is needed".into())),
     }
 }
 
 fn cue(text: &[u8], place: &Place, reader: &Reader) -> Result<Cue, Wrong> {
-    let Line { at, platform, body, headers, change, resolve: which, .. } = line(text)?;
+    let Line { at, platform, body, headers, change, resolve: which, cause } = line(text)?;
     if let Some(which) = which {
-        return Ok(Cue::Resolve { at, only: resolve(&which)? });
+        return Ok(Cue::Resolve { at, which: resolve(which)?, cause });
     }
     if let Some(change) = change {
         let change = reader.change(at, change).map_err(|_| (1, "change: not understood".to_owned()))?;

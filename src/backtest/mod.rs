@@ -1,21 +1,28 @@
 //! Backtests: recorded deliveries through the same parsing, deduplication, correlation and investigation as the server's,
 //! in memory and on the recorded clock. The same input gives the same bytes.
 
+mod desk;
 mod input;
 mod report;
+mod stored;
+mod summary;
+mod topology;
 
-use std::{io, path::Path, time::Duration};
+use std::{io, time::Duration};
 
-use serde::Deserialize;
-
+pub use desk::{Backtests, MOST_DAYS};
 pub use input::{Faults, Input};
 pub use report::{DeliveryLine, IncidentLine, Report};
+pub use topology::Topology;
 
 use crate::{
     config::Config,
     ingest::{recorded::Reader, sources::SourceError},
-    model::*,
-    store::{Policy, StoreError, rehearsal::Rehearsal},
+    investigation,
+    store::{
+        CommandError, Policy, StoreError,
+        rehearsal::{Engine, Rehearsal},
+    },
 };
 
 /// Timers run on for this long after the last line.
@@ -53,37 +60,32 @@ pub enum BacktestError {
     /// The store in memory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The topology cannot be kept.
+    #[error("the topology cannot be kept: {0}")]
+    Refused(#[from] CommandError),
 }
 
-/// Services as a topology file declares them.
-#[derive(Debug, Deserialize)]
-struct Topology {
-    services: Vec<Service>,
-}
-
-/// Reads a topology file: `{"services":[{"name","aliases":[],"depends_on":[],"hosts":[]}]}`.
-pub fn topology(path: &Path) -> Result<Vec<Service>, BacktestError> {
-    let shown = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| BacktestError::Io { path: shown.clone(), source })?;
-    let read: Result<Topology, serde_json::Error> = serde_json::from_slice(&bytes);
-    read.map(|t| t.services).map_err(|e| BacktestError::Topology {
-        path: shown,
-        line: e.line(),
-        column: e.column(),
-        what: input::plain(&e),
-    })
-}
-
-/// Plays a file of recorded lines.
-pub fn run(input: &mut Input, services: &[Service], config: &Config, policy: Policy) -> Result<Report, BacktestError> {
+/// Plays a file of recorded lines; with `investigate`, incidents are investigated when the server would do it.
+pub fn run(
+    input: &mut Input,
+    topology: &Topology,
+    config: &Config,
+    policy: Policy,
+    investigate: bool,
+) -> Result<Report, BacktestError> {
     let reader = Reader::new(config, Vec::new())?;
     let mut rehearsal = Rehearsal::new(policy)?;
-    rehearsal.put_services(services)?;
+    rehearsal.declare(topology.services.clone())?;
     let last = input.last();
-    rehearsal.play(input.cues(&reader), None)?;
+    let of_stored: &Engine<'_> = &investigation::of_stored;
+    let engine = investigate.then_some((investigation::ENGINE, of_stored));
+    rehearsal.play(input.cues(&reader), engine)?;
     if let Some(last) = last {
-        rehearsal.pass_until(last.plus(AFTER), None)?;
+        rehearsal.pass_until(last.plus(AFTER), engine)?;
     }
     input.missing(rehearsal.played())?;
-    Report::new(input, &rehearsal, services)
+    Report::new(input, &rehearsal, topology)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{BacktestError, Input};
+use super::{BacktestError, Input, Topology};
 use crate::{
     model::*,
     store::rehearsal::{Fate, Played, Rehearsal},
@@ -19,6 +19,9 @@ pub struct DeliveryLine {
     pub outcome: DeliveryOutcome,
     /// Its alerts, in the order of the body.
     pub alerts: Vec<AlertPart>,
+    /// Why it was not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// What one signal of a delivery did, and where its alert is in the end.
@@ -83,20 +86,67 @@ pub struct CausePart {
 pub struct Report {
     /// In the order of the file.
     pub deliveries: Vec<DeliveryLine>,
-    /// In the order in which they were opened.
+    /// In the order in which they were opened; those that were merged are part of others.
     pub incidents: Vec<IncidentLine>,
+    /// Alerts after deduplication that are part of an incident.
+    pub alerts: u64,
+    /// Senders' retries: they changed nothing.
+    pub retries: u64,
+    /// Alerts that joined on the weakest grounds, one of each incident, weakest first.
+    pub doubtful: Vec<Doubt>,
+}
+
+/// An alert whose place is doubtful.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doubt {
+    /// Where it is.
+    pub incident: IncidentId,
+    /// Its title.
+    pub title: String,
+    /// Its service.
+    pub service: Option<String>,
+    /// How strongly it belongs there.
+    pub score: f64,
+    /// Why, as the server says it.
+    pub reason: String,
+}
+
+/// What is at least so strong is not doubtful.
+const STRONG: f64 = 0.8;
+/// Doubtful groupings kept.
+const DOUBTS: usize = 10;
+
+fn doubtful(fates: &HashMap<u64, Fate>) -> Vec<Doubt> {
+    let mut weakest: BTreeMap<IncidentId, (f64, u64)> = BTreeMap::new();
+    for (number, fate) in fates {
+        let Some(why) = fate.why.as_ref().filter(|w| w.strategy != Strategy::Primary && w.score < STRONG) else {
+            continue;
+        };
+        let known = weakest.entry(fate.incident).or_insert((why.score, *number));
+        if (why.score, *number) < *known {
+            *known = (why.score, *number);
+        }
+    }
+    let mut weakest: Vec<(IncidentId, (f64, u64))> = weakest.into_iter().collect();
+    weakest.sort_by(|a, b| a.1.0.total_cmp(&b.1.0).then(a.0.cmp(&b.0)));
+    let doubt = |(incident, (score, number)): (IncidentId, (f64, u64))| {
+        let fate = fates.get(&number)?;
+        let reason = fate.why.as_ref().and_then(|w| w.reasons.first()).map(|r| r.text.clone()).unwrap_or_default();
+        Some(Doubt { incident, title: fate.title.clone(), service: fate.service.clone(), score, reason })
+    };
+    weakest.into_iter().take(DOUBTS).filter_map(doubt).collect()
 }
 
 impl Report {
     /// Of what was played.
-    pub fn new(input: &Input, rehearsal: &Rehearsal, services: &[Service]) -> Result<Self, BacktestError> {
+    pub fn new(input: &Input, rehearsal: &Rehearsal, topology: &Topology) -> Result<Self, BacktestError> {
         let fates = rehearsal.fates()?;
         let mut deliveries: Vec<DeliveryLine> =
             input.lines().zip(rehearsal.played()).map(|(line, played)| delivery(line, played, &fates)).collect();
         deliveries.sort_by_key(|d| d.line);
-        let names = names(services);
-        let incidents = rehearsal.incidents()?.into_iter().map(|(i, answer)| incident(i, answer, &names)).collect();
-        Ok(Self { deliveries, incidents })
+        let incidents = rehearsal.incidents()?.into_iter().map(|(i, answer)| incident(i, answer, topology)).collect();
+        let retries = rehearsal.played().iter().filter(|p| p.retry).count() as u64;
+        Ok(Self { deliveries, incidents, alerts: fates.len() as u64, retries, doubtful: doubtful(&fates) })
     }
 }
 
@@ -112,26 +162,11 @@ fn delivery(line: u64, played: &Played, fates: &HashMap<u64, Fate>) -> DeliveryL
             new_incident: applied.new_incident,
         }
     });
-    DeliveryLine { line, outcome: played.outcome, alerts: alerts.collect() }
+    DeliveryLine { line, outcome: played.outcome, alerts: alerts.collect(), problem: played.problem.clone() }
 }
 
-/// Names and other names in lower case → the name.
-fn names(services: &[Service]) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    // A name wins over another service's other name, and the first to say a name over those after it.
-    for service in services {
-        names.entry(service.name.trim().to_lowercase()).or_insert_with(|| service.name.clone());
-    }
-    for service in services {
-        for alias in &service.aliases {
-            names.entry(alias.trim().to_lowercase()).or_insert_with(|| service.name.clone());
-        }
-    }
-    names
-}
-
-fn incident(i: Incident, answer: Investigation, names: &BTreeMap<String, String>) -> IncidentLine {
-    let named = |service: String| names.get(&service.trim().to_lowercase()).cloned().unwrap_or(service);
+fn incident(i: Incident, answer: Investigation, topology: &Topology) -> IncidentLine {
+    let named = |service: String| topology.name(&service).to_owned();
     let causes = answer.causes.into_iter().filter(|c| !c.ruled_out);
     IncidentLine {
         incident: i.id,

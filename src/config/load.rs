@@ -1,7 +1,7 @@
 //! Flags over environment over file over defaults; every problem of all of them in one answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -48,6 +48,9 @@ impl Sources {
 const COMMAND_VARIABLES: [&str; 4] =
     ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN", "WATCHFIRE_BACKUP_PASSPHRASE"];
 
+/// Keys of settings that people can change on pages, unless they are given here.
+pub const ON_PAGES: [&str; 3] = ["correlation.mode", "correlation.cluster_window", "correlation.reopen_within"];
+
 /// The settings with nothing set but the data folder.
 pub fn defaults(data_dir: PathBuf) -> Config {
     let mut config = Config {
@@ -83,6 +86,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
         max_behind: 0,
+        fixed: BTreeSet::new(),
         outside: None,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
@@ -180,13 +184,26 @@ impl Loader<'_> {
         }
         let (platform, name) = key.strip_prefix("connectors.")?.rsplit_once('.')?;
         let option = CONNECTOR_OPTIONS.iter().find(|o| o.key == name)?;
-        let known = self.platforms.contains(&platform) || self.config.sources.contains_key(platform);
-        known.then(|| Target::Connector(platform.to_owned(), option))
+        self.is_connector(platform).then(|| Target::Connector(platform.to_owned(), option))
+    }
+
+    /// A platform, a source that the file declares, or one that the API and the pages may: those are known only when the
+    /// store is open, so the name has to be possible, and no misspelling of one that is known here.
+    fn is_connector(&self, name: &str) -> bool {
+        let known = || self.platforms.iter().copied().chain(self.config.sources.keys().map(String::as_str));
+        known().any(|n| n == name)
+            || self.config.connectors.contains_key(name)
+            || declared::wrong_slug(name).is_none() && super::check::nearest(name, known()).is_none()
     }
 
     fn set(&mut self, key: &str, text: &str, origin: Origin) {
         let done = match self.target(key) {
-            Some(Target::Server(option)) => (option.set)(&mut self.config, text),
+            Some(Target::Server(option)) => {
+                if ON_PAGES.contains(&option.key) {
+                    self.config.fixed.insert(option.key);
+                }
+                (option.set)(&mut self.config, text)
+            }
             Some(Target::Connector(platform, option)) => {
                 (option.set)(self.config.connectors.entry(platform).or_default(), text)
             }
@@ -239,7 +256,10 @@ impl Loader<'_> {
     /// Every key there is for this build.
     fn keys(&self) -> Vec<String> {
         let declared = self.config.sources.keys().map(String::as_str);
-        let connectors = self.platforms.iter().copied().chain(declared.clone());
+        let known = |n: &&str| self.platforms.contains(n) || self.config.sources.contains_key(*n);
+        // What the file sets for sources that are declared elsewhere, environment and flags may set as well.
+        let elsewhere = self.config.connectors.keys().map(String::as_str).filter(|n| !known(n));
+        let connectors = self.platforms.iter().copied().chain(declared.clone()).chain(elsewhere);
         let connectors = connectors.flat_map(|p| CONNECTOR_OPTIONS.iter().map(move |o| connector_key(p, o.key)));
         let sources = declared.flat_map(|s| SOURCE_OPTIONS.iter().map(move |o| source_key(s, o.key)));
         OPTIONS.iter().map(|o| o.key.to_owned()).chain(connectors).chain(sources).collect()
@@ -336,7 +356,8 @@ impl Loader<'_> {
             let key =
                 if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
             let section = format!("{key}.");
-            let is_section = self.keys().iter().any(|k| k.starts_with(&section));
+            let is_section = self.keys().iter().any(|k| k.starts_with(&section))
+                || prefix == "connectors" && self.is_connector(name.get_ref());
             // What is wrong with the name of a source has been said; one that does not work says nothing of its keys.
             if prefix == "sources" && !is_section
                 || key == "sources" && value.get_ref().as_table().is_some_and(DeTable::is_empty)
@@ -368,6 +389,9 @@ impl Loader<'_> {
         let start = if prefix.is_empty() { String::new() } else { format!("{prefix}.") };
         let keys = self.keys();
         let mut here: Vec<&str> = keys.iter().filter_map(|k| k.strip_prefix(&start)?.split('.').next()).collect();
+        if here.is_empty() && prefix.starts_with("connectors.") {
+            here = CONNECTOR_OPTIONS.iter().map(|o| o.key).collect();
+        }
         here.dedup();
         // A key in the wrong section is more often misplaced than misspelt.
         let elsewhere =

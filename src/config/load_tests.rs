@@ -80,8 +80,14 @@ const ROWS: &[Row] = &[
     ("backup.dir", "\"/srv/b\"", "/srv/b", |c| c.backup_dir = Some("/srv/b".into())),
     ("backup.every", "\"6h\"", "6h", |c| c.backup_every = Duration::from_secs(6 * 3600)),
     ("backup.keep", "30", "30", |c| c.backup_keep = 30),
-    ("correlation.cluster_window", "\"2m\"", "2m", |c| c.cluster_window = Duration::from_secs(120)),
-    ("correlation.reopen_within", "\"0s\"", "0", |c| c.reopen_within = Duration::ZERO),
+    ("correlation.cluster_window", "\"2m\"", "2m", |c| {
+        c.cluster_window = Duration::from_secs(120);
+        c.fixed.insert("correlation.cluster_window");
+    }),
+    ("correlation.reopen_within", "\"0s\"", "0", |c| {
+        c.reopen_within = Duration::ZERO;
+        c.fixed.insert("correlation.reopen_within");
+    }),
     ("correlation.test_closes_after", "\"1h30m\"", "90m", |c| c.test_closes_after = Duration::from_secs(5400)),
     ("investigation.delay", "\"250ms\"", "250ms", |c| c.investigation_delay = Duration::from_millis(250)),
     ("investigation.workers", "7", "7", |c| c.investigation_workers = 7),
@@ -229,7 +235,7 @@ fn all_problems_at_once_each_with_its_place() {
         "log = \"json\"\n",
         "public_url = \n",
         "[correlation]\n",
-        "mode = \"weighted\"\n",
+        "mode = \"sums\"\n",
         "  reopen_within = 15\n",
         "colour = 1\n",
         "[connectors.jenkin]\n",

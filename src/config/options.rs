@@ -452,7 +452,8 @@ fn kept_size(text: &str) -> Result<u64, String> {
     }
 }
 
-fn correlation_mode(text: &str) -> Result<CorrelationMode, String> {
+/// A mode of correlation, or what to write instead.
+pub fn correlation_mode(text: &str) -> Result<CorrelationMode, String> {
     match text.trim() {
         "any" => Ok(CorrelationMode::Any),
         "weighted" => Ok(CorrelationMode::Weighted),

@@ -1,21 +1,16 @@
 //! The settings as the rooms use them: checked, with their defaults filled in.
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 
+pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, Severity};
-
-/// How alerts are grouped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CorrelationMode {
-    /// Evidence of many kinds adds up, for and against.
-    #[default]
-    Weighted,
-    /// Any one rule is enough: same service, a start within the window of the incident's, a text that says about the same,
-    /// or (Netdata) same host.
-    Any,
-}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +88,8 @@ pub struct Config {
     pub investigation_workers: usize,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
+    /// Keys of settings that pages can change as well, where they were given: then pages cannot.
+    pub fixed: BTreeSet<&'static str>,
     /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
     pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.

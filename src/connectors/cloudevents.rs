@@ -1,6 +1,7 @@
 //! CloudEvents 1.0 over HTTP: one event as JSON, a batch, or the event's data with what is around it in headers. What the
 //! data says is read as for the generic connector; what it leaves open, the event's own attributes say.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value};
 
 use super::{
@@ -121,12 +122,15 @@ fn event(event: Obj<'_>, path: &str, repaired: bool, parsed: &mut Parsed) -> Res
     let from = parsed.signals.len();
     let data = event.get("data").cloned();
     let data = match (data, event.text("data_base64")) {
-        (None, Some(_)) => {
-            parsed.notes.push(Note::Warning("Data in base64 is not read; the event's attributes are.".to_owned()));
-            None
+        (None, Some(packed)) => {
+            let inner = unpacked(&packed);
+            if inner.is_none() {
+                let what = "data_base64 holds no text that can be read; the event's attributes are read alone.";
+                parsed.notes.push(Note::Warning(what.to_owned()));
+            }
+            inner.map(as_json)
         }
-        // As JSON, whatever datacontenttype says.
-        (Some(Value::String(inner)), _) => Some(serde_json::from_str(&inner).unwrap_or(Value::String(inner))),
+        (Some(Value::String(inner)), _) => Some(as_json(inner)),
         (data, _) => data,
     };
     if let Some(root @ (Value::Object(_) | Value::Array(_))) = &data {
@@ -169,6 +173,19 @@ fn event(event: Obj<'_>, path: &str, repaired: bool, parsed: &mut Parsed) -> Res
         }
     }
     Ok(())
+}
+
+/// The text in `data_base64`; none when it is none.
+fn unpacked(packed: &str) -> Option<String> {
+    let bytes = BASE64_STANDARD.decode(packed.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let plain = |c: char| !c.is_control() || c.is_whitespace();
+    text.chars().all(plain).then_some(text)
+}
+
+/// As JSON, whatever datacontenttype says.
+fn as_json(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// The last part of a type such as `com.example.disk.resolved` or `DiskFull/v1.cleared`.

@@ -6,6 +6,7 @@ mod alert_group;
 mod alertmanager;
 mod azure;
 mod better_stack;
+mod blank;
 mod body;
 mod builds;
 mod checkmk;
@@ -217,6 +218,11 @@ pub trait Connector: Sync {
     /// How many seconds without a repeat end an alert, where this platform never says that one is over.
     fn quiet_secs(&self) -> Option<u32> {
         None
+    }
+
+    /// Whether it says which of its alerts it has put into one group (`groupKey`).
+    fn groups(&self) -> bool {
+        false
     }
 
     /// Overwrites what must not be kept of a body: credentials of the sender itself. Its length stays.

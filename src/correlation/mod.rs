@@ -2,6 +2,7 @@
 
 mod any;
 pub mod edges;
+pub mod lessons;
 pub mod names;
 mod onset;
 pub mod topology;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{self, AppError},
+    backtest::Backtests,
     config,
     live::Hub,
     runtime::{clock::Clock, tls},
@@ -59,6 +60,7 @@ impl Site {
                 live: Hub::new(store.clone()),
                 search: Search::open(store.clone())?,
                 backups: Backups::new(store.clone(), clock.clone(), None, CancellationToken::new()),
+                backtests: Backtests::open(store.clone(), app::policy(&config)).await?,
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),

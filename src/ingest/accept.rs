@@ -90,7 +90,11 @@ pub(super) const KEPT_HEADERS: &[&str] = &[
     "ce-source",
     "ce-subject",
     "ce-time",
+    // Of the Netdata agent's messages for ntfy, which say everything there.
+    "actions",
 ];
+/// Characters of a header that are kept: enough for a link.
+const KEPT_OF_HEADER: usize = 2000;
 /// The query without keys, kept like a header.
 pub(super) const QUERY_HEADER: &str = "x-watchfire-query";
 /// The most that the signals of one delivery may take, in bytes.
@@ -149,7 +153,7 @@ impl Door {
 
     fn not_overloaded(&self, admission: &Admission) -> Result<(), Refusal> {
         let says_more = admission.says_more();
-        self.store.health().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
+        self.store.health_lately().map_err(|e| Refusal::NotStored { says_more, error: e.into() })?;
         if self.store.behind() >= self.config.max_behind {
             return Err(Refusal::Busy { says_more, of: "behind", retry_after_secs: 2 });
         }
@@ -256,6 +260,8 @@ impl Door {
         arrival.query.retain(|(name, _)| !is_secret_parameter(name));
         let success = admission.connector.success(&request(&arrival, &delivery, &admission.settings));
         let reply = admission.connector.reply(&request(&arrival, &delivery, &admission.settings));
+        // Before it is read: what must not be kept may not stand in a title either.
+        admission.connector.redact(&mut delivery.body);
         let (mut delivery, mut read) = if delivery.body.len() > INLINE {
             // A value in memory is many times its text: only so many large ones at a time.
             let _place = self.memory.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
@@ -274,7 +280,6 @@ impl Door {
             parsed.notes.extend(note);
         }
         self.confirm(&*admission.connector, &delivery, &mut read).await;
-        admission.connector.redact(&mut delivery.body);
         let problem = match read {
             Ok(mut parsed) => {
                 apply_settings(&mut parsed, &admission.settings);
@@ -300,12 +305,12 @@ impl Door {
     pub(super) fn delivery(&self, platform: &str, arrival: &Arrival) -> NewDelivery {
         let kept = arrival.headers.iter().filter(|(name, _)| KEPT_HEADERS.contains(&name.as_str()));
         let mut headers: Vec<(String, String)> =
-            kept.map(|(n, v)| (n.clone(), v.chars().take(500).collect())).collect();
+            kept.map(|(n, v)| (n.clone(), v.chars().take(KEPT_OF_HEADER).collect())).collect();
         let mut rest = form_urlencoded::Serializer::new(String::new());
         let open: Vec<_> = arrival.query.iter().filter(|(n, _)| !is_secret_parameter(n)).collect();
         if !open.is_empty() {
             let query = rest.extend_pairs(open).finish();
-            headers.push((QUERY_HEADER.to_owned(), query.chars().take(2000).collect()));
+            headers.push((QUERY_HEADER.to_owned(), query.chars().take(KEPT_OF_HEADER).collect()));
         }
         NewDelivery {
             at: self.clock.now(),
@@ -478,7 +483,8 @@ pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
 /// As `apply_settings`, with just those two.
 pub(super) fn apply_words(parsed: &mut Parsed, severities: &BTreeMap<String, Severity>, closes_after: Option<u32>) {
     for signal in &mut parsed.signals {
-        let word = signal.severity_raw.as_deref().map(|w| w.trim().to_lowercase());
+        let word = signal.severity_raw.as_deref().filter(|_| !severities.is_empty());
+        let word = word.map(|w| w.trim().to_lowercase());
         if let Some(severity) = word.and_then(|w| severities.get(&w)) {
             signal.severity = *severity;
         }

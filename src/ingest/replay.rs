@@ -82,6 +82,8 @@ impl Door {
             parsed: Parsed::default(),
             replay_of: Some(stored.seq),
         };
+        // A later version may know more that must not be kept.
+        connector.redact(&mut delivery.body);
         // Read as of then, so that times that were left out stay those of the receipt.
         let mut read = parse(&*connector, &request(&arrival, &delivery, &settings));
         // What could not be confirmed when it came may be now.

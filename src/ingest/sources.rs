@@ -72,12 +72,13 @@ pub enum Specimen {
 pub async fn load(registry: &Registry, store: &Store, config: &Config) -> Result<(), SourceError> {
     for settings in store.read(|view| view.connectors()).await? {
         let Some(declaration) = settings.declaration else { continue };
-        match Declared::new(&settings.platform, declaration, false) {
+        match Declared::new(&settings.platform, declaration.clone(), false) {
             Ok(declared) => registry.put(Arc::new(declared)),
             // It worked when it was stored; a later version may know a word less. Its deliveries wait for the remedy.
             Err(wrong) => {
-                let why = SourceError::Wrong(wrong).to_string();
-                tracing::error!(source = settings.platform, why, "a declared source does not work and is left out");
+                let broken = Declared::broken(&settings.platform, declaration, wrong);
+                tracing::error!(source = settings.platform, why = broken.fault(), "a declared source reads nothing");
+                registry.put(Arc::new(broken));
             }
         }
     }

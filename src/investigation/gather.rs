@@ -39,7 +39,10 @@ pub(super) fn earlier(view: &View, case: Case) -> Result<Case, StoreError> {
     found.truncate(EARLIER_IN_ALL);
     let mut earlier = Vec::with_capacity(found.len());
     for incident in found {
-        let cause = view.investigation(incident.id)?.causes.into_iter().find(|c| !c.ruled_out);
+        let answer = view.investigation(incident.id)?;
+        // What a person says is worth more than what a program thought.
+        let recorded = answer.recorded.map(|r| r.as_cause());
+        let cause = recorded.or_else(|| answer.causes.into_iter().find(|c| !c.ruled_out));
         earlier.push(Earlier { incident, cause });
     }
     Ok(case.with_earlier(earlier))

@@ -19,7 +19,10 @@ pub use case::{Case, Earlier};
 pub use narrate::Line;
 pub use runner::Runner;
 
-use crate::{model::*, store::commands::Finish};
+use crate::{
+    model::*,
+    store::{NewThought, StoreError, View, commands::Finish},
+};
 use facts::Facts;
 use ledger::Ledger;
 use narrate::Writer;
@@ -80,9 +83,27 @@ impl Inquiry {
             conclusion: Some(conclusion),
             summary: Some(summary),
             error: None,
-            answer: Investigation { causes, evidence, suggestions },
+            answer: Investigation { causes, evidence, suggestions, recorded: None },
         }
     }
+}
+
+/// The whole investigation of an incident of the store, as `Runner` makes it, in one go: what it would write. None when
+/// there is no such incident.
+pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<NewThought>, Finish)>, StoreError> {
+    let mut inquiry = Inquiry::default();
+    let Some(mut case) = gather::alerts(view, id, now)? else { return Ok(None) };
+    let mut lines = Vec::new();
+    if !case.incident.test {
+        lines.extend(inquiry.alerts(&case));
+        case = gather::earlier(view, case)?;
+        lines.extend(inquiry.earlier(&case));
+        case = gather::changes(view, case)?;
+        lines.extend(inquiry.changes(&case));
+    }
+    let (last, finish) = inquiry.conclude(&case);
+    lines.extend(last);
+    Ok(Some((lines.into_iter().map(Line::thought).collect(), finish)))
 }
 
 /// The whole investigation of a case of which everything is known: all its lines and its answer. Pure.

@@ -244,6 +244,47 @@ pub struct Investigation {
     /// Diagnostics before fixes.
     #[serde(default)]
     pub suggestions: Vec<Suggestion>,
+    /// What a person found to be the cause. It outlasts every later investigation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedCause>,
+}
+
+/// The cause as a person recorded it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RecordedCause {
+    /// The service at fault.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// What was wrong with it.
+    #[serde(default)]
+    pub symptom: Option<Symptom>,
+    /// Who says so.
+    pub by: String,
+    /// Since when.
+    pub at: Time,
+}
+
+impl RecordedCause {
+    /// The same as an investigation would have found it.
+    pub fn as_cause(&self) -> Cause {
+        let what = self.symptom.filter(|s| *s != Symptom::Unknown).map(|s| s.as_str().replace('_', " "));
+        let title = match (&self.service, what) {
+            (Some(service), Some(what)) => format!("{service}: {what}"),
+            (Some(service), None) => service.clone(),
+            (None, what) => what.unwrap_or_else(|| "recorded without a service".to_owned()),
+        };
+        Cause {
+            rank: 1,
+            service: self.service.clone(),
+            host: None,
+            symptom: self.symptom,
+            title,
+            confidence: 1.0,
+            evidence: Vec::new(),
+            against: Vec::new(),
+            ruled_out: false,
+        }
+    }
 }
 
 /// The right to write one run of an investigation.

@@ -6,8 +6,10 @@
 
 mod access;
 mod alert;
+mod backtest;
 mod change;
 mod connector;
+mod correction;
 mod declaration;
 mod delivery;
 mod id;
@@ -15,6 +17,7 @@ mod incident;
 mod investigation;
 mod live;
 mod service;
+mod settings;
 mod severity;
 mod signal;
 mod time;
@@ -23,18 +26,21 @@ mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
 pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
+pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
+pub use correction::{Apart, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
 pub use investigation::{
-    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, Risk, Suggestion,
-    SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
+    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, RecordedCause, Risk,
+    Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use service::{LearnedEdge, Service};
+pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};

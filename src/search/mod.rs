@@ -251,7 +251,7 @@ mod tests {
     use crate::{
         model::*,
         runtime::clock::Clock,
-        store::{NewDelivery, Policy, StoreOptions},
+        store::{AlertFilter, IncidentFilter, NewDelivery, Policy, StoreOptions},
     };
 
     fn open_store(dir: &Path) -> Store {
@@ -306,6 +306,101 @@ mod tests {
         store.resolve(IncidentId(1), Some("raised the limit".into()), Actor::System).await.unwrap();
         again.catch_up().unwrap();
         assert_eq!(similar(&again).iter().filter(|(id, _)| id.0 == 1).count(), 1);
+    }
+
+    fn found(search: &Search, store: &Store, words: &str) -> (Vec<u64>, Vec<String>) {
+        let view = store.view().unwrap();
+        let words: Vec<String> = words.split('+').map(str::to_owned).collect();
+        let filter = IncidentFilter { words: words.clone(), ..IncidentFilter::default() };
+        let incidents = search.incidents(&view, &filter, None, 50).unwrap();
+        let filter = AlertFilter { words, ..AlertFilter::default() };
+        let alerts = search.alerts(&view, &filter, None, 50).unwrap();
+        assert_eq!(incidents.total, incidents.items.len() as u64);
+        (incidents.items.iter().map(|i| i.id.0).collect(), alerts.items.into_iter().map(|a| a.title).collect())
+    }
+
+    #[tokio::test]
+    async fn words_are_found_in_what_is_indexed_and_in_what_is_not_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        send(&store, 0, "PostgreSQL connections exhausted on pg-primary-1").await;
+        send(&store, 1, "Certificate of the edge expires in three days").await;
+        let search = Search::open(store.clone()).unwrap();
+        let check = |words: &str, want: &[u64]| {
+            let (incidents, alerts) = found(&search, &store, words);
+            assert_eq!(incidents, want, "incidents: {words}");
+            assert_eq!(alerts.len(), want.len(), "alerts: {words}");
+        };
+        // Nothing is indexed: rows are looked through, for what stands there.
+        check("certificate", &[2]);
+        check("postgresql+connections", &[1]);
+        search.catch_up().unwrap();
+        for (words, want) in [
+            ("certificate", vec![2]),
+            ("SSL", vec![2]),
+            ("cert", vec![2]),
+            ("postgres+connection", vec![1]),
+            ("pg-primary", vec![1]),
+            ("service-1", vec![2]),
+            ("certificate+postgres", vec![]),
+            ("certificate of the edge", vec![2]),
+            ("nowhere", vec![]),
+        ] {
+            check(words, &want);
+        }
+        // What came since then, at once, and with what was there before.
+        send(&store, 2, "Certificate revoked").await;
+        check("certificate", &[3, 2]);
+        check("certif+revoked", &[3]);
+        search.catch_up().unwrap();
+        check("certificate", &[3, 2]);
+        // What is said in an incident is found with it.
+        store.comment(IncidentId(1), "the vacuum was paused".into(), Actor::System).await.unwrap();
+        search.catch_up().unwrap();
+        assert_eq!(found(&search, &store, "vacuum").0, [1]);
+        let incident = store.view().unwrap().incident(IncidentId(1)).unwrap().unwrap();
+        assert!(search.says(&incident, &["vacuum".into()]) && !search.says(&incident, &["revoked".into()]));
+        // A repeat that says something else; its alert is not another one.
+        send(&store, 1, "Certificate of the mail gateway expires tomorrow").await;
+        search.catch_up().unwrap();
+        assert_eq!(found(&search, &store, "gateway").1, ["Certificate of the mail gateway expires tomorrow"]);
+        assert_eq!(found(&search, &store, "three").1, [""; 0]);
+        let facets = search.facets(&["certificate".into()]).unwrap();
+        assert_eq!(facets.get("severity:high"), Some(&2), "{facets:?}");
+        assert_eq!(search.facets(&[]).unwrap().get("source:grafana"), Some(&3));
+    }
+
+    #[tokio::test]
+    async fn pages_of_what_was_found_go_on_where_they_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        for n in 0..12 {
+            send(&store, n, &format!("Disk full on log-store-{n}")).await;
+        }
+        let search = Search::open(store.clone()).unwrap();
+        search.catch_up().unwrap();
+        for n in 12..15 {
+            send(&store, n, &format!("Disk full on log-store-{n}")).await;
+        }
+        let view = store.view().unwrap();
+        let words = vec!["disk".to_owned()];
+        for statuses in [vec![], vec![AlertStatus::Firing]] {
+            let filter = AlertFilter { words: words.clone(), statuses, ..AlertFilter::default() };
+            let (mut numbers, mut before) = (Vec::new(), None);
+            loop {
+                let page = search.alerts(&view, &filter, before, 4).unwrap();
+                assert_eq!((page.total, page.total_is_exact), (15, true));
+                numbers.extend(page.items.iter().map(|a| a.id.number()));
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(numbers.len(), 15);
+            assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
+        }
+        let open = IncidentFilter { words, statuses: vec![IncidentStatus::Resolved], ..IncidentFilter::default() };
+        assert_eq!(search.incidents(&view, &open, None, 50).unwrap().total, 0);
     }
 
     #[tokio::test]

@@ -2,11 +2,11 @@
 //! migration. Rows of tables are compressed against a dictionary, which makes the names nearly free; deliveries are not,
 //! because `pack` compresses neighbours together.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::StoreError;
+use super::{StoreError, squeeze::Dictionary};
 
 const PLAIN: u8 = 1;
 /// After the tag the length before compression, then an LZ4 block that begins where `DICTIONARY` ends.
@@ -23,14 +23,24 @@ const SMALL_BEGIN: usize = 1237;
 const SMALL_END: usize = 1964;
 /// Rows of up to this many bytes are small.
 const SMALL_ROW: usize = 400;
+static DICTIONARY_INDEXED: LazyLock<Dictionary> = LazyLock::new(|| Dictionary::new(DICTIONARY));
+static SMALL_INDEXED: LazyLock<Dictionary> = LazyLock::new(|| Dictionary::new(SMALL));
 /// What is shorter gains too little.
 const WORTH_SQUEEZING: usize = 128;
+/// Most rows are shorter.
+const ROW: usize = 1024;
 /// What we write is nested less: JSON is read to 128 levels. A damaged row must not use up the stack.
 const DEPTH: usize = 200;
 
 /// A row as bytes.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut out = vec![PLAIN];
+    encode_about(value, ROW)
+}
+
+/// The same for a row of about so many bytes, so that it is not copied while it grows.
+pub fn encode_about<T: Serialize>(value: &T, bytes: usize) -> Result<Vec<u8>, StoreError> {
+    let mut out = Vec::with_capacity(bytes);
+    out.push(PLAIN);
     rmp_serde::encode::write_named(&mut out, value)
         .map_err(|e| StoreError::Damaged(format!("a row cannot be written: {e}")))?;
     Ok(out)
@@ -43,9 +53,17 @@ pub fn encode_row<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let Some(length) = u32::try_from(body.len()).ok().filter(|_| body.len() >= WORTH_SQUEEZING) else {
         return Ok(plain);
     };
-    let (tag, dictionary) = if body.len() > SMALL_ROW { (SQUEEZED, DICTIONARY) } else { (SMALL_SQUEEZED, SMALL) };
-    let block = lz4_flex::block::compress_with_dict(body, dictionary);
-    let squeezed = [&[tag], length.to_le_bytes().as_slice(), &block].concat();
+    let (tag, dictionary, indexed) = if body.len() > SMALL_ROW {
+        (SQUEEZED, DICTIONARY, &DICTIONARY_INDEXED)
+    } else {
+        (SMALL_SQUEEZED, SMALL, &SMALL_INDEXED)
+    };
+    let mut squeezed = Vec::with_capacity(body.len() + 64);
+    squeezed.push(tag);
+    squeezed.extend_from_slice(&length.to_le_bytes());
+    if indexed.squeeze(body, &mut squeezed).is_none() {
+        squeezed.extend(lz4_flex::block::compress_with_dict(body, dictionary));
+    }
     Ok(if squeezed.len() < plain.len() { squeezed } else { plain })
 }
 

@@ -21,13 +21,13 @@ async fn three() -> Fixture {
 }
 
 /// What must come back: all but the numbers of changes, the time of the last one, and the investigation's state.
-fn essence(mut i: Incident) -> Incident {
+pub(super) fn essence(mut i: Incident) -> Incident {
     (i.version, i.updated_at) = (0, Time::from_millis(0));
     i.investigation.state = InvestigationState::Idle;
     i
 }
 
-fn memberships(f: &Fixture, n: u64) -> Vec<Membership> {
+pub(super) fn memberships(f: &Fixture, n: u64) -> Vec<Membership> {
     let mut found: Vec<Membership> =
         f.store.view().unwrap().members(IncidentId(n), 1_000).unwrap().into_iter().map(|(m, _)| m).collect();
     found.sort_by_key(|m| m.alert.number());
@@ -216,4 +216,101 @@ async fn alerts_without_an_incident_are_attached() {
     f.consistent();
     assert_eq!((f.incident(1).alert_count, f.incident(1).severity), (2, Severity::High));
     assert_eq!(memberships(&f, 1)[1].strategy, Strategy::Manual);
+}
+
+#[tokio::test]
+async fn what_was_taken_apart_is_not_joined_again_until_people_say_so() {
+    let f = three().await;
+    f.store.merge_incidents(IncidentId(1), vec![IncidentId(2)], me()).await.unwrap();
+    let b = alert_of(&f, 1, "grafana:b");
+    f.store.split(IncidentId(1), vec![b], None, me()).await.unwrap();
+    f.consistent();
+    // It ends, and comes anew, of a service that would join: it stays out, and says why.
+    f.send("grafana", vec![resolved("grafana:b")]).await;
+    f.clock.advance(minutes(16));
+    let again = f.send("grafana", vec![firing("grafana:b", Some("api"))]).await;
+    assert_eq!(again[0].incident_id, Some(IncidentId(5)));
+    let why = memberships(&f, 5)[0].reasons[1].text.clone();
+    assert_eq!(why, "Kept out of INC-1: sre-1 took it apart from “title of grafana:a”.");
+    // By hand it may join again, and then the next time as well.
+    f.store.merge_incidents(IncidentId(1), vec![IncidentId(5)], me()).await.unwrap();
+    f.send("grafana", vec![resolved("grafana:b")]).await;
+    f.clock.advance(minutes(16));
+    let again = f.send("grafana", vec![firing("grafana:b", Some("api"))]).await;
+    assert_eq!(again[0].incident_id, Some(IncidentId(1)));
+    // An undone merge keeps apart as well.
+    f.store.unmerge(IncidentId(2), me()).await.unwrap();
+    f.send("grafana", vec![resolved("grafana:b2")]).await;
+    f.clock.advance(minutes(16));
+    let again = f.send("grafana", vec![firing("grafana:b2", Some("api"))]).await;
+    assert_ne!(again[0].incident_id, Some(IncidentId(1)));
+    f.consistent();
+}
+
+#[tokio::test]
+async fn three_equal_corrections_teach_and_can_be_forgotten() {
+    let named = |n: u64, service: &str, title: &str| {
+        let mut signal = firing(&format!("grafana:{service}-{n}"), Some(service));
+        signal.title = format!("{title} {n}");
+        signal
+    };
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
+    let round = async |n: u64| {
+        let api = f.send("grafana", vec![named(n, "api", "errors")]).await;
+        f.clock.advance(minutes(10));
+        let db = f.send("grafana", vec![named(n, "db", "slow")]).await;
+        let ids = [&api, &db].map(|sent| sent[0].incident_id.unwrap());
+        (ids[0], ids[1], db[0].strategy)
+    };
+    let end = async |id: IncidentId| {
+        f.store.resolve(id, None, me()).await.unwrap();
+        f.clock.advance(minutes(60));
+    };
+    for n in 1..4 {
+        let (api, db, _) = round(n).await;
+        assert_ne!(api, db, "round {n}");
+        f.store.merge_incidents(api, vec![db], me()).await.unwrap();
+        f.consistent();
+        end(api).await;
+    }
+    let (api, db, strategy) = round(4).await;
+    assert_eq!((api, strategy), (db, Some(Strategy::Manual)));
+    let why = memberships(&f, api.0)[1].reasons[0].text.clone();
+    assert_eq!(why, "People put such alerts together 3 times (last by sre-1 on 2026-03-03).");
+    end(api).await;
+    let lessons = f.store.view().unwrap().lessons().unwrap();
+    assert_eq!(lessons.len(), 2, "each kind of alert of each kind of incident: {lessons:?}");
+    for lesson in lessons {
+        f.store.forget_lesson(lesson.id(), me()).await.unwrap();
+    }
+    let (api, db, _) = round(5).await;
+    assert_ne!(api, db, "forgotten");
+    assert!(matches!(f.store.forget_lesson("x".into(), me()).await, Err(CommandError::NotFound(_))));
+    f.consistent();
+}
+
+#[tokio::test]
+async fn lessons_keep_apart_what_the_rules_join() {
+    let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() });
+    for n in 1..5 {
+        // Within the window: they join by time.
+        let api = f.send("grafana", vec![firing(&format!("a{n}"), Some("api"))]).await;
+        let batch = f.send("grafana", vec![firing(&format!("b{n}"), Some("batch"))]).await;
+        let id = api[0].incident_id.unwrap();
+        assert_eq!(batch[0].incident_id == Some(id), n < 4, "round {n}");
+        if n < 4 {
+            f.store.split(id, vec![batch[0].alert_id.unwrap()], None, me()).await.unwrap();
+        } else {
+            let why = &memberships(&f, batch[0].incident_id.unwrap().0)[0].reasons[1].text;
+            assert_eq!(
+                *why,
+                format!("Kept out of {id}: People took such alerts apart 3 times (last by sre-1 on 2026-03-03).")
+            );
+        }
+        f.consistent();
+        for open in f.store.view().unwrap().open_incidents(10).unwrap().0 {
+            f.store.resolve(open.id, None, me()).await.unwrap();
+        }
+        f.clock.advance(minutes(60));
+    }
 }

@@ -2,13 +2,13 @@
 //! disk that was full for a minute would otherwise stop the server until somebody starts it anew.
 
 use std::sync::{
-    Mutex, PoisonError, RwLock,
+    PoisonError, RwLock,
     atomic::{AtomicU64, Ordering},
 };
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::StoreError;
+use super::{StoreError, trouble::Trouble};
 
 type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send + Sync>;
 
@@ -17,7 +17,7 @@ pub struct File {
     opener: Opener,
     // None while it is being opened again.
     database: RwLock<Option<Database>>,
-    failed: Mutex<Option<StoreError>>,
+    failed: Trouble,
     generation: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl File {
     /// Opens it by `opener`, which also opens it again.
     pub fn open(opener: impl Fn() -> Result<Database, StoreError> + Send + Sync + 'static) -> Result<Self, StoreError> {
         let database = RwLock::new(Some(opener()?));
-        let (failed, generation) = (Mutex::default(), AtomicU64::default());
+        let (failed, generation) = (Trouble::default(), AtomicU64::default());
         Ok(Self { opener: Box::new(opener), database, failed, generation })
     }
 
@@ -50,15 +50,13 @@ impl File {
     /// Notes that reading or writing it failed, if the error is of that kind: it must be opened again.
     pub fn note(&self, error: &StoreError) {
         if matches!(error, StoreError::Io(_) | StoreError::Full) {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            // The first says why; those after it only say that there was one.
-            failed.get_or_insert_with(|| error.clone());
+            self.failed.keep(error);
         }
     }
 
     /// Why it must be opened again, if so.
     pub fn failed(&self) -> Option<StoreError> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failed.get()
     }
 
     /// Grows whenever it is opened again: what was remembered of it may no longer be what it says.
@@ -78,7 +76,7 @@ impl File {
         let database = (self.opener)()?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         self.generation.fetch_add(1, Ordering::AcqRel);
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.failed.set(None);
         Ok(())
     }
 }

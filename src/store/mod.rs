@@ -9,6 +9,8 @@ mod codec;
 pub mod commands;
 mod compact;
 #[cfg(test)]
+mod corrections_properties;
+#[cfg(test)]
 mod corrections_tests;
 mod counted;
 #[cfg(test)]
@@ -37,9 +39,11 @@ pub mod seal;
 #[cfg(test)]
 mod services_tests;
 mod space;
+mod squeeze;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod tx;
 mod verify;
 pub mod views;
@@ -47,7 +51,7 @@ mod world;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -90,6 +94,8 @@ pub struct StoreOptions {
 pub struct Policy {
     /// How alerts are grouped.
     pub mode: CorrelationMode,
+    /// Keys of settings that the configuration fixes: those of pages give way.
+    pub fixed: BTreeSet<&'static str>,
     /// An alert within this distance of an incident's start joins it (`time_cluster`).
     pub cluster_window: Duration,
     /// A re-fire within this time of the end reopens.
@@ -115,6 +121,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             mode: CorrelationMode::default(),
+            fixed: BTreeSet::new(),
             cluster_window: Duration::from_secs(5 * 60),
             reopen_within: Duration::from_secs(15 * 60),
             test_closes_after: Duration::from_secs(10 * 60),
@@ -125,6 +132,22 @@ impl Default for Policy {
             retention: Retention::default(),
             reserve: 256 << 20,
         }
+    }
+}
+
+impl Policy {
+    /// With what people set, where the configuration does not fix it.
+    #[must_use]
+    pub fn with(&self, set: &CorrelationSettings) -> Self {
+        let free = |key: &str| !self.fixed.contains(key);
+        let secs = |n: u32| Duration::from_secs(u64::from(n));
+        let mut policy = self.clone();
+        policy.mode = set.mode.filter(|_| free("correlation.mode")).unwrap_or(self.mode);
+        let window = set.cluster_window_secs.filter(|_| free("correlation.cluster_window"));
+        policy.cluster_window = window.map_or(self.cluster_window, secs);
+        let reopen = set.reopen_within_secs.filter(|_| free("correlation.reopen_within"));
+        policy.reopen_within = reopen.map_or(self.reopen_within, secs);
+        policy
     }
 }
 
@@ -352,6 +375,13 @@ impl Store {
     pub fn health(&self) -> Result<(), StoreError> {
         self.writable()?;
         self.inner.space.enough()
+    }
+
+    /// The same, with what was known of the disk's room a moment ago: cheap enough to be asked for each delivery. The intake
+    /// asks the disk itself before it writes.
+    pub fn health_lately(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        self.inner.space.enough_lately()
     }
 
     /// Whether the files can be written. Space is looked at with each group: it may have come back.

@@ -44,12 +44,13 @@ impl Packer {
 
     /// What is left.
     pub fn finish(&mut self) -> Option<(u64, Vec<u8>)> {
-        let rows = std::mem::take(&mut self.rows);
-        if rows.is_empty() {
+        if self.rows.is_empty() {
             return None;
         }
-        let packed = lz4_flex::compress_prepend_size(&rows);
-        self.most = (rows.len() * AIM / packed.len()).min(MOST);
+        let packed = lz4_flex::compress_prepend_size(&self.rows);
+        self.most = (self.rows.len() * AIM / packed.len()).min(MOST);
+        // Its room stays: the next rows fill as much.
+        self.rows.clear();
         Some((self.first, packed))
     }
 }

@@ -42,7 +42,8 @@ impl Received {
         let NewDelivery { at, platform, outcome, problem, headers, body, parsed, replay_of } = delivery;
         let rest = Rest { at: *at, platform, outcome: *outcome, problem, headers, body, parsed, replay_of: *replay_of };
         let retry = parsed.retry_id.as_deref().map(|id| retry_key(platform, id));
-        Ok(Self { at: *at, retry, rest: codec::encode(&rest)? })
+        // What was read from a body says much of it again, under longer names.
+        Ok(Self { at: *at, retry, rest: codec::encode_about(&rest, 1024 + 2 * body.len())? })
     }
 
     /// About how many bytes it will take.
@@ -52,7 +53,7 @@ impl Received {
 
     /// The row of the delivery, now that its number is known.
     pub fn row(&self, seq: u64, id: DeliveryId) -> Result<Vec<u8>, StoreError> {
-        codec::joined(&codec::encode(&Head { seq, id })?, &self.rest)
+        codec::joined(&codec::encode_about(&Head { seq, id }, 64)?, &self.rest)
     }
 }
 

@@ -99,6 +99,8 @@ pub const THRESHOLDS: Rows = TableDefinition::new("thresholds");
 pub const WAITING: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("waiting_alerts");
 /// Name → settings that pages change.
 pub const SETTINGS: NamedRows = TableDefinition::new("settings");
+/// Key of `SETTINGS`: what people set about correlation.
+pub const CORRELATION: &str = "correlation";
 /// Growing number → backtest with its outcome.
 pub const BACKTESTS: Rows = TableDefinition::new("backtests");
 

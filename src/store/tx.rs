@@ -45,6 +45,8 @@ pub struct Tx<'t> {
     topology_changed: bool,
     // Incidents of which the correlator knows something new.
     profiled: BTreeSet<u64>,
+    // The one written last: the answer to its delivery asks for it.
+    pub(super) last_membership: Option<Membership>,
     meta: Table<'t, &'static str, u64>,
     incidents: Rows<'t>,
     open: Table<'t, u64, ()>,
@@ -157,6 +159,7 @@ impl<'t> Tx<'t> {
             edges_touched: BTreeSet::new(),
             topology_changed: false,
             profiled: BTreeSet::new(),
+            last_membership: None,
             meta: txn.open_table(tables::META)?,
             incidents: Counted::new(txn.open_table(tables::INCIDENTS)?),
             open: txn.open_table(tables::OPEN)?,
@@ -308,12 +311,18 @@ impl<'t> Tx<'t> {
 
     /// Writes why an alert is part of an incident.
     pub fn put_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
-        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)
+        put(&mut self.members, (membership.incident.0, membership.alert.number()), membership)?;
+        self.last_membership = Some(membership.clone());
+        Ok(())
     }
 
     /// Why an alert is part of its incident.
     pub fn membership(&self, incident: IncidentId, alert: AlertId) -> Result<Option<Membership>, StoreError> {
-        get(&self.members, (incident.0, alert.number()))
+        let last = self.last_membership.as_ref().filter(|m| m.incident == incident && m.alert == alert);
+        match last {
+            Some(last) => Ok(Some(last.clone())),
+            None => get(&self.members, (incident.0, alert.number())),
+        }
     }
 
     /// Alerts whose quiet time has come, with that time, at most `limit`.

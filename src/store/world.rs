@@ -14,10 +14,14 @@ use super::{StoreError, codec, tables};
 use crate::{
     correlation::{
         Candidate, Subject,
+        lessons::Lessons,
         topology::Topology,
         weighted::{self, Engine, Profile},
     },
-    model::{Alert, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time, name_key},
+    model::{
+        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time,
+        name_key,
+    },
 };
 use services::Touch;
 
@@ -65,6 +69,12 @@ pub struct World {
     /// What the correlator knows of open incidents, and of services as of `engine_knows`.
     pub engine: Engine,
     engine_knows: Touch,
+    /// Identities that people keep apart, each under both.
+    pub apart: BTreeMap<Fingerprint, BTreeSet<Fingerprint>>,
+    /// What people's corrections taught.
+    pub lessons: Lessons,
+    /// What people set about correlation.
+    pub correlation: CorrelationSettings,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -91,7 +101,7 @@ enum Known {
     /// From its own row.
     Kept(Profile),
     /// From its only alert.
-    Told(weighted::Subject),
+    Told(Profile),
 }
 
 fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, StoreError> {
@@ -106,7 +116,9 @@ fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, 
     let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
     let alert: Alert = codec::decode(row.value())?;
     let group = incident.sender_groups.first().copied();
-    Ok(Some(Known::Told(weighted::Subject::plain(&alert, group))))
+    let mut profile = Profile::default();
+    profile.add(&weighted::Subject::plain(&alert, group));
+    Ok(Some(Known::Told(profile)))
 }
 
 impl World {
@@ -129,6 +141,9 @@ impl World {
         .chain(tables::meta::BYTES)
         {
             world.numbers.insert(name, meta.get(name)?.map_or(0, |n| n.value()));
+        }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
+            world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
         }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;
@@ -155,8 +170,8 @@ impl World {
             world.open(&incident);
             if let Some(profile) = profile(txn, &incident)? {
                 match profile {
-                    Known::Kept(profile) => world.engine.know(incident.id, profile),
-                    Known::Told(subject) => world.engine.add(incident.id, &subject, true),
+                    Known::Kept(profile) => world.engine.know(incident.id, profile, false),
+                    Known::Told(profile) => world.engine.know(incident.id, profile, true),
                 }
             }
         }
@@ -164,6 +179,13 @@ impl World {
         for row in incidents.range(last.saturating_sub(weighted::OPENINGS) + 1..)? {
             let incident: Incident = codec::decode(row?.1.value())?;
             world.opened(&incident);
+        }
+        for row in txn.open_table(tables::APART)?.iter()? {
+            let (one, other) = row?.0.value();
+            world.part(Fingerprint(one), Fingerprint(other));
+        }
+        for row in txn.open_table(tables::LESSONS)?.iter()? {
+            world.lessons.put(codec::decode(row?.1.value())?);
         }
         Ok(world)
     }
@@ -182,6 +204,40 @@ impl World {
         if !incident.test && !incident.manual {
             self.engine.note_opened(incident.id, incident.onset_at, self.last(tables::meta::INCIDENT));
         }
+    }
+
+    /// Two identities are kept apart.
+    pub fn part(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        self.apart.entry(one).or_default().insert(other);
+        self.apart.entry(other).or_default().insert(one);
+    }
+
+    /// Two identities are no longer kept apart.
+    pub fn unpart(&mut self, one: Fingerprint, other: Fingerprint) {
+        self.touched = true;
+        for (a, b) in [(one, other), (other, one)] {
+            if let Some(partners) = self.apart.get_mut(&a) {
+                partners.remove(&b);
+                if partners.is_empty() {
+                    self.apart.remove(&a);
+                }
+            }
+        }
+    }
+
+    /// How many pairs are kept apart.
+    pub fn pairs(&self) -> usize {
+        self.apart.values().map(BTreeSet::len).sum::<usize>() / 2
+    }
+
+    /// The newest open incidents that began with that service or host, in lower case, at most `most`.
+    pub fn open_at(&self, place: &str, most: usize) -> Vec<IncidentId> {
+        let named = |index: &HashMap<String, BTreeSet<u64>>| -> Vec<u64> {
+            index.get(place).map(|set| set.iter().rev().take(most).copied().collect()).unwrap_or_default()
+        };
+        let found: BTreeSet<u64> = named(&self.by_service).into_iter().chain(named(&self.by_host)).collect();
+        found.into_iter().rev().take(most).map(IncidentId).collect()
     }
 
     /// Signals of this identity meet this alert from now on.

@@ -6,7 +6,7 @@ mod timers;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -17,11 +17,11 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables, tx::Tx,
-    world::World,
+    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables,
+    trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
-    model::{Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
+    model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
     runtime::clock::{Clock, Wait},
 };
 
@@ -67,7 +67,7 @@ pub struct Handle {
     // Many intake groups while the writer is busy need one wake-up only.
     woken: Arc<AtomicBool>,
     places: Arc<Semaphore>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
 }
 
 /// The thread's own state.
@@ -75,12 +75,15 @@ pub struct Writer {
     main: Arc<File>,
     intake: Arc<File>,
     world: World,
+    // As configured, and with what people set.
+    configured: Policy,
     policy: Policy,
+    settings: CorrelationSettings,
     clock: Clock,
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
-    health: Arc<Mutex<Option<StoreError>>>,
+    health: Arc<Trouble>,
     stale: bool,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
@@ -143,7 +146,7 @@ impl Handle {
 
     /// Why nothing can be written, if so.
     pub fn health(&self) -> Result<(), StoreError> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        self.health.get().map_or(Ok(()), Err)
     }
 }
 
@@ -171,7 +174,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     // Also while the process was not running.
     let seen = (last_applied(&start.main)?.max(start.clock.now()), start.clock.uptime());
     let (work, inbox) = mpsc::channel();
-    let health = Arc::new(Mutex::new(None));
+    let health = Arc::<Trouble>::default();
     let woken = Arc::new(AtomicBool::new(false));
     let handle = Handle {
         work,
@@ -182,8 +185,10 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     let mut writer = Writer {
         main: start.main,
         intake: start.intake,
+        policy: start.policy.with(&world.correlation),
+        settings: world.correlation,
+        configured: start.policy,
         world,
-        policy: start.policy,
         trust: retention::Trust::new(&start.clock),
         sweeping: false,
         sweep_again: Wait::begin(Duration::ZERO),
@@ -259,15 +264,14 @@ impl Writer {
     }
 
     fn note_health(&self, error: Option<&StoreError>) {
-        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*health, error) {
+        match (self.health.get(), error) {
             (None, Some(e)) => {
                 tracing::error!(error = %e, "the store cannot be written; deliveries are refused until it can")
             }
             (Some(_), None) => tracing::info!("the store can be written again"),
             _ => {}
         }
-        *health = error.cloned();
+        self.health.set(error.cloned());
     }
 
     /// Applies what waits, in one transaction. Returns how many deliveries that were.
@@ -373,6 +377,10 @@ impl Writer {
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
+        if self.settings != self.world.correlation {
+            self.settings = self.world.correlation;
+            self.policy = self.configured.with(&self.settings);
+        }
         let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.
         txn.set_quick_repair(true);

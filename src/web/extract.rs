@@ -205,6 +205,15 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(parsed)
 }
 
+/// The same for JSON that was read already: 422 with the path when it is not what is asked for.
+pub fn parse_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(value).map_err(|e| {
+        let path = pointer(e.path());
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", format!("{path}: {}", e.inner()))
+            .with_errors(vec![FieldError::new(path, e.inner().to_string())])
+    })
+}
+
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut out = String::new();

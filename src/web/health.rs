@@ -21,6 +21,8 @@ pub enum Health {
     Unproven(Run),
     /// The last delivery was turned away for another reason.
     Refused(String),
+    /// Its declaration does not work, so that nothing can be read: why.
+    Broken(String),
     /// The last delivery was not understood: why, and where in the body.
     NotUnderstood(String, Option<String>),
     /// More comes than is taken a minute; which were dropped, when that is known.
@@ -40,7 +42,14 @@ pub enum Health {
 impl Health {
     /// From what is set, what came, and what the door remembers.
     pub fn of(s: &ConnectorSettings, c: &ConnectorCounters, door: &Memory, now: Time) -> Self {
-        Self::from(s, c, door.turned_away(&s.platform), door.dropped(&s.platform), now)
+        let is = Self::from(s, c, door.turned_away(&s.platform), door.dropped(&s.platform), now);
+        let declared = s.declaration.as_ref().and_then(|_| door.registry.find(&s.platform));
+        let fault = declared.as_ref().and_then(|handle| handle.declared()).and_then(|d| d.fault());
+        match (is, fault) {
+            // Who is sent away, or wanted away, meets no declaration.
+            (is @ (Self::Off | Self::Paused(_) | Self::Unproven(_)), _) | (is, None) => is,
+            (_, Some(fault)) => Self::Broken(fault),
+        }
     }
 
     fn from(
@@ -89,7 +98,7 @@ impl Health {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Unproven(_) | Self::Refused(_) => "refused",
-            Self::NotUnderstood(..) => "not_understood",
+            Self::Broken(_) | Self::NotUnderstood(..) => "not_understood",
             Self::Limited(_) => "limited",
             Self::Off | Self::Paused(_) => "paused",
             Self::Quiet(_) => "quiet",

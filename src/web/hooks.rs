@@ -9,13 +9,13 @@ use axum::{
     routing::post,
 };
 use serde::Serialize;
-use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::{
     auth::certificate,
     error::{ApiError, FieldError},
     extract::{Path, drain, read_body},
+    lasting::Lasting,
     prefer,
     room::Held,
     state::AppState,
@@ -24,7 +24,6 @@ use crate::{
     connectors::netdata,
     ingest::{Accepted, Admission, Arrival, Door, Refusal},
     model::*,
-    store::StoreError,
 };
 
 /// The routes. Listed in the API's description by `api::hooks`.
@@ -35,6 +34,8 @@ pub fn router() -> Router<AppState> {
             "/api/webhooks/{platform}/{key}",
             post(with_key).put(with_key).get(challenge_with_key).options(handshake_with_key),
         )
+        // The Netdata agent's Discord sender puts this behind every address.
+        .route("/api/webhooks/{platform}/{key}/slack", post(with_key))
         .route("/v1/json/integrations/webhooks/netdata", post(agent))
         // The paths of Aurora, so that senders set up for it go on working.
         .route("/{platform}/webhook/{key}", post(with_key))
@@ -136,13 +137,7 @@ async fn taken(door: Door, admission: Admission, arrival: Arrival) -> Result<Acc
         }
         taken
     };
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(taken) => taken,
-        Err(e) => match e.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(StoreError::Stopped.into()),
-        },
-    }
+    Lasting::new(work).await
 }
 
 /// What one alert of a delivery is and, once applied, became.
@@ -378,7 +373,7 @@ async fn answer_challenge(state: &AppState, platform: &str, given: Option<&str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::SubmitError;
+    use crate::store::{StoreError, SubmitError};
 
     #[test]
     fn refusals_have_the_codes_of_the_contract() {

@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -29,10 +29,6 @@ use super::{
     state::AppState,
 };
 
-/// Names a request in the log and in answers.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
-
 /// What a browser may load: only what comes from here. No inline script and no inline style.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
                       form-action 'self'; object-src 'none'";
@@ -46,17 +42,19 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         HeaderName::from_static("x-watchfire-key"),
         HeaderName::from_static("x-gitlab-token"),
     ];
+    // One layer of the router for all requests: each is a box around every route, to be cloned and called.
+    let each = (
+        middleware::from_fn_with_state(state.clone(), named_and_counted),
+        SetSensitiveRequestHeadersLayer::new(secret_headers),
+        CatchPanicLayer::custom(panicked),
+    );
     // The last added is the outermost; read from the bottom to follow a request.
     routes
+        .layer(DefaultBodyLimit::max(state.config.max_body))
         .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(middleware::from_fn_with_state(state.clone(), same_site))
         .merge(hooks)
-        .layer(middleware::map_response(security_headers))
-        .layer(DefaultBodyLimit::max(state.config.max_body))
-        .layer(middleware::from_fn_with_state(state.clone(), bounded))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(SetSensitiveRequestHeadersLayer::new(secret_headers))
-        .layer(middleware::from_fn_with_state(state.clone(), named_and_counted))
+        .layer(each)
 }
 
 // A backup is large, mostly compressed already, and should arrive with its length.
@@ -64,18 +62,19 @@ fn compressible() -> impl Predicate {
     DefaultPredicate::new().and(NotForContentType::const_new(backup::KIND))
 }
 
-/// Gives the request its id, a span in the log and its place in the figures, and writes errors in their reader's form.
-async fn named_and_counted(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+/// Gives the request its id, a span in the log and its place in the figures, holds it within its bounds, and writes errors
+/// in their reader's form.
+async fn named_and_counted(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let id = request_id(state.store.nonce());
     let method = request.method().clone();
     // The route and never the path or the query: those can hold keys.
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let reader = audience(request.uri().path());
-    request.extensions_mut().insert(RequestId(id.clone()));
     let began = state.clock.now();
-    let span = tracing::info_span!("request", id, %method, route);
-    let response = async {
-        let response = error::render(next.run(request).await, reader, &id).await;
+    let span = tracing::info_span!("request", id, method = method.as_str(), route);
+    let mut response = async {
+        let response = error::render(bounded(&state, request, next).await, reader, &id).await;
         let status = response.status().as_u16();
         let took = state.clock.now().since(began);
         let took_ms = took.as_millis();
@@ -84,13 +83,13 @@ async fn named_and_counted(State(state): State<AppState>, mut request: Request, 
         } else {
             tracing::debug!(status, took_ms, "answered");
         }
-        state.shared.metrics.request(known(&method), &route, status, took);
+        state.shared.metrics.request(known(&method), route, status, took);
         response
     }
     .instrument(span)
     .await;
-    let mut response = response;
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    secure(response.headers_mut());
+    if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
     response
@@ -119,7 +118,7 @@ fn panicked(what: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// Holds a request within its bounds: so many at the same time, a body in time, and memory for it.
-async fn bounded(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn bounded(state: &AppState, request: Request, next: Next) -> Response {
     let Ok(_place) = state.shared.requests.try_acquire() else {
         state.shared.metrics.turned_away("requests");
         return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many requests wait for an answer")
@@ -145,14 +144,17 @@ async fn same_site(State(state): State<AppState>, request: Request, next: Next) 
     next.run(Request::from_parts(parts, body)).await
 }
 
-async fn security_headers(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let mut put = |name: HeaderName, value: &'static str| {
+/// What browsers are told with every answer, unless the handler said otherwise.
+fn secure(headers: &mut HeaderMap) {
+    let told = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    // With room for the request's id.
+    headers.reserve(told.len() + 1);
+    for (name, value) in told {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
-    };
-    put(header::CONTENT_SECURITY_POLICY, POLICY);
-    put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(header::REFERRER_POLICY, "same-origin");
-    put(header::CACHE_CONTROL, "no-store");
-    response
+    }
 }

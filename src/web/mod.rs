@@ -10,6 +10,7 @@ pub mod extract;
 pub mod guarded;
 pub mod health;
 pub mod hooks;
+pub mod lasting;
 pub mod layers;
 pub mod metrics;
 pub mod pages;
@@ -73,6 +74,7 @@ pub(crate) mod tests {
             backup_every: Duration::from_secs(86_400),
             backup_keep: 7,
             correlation_mode: CorrelationMode::default(),
+            fixed: Default::default(),
             cluster_window: Duration::from_secs(300),
             reopen_within: Duration::from_secs(900),
             test_closes_after: Duration::from_secs(600),

@@ -39,9 +39,12 @@ pub struct Room {
 
 /// What one request holds of it, until it is dropped. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct Held(Arc<Share>);
+
+#[derive(Debug)]
+struct Share {
     room: Room,
-    taken: Arc<Mutex<Taken>>,
+    taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +68,7 @@ impl Room {
 
     /// For a request that holds nothing yet.
     pub fn hold(&self) -> Held {
-        Held { room: self.clone(), taken: Arc::default() }
+        Held(Arc::new(Share { room: self.clone(), taken: Mutex::default() }))
     }
 
     /// Bytes that are held now.
@@ -94,10 +97,10 @@ impl Held {
             let taken = self.taken();
             (small.saturating_sub(have(&taken.small)), large.saturating_sub(have(&taken.large)))
         };
-        if let Some(more) = acquire(&self.room.small, small).await? {
+        if let Some(more) = acquire(&self.0.room.small, small).await? {
             add(&mut self.taken().small, more);
         }
-        if let Some(more) = acquire(&self.room.large, large).await? {
+        if let Some(more) = acquire(&self.0.room.large, large).await? {
             add(&mut self.taken().large, more);
         }
         Ok(())
@@ -109,7 +112,7 @@ impl Held {
     }
 
     fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,6 +128,9 @@ async fn acquire(of: &Arc<Semaphore>, units: usize) -> Result<Option<OwnedSemaph
         return Ok(None);
     }
     let units = u32::try_from(units).map_err(|_| NoRoom)?;
+    if let Ok(permit) = Arc::clone(of).try_acquire_many_owned(units) {
+        return Ok(Some(permit));
+    }
     match tokio::time::timeout(WAIT, Arc::clone(of).acquire_many_owned(units)).await {
         Ok(Ok(permit)) => Ok(Some(permit)),
         _ => Err(NoRoom),

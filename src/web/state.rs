@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backtest::Backtests,
     config::Config,
     ingest::Door,
     live::Hub,
@@ -28,6 +29,8 @@ pub struct Parts {
     pub search: Search,
     /// Makes backups.
     pub backups: Backups,
+    /// Tries settings on stored deliveries.
+    pub backtests: Backtests,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

@@ -150,6 +150,7 @@ async fn look_at_a_day() {
     look.at("incidents-mistaken", "/incidents?q=severity%3Ahgh").await;
     look.at("incident", &format!("/incidents/{outage}")).await;
     look.at("incident-resolve", &format!("/incidents/{outage}?do=resolve")).await;
+    look.at("incident-merge", &format!("/incidents/{outage}?do=merge")).await;
     look.at("incident-closed", "/incidents/2").await;
     look.at("incident-owned", "/incidents/3").await;
     look.at("alerts", "/alerts").await;
@@ -177,10 +178,61 @@ async fn look_at_a_day() {
     let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
     assert_eq!(token.status, 201, "{}", token.text);
     look.at("settings-people", "/settings/people").await;
+    let wider = json!({"settings": {"cluster_window_secs": 0, "reopen_within_secs": 60}, "days": 30});
+    let tried = test.post("/api/backtests", &wider).await.json["id"].to_string();
+    test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
+    look.at("settings-correlation", "/settings/correlation").await;
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("missing", "/incidents/999").await;
     look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_what_people_corrected() {
+    let test = TestApp::start().await;
+    for (key, service) in [("orders", "checkout-api"), ("payments", "payments-worker"), ("mail", "mailer")] {
+        let body = json!({"title": format!("Latency of {key} is above 2 s"), "service": service, "severity": "high", "key": key});
+        test.deliver("generic", &body).await;
+        test.clock.advance(Duration::from_secs(3600));
+    }
+    let merged = test.post("/api/incidents/1/merge", &json!({"incident_ids": ["2", "3"]})).await;
+    assert_eq!(merged.status, 200, "{}", merged.text);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incident-merged", "/incidents/2").await;
+    look.at("incident-survivor", "/incidents/1").await;
+    look.at("settings-lessons", "/settings/lessons").await;
+    // With scripts the same: the checked alert becomes an incident, and a merge is undone from the timeline.
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/incidents/1").await;
+    browser.click("#members tr:last-child .pick").await;
+    browser.click("form#split .btn").await;
+    browser.at("/incidents/INC-4").await;
+    browser.open("/incidents/1").await;
+    browser.click("[data-panel=timeline] .undo .btn").await;
+    browser.sees(".toast", "Merge undone").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_can_be_switched_on_in_the_list_at_every_width() {
+    let test = TestApp::start().await;
+    let failed = json!({"name": "api", "build": {"number": 7, "status": "FAILURE", "full_url": "https://ci.example/job/api/7/"}});
+    test.deliver("jenkins", &failed).await;
+    assert_eq!(test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await.status, 422);
+    let browser = Browser::signed_in(&test).await;
+    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1180, 1181, 1440] {
+        browser.size(width, 800).await;
+        browser.open("/connectors").await;
+        let seen = "[...document.querySelectorAll('[role=switch]')].filter((e) => e.checkVisibility()).map((e) => e.innerText.includes('RCA for builds') && e.getBoundingClientRect().right <= innerWidth)";
+        assert_eq!(browser.js(seen).await, json!([true]), "at {width}");
+        let wrong = browser.js(WRONG).await;
+        assert_eq!(wrong, json!([]), "at {width}");
+    }
     test.stop().await;
 }
 

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
-    ("web", &["ingest", "store", "search", "live", "connectors", "runtime::supervise"]),
+    ("web", &["ingest", "backtest", "store", "search", "live", "connectors", "runtime::supervise"]),
     // Pure calls: what is wrong with a declared source is told at its place in the file.
     ("config", &["connectors::declared"]),
     ("runtime", &["runtime"]),

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use watchfire::config;
 
 use crate::{
     netdata_cloud::{API_TOKEN, Seen, cloud},
@@ -145,6 +146,34 @@ async fn builds_and_proof_have_forms_of_their_own() {
     // Netdata's certificates are known; this server has no TLS to see them with.
     has(&test.get("/connectors/netdata").await, &["app.netdata.cloud", "works too, once this server has TLS"]);
     has(&test.get("/connectors/grafana").await, &["connectors.grafana.client_ca"]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_senders_own_groups_are_switched_where_it_has_some() {
+    let mut test = TestApp::start().await;
+    for platform in ["grafana", "alertmanager"] {
+        let page = test.get(&format!("/connectors/{platform}")).await;
+        has(&page, &["Its groups", "<code>groupKey</code>", "within 5\u{a0}min", "Off: services"]);
+    }
+    assert!(!test.get("/connectors/pagerduty").await.text.contains("Its groups"));
+    let on = form(&test, "/connectors/grafana/groups", &[("groups", "on")]).await;
+    assert_eq!((on.status.as_u16(), on.headers["location"].to_str().unwrap()), (303, "/connectors/grafana#groups"));
+    assert_eq!(test.get("/api/connectors/grafana").await.json["group_by_sender"], true);
+    let page = test.get("/connectors/grafana").await.text;
+    assert!(page.contains("aria-describedby=\"groups-h\" checked") && !page.contains("Off: services"), "{page}");
+    assert_eq!(form(&test, "/connectors/grafana/groups", &[]).await.status, 303);
+    assert_eq!(test.get("/api/connectors/grafana").await.json["group_by_sender"], false);
+    let fixed = config::ConnectorConfig { group_by_sender: Some(true), ..Default::default() };
+    test.config.connectors.insert("grafana".to_owned(), fixed);
+    test.restart().await;
+    has(
+        &test.get("/connectors/grafana").await,
+        &["aria-describedby=\"groups-h\" checked disabled", "Fixed by the configuration"],
+    );
+    let refused = form(&test, "/connectors/grafana/groups", &[]).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    has(&refused, &["connectors.grafana.group_by_sender"]);
     test.stop().await;
 }
 

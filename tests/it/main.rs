@@ -4,11 +4,13 @@
 mod access;
 mod api;
 mod arrows;
+mod backtest;
 mod backup;
 mod binary;
 mod certificates;
 mod clock;
 mod connector_pages;
+mod corrections;
 mod crash;
 mod crowd;
 mod declared;
@@ -36,3 +38,4 @@ mod start;
 mod streams;
 mod support;
 mod tls;
+mod topology;

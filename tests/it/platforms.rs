@@ -191,11 +191,30 @@ async fn a_session_key_of_splunk_is_not_kept() {
     assert!(fixture("splunk/action").0.to_string().contains("1234512345"));
     let kept = test.get(&format!("/api/deliveries/{}", sent.json["delivery_id"].as_str().unwrap())).await;
     assert!(kept.text.contains("session_key") && !kept.text.contains("1234512345"), "{}", kept.text);
+    // Nor where it stands in a text of JSON, in a form, or in what an alert says.
+    let text = r#"{"search_name":"A","result":{"message":"failed with {\"session_key\": \"1234512345\"}"}}"#;
+    let payload = ("payload", r#"{"search_name":"B","session_key":"1234512345"}"#);
+    let form = reqwest::Url::parse_with_params("http://x/", [payload]).unwrap().query().unwrap().to_owned();
+    for (content_type, body) in [("application/json", text.to_owned()), ("application/x-www-form-urlencoded", form)] {
+        let headers = [("content-type", content_type), ("prefer", "wait=10")];
+        let sent = test.knock("splunk", &headers, body.into_bytes()).await;
+        assert_eq!(sent.status, 202, "{}", sent.text);
+        let id = sent.json["delivery_id"].as_str().unwrap();
+        for path in [
+            format!("/api/deliveries/{id}"),
+            format!("/deliveries/{id}"),
+            "/api/alerts".to_owned(),
+            "/alerts".to_owned(),
+        ] {
+            let shown = test.get(&path).await;
+            assert!(shown.status == 200 && !shown.text.contains("1234512345"), "{path}: {}", shown.text);
+        }
+    }
     // The same for a body that is not understood, and for one that is refused.
     test.knock("splunk", &[], br#"{"session_key":"1234512345"}"#.to_vec()).await;
     test.patch("/api/connectors/splunk", &json!({"enabled": false})).await;
     assert_eq!(send(&test, "splunk/action").await.status, 403);
-    let all = test.until("/api/deliveries?platform=splunk", |d| d["total"] == 3).await;
+    let all = test.until("/api/deliveries?platform=splunk", |d| d["total"] == 5).await;
     for row in all["deliveries"].as_array().unwrap() {
         let id = row["id"].as_str().or_else(|| row["delivery_id"].as_str()).unwrap();
         let kept = test.get(&format!("/api/deliveries/{id}")).await;
@@ -210,6 +229,17 @@ async fn the_agents_senders_get_the_one_code_that_they_take_for_success() {
     for name in fixtures().keys().filter(|n| n.starts_with("netdata/agent-") && !n.contains("broken")) {
         assert_eq!(send(&test, name).await.status, 200, "{name}");
     }
+    // Discord's puts a word of its own behind the address.
+    let (body, headers) = fixture("netdata/agent-discord.firing");
+    let path = format!("/api/webhooks/netdata/{}/slack", test.key("netdata").await);
+    let request = test.request(Method::POST, &path).header("content-type", headers[0].1.as_str());
+    let sent = answer(request.body(body.as_str().unwrap().to_owned())).await;
+    assert_eq!((sent.status.as_u16(), &sent.json["alerts"][0]["status"]), (200, &json!("firing")), "{}", sent.text);
+    // What ntfy is told in headers is there when it is parsed again.
+    let sent = send(&test, "netdata/agent-ntfy.firing").await;
+    let again = format!("/api/deliveries/{}/replay", sent.json["delivery_id"].as_str().unwrap());
+    let again = test.post(&again, &Value::Null).await;
+    assert_eq!(again.json["alerts"][0]["fingerprint"], sent.json["alerts"][0]["fingerprint"], "{}", again.text);
     // Alerta's clients put their own word before the key.
     let (body, _) = fixture("netdata/agent-alerta.firing");
     for (proof, want) in [(format!("Key {}", test.key("netdata").await), 200), ("Key wrong".to_owned(), 401)] {

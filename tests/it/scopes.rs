@@ -21,6 +21,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
         || (*method == Method::POST && path == "/api/connectors")
+        || path == "/api/correlation"
+        || path.starts_with("/api/backtests")
     {
         Some(Scope::Admin)
     } else {
@@ -53,7 +55,19 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
+    for title in ["Down", "Late"] {
+        assert_eq!(test.post("/api/incidents", &json!({"title": title, "service": title})).await.status, 201);
+    }
+    assert_eq!(test.post("/api/incidents/2/merge", &json!({"incident_ids": ["3"]})).await.status, 200);
+    let lessons = test.get("/api/lessons").await.json;
+    let service = test.request(Method::PUT, "/api/services/api").bearer_auth(TOKEN).json(&json!({"owner": "core"}));
+    assert_eq!(answer(service).await.status, 201);
+    let tried = test.post("/api/backtests", &json!({})).await.json["id"].to_string();
+    test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     let names = vec![
+        ("/api/services/{name}", "api".to_owned()),
+        ("/api/backtests/{id}", tried),
+        ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
@@ -170,6 +184,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         &format!("/deliveries/{delivery}"),
         "/settings/browser",
+        "/settings/correlation",
+        "/settings/lessons",
         "/settings/storage",
         "/settings/about",
         "/live",
@@ -194,6 +210,10 @@ async fn pages_are_for_people_who_signed_in() {
         "/incidents/1/reopen",
         "/incidents/1/comment",
         "/incidents/1/investigate",
+        "/incidents/1/merge",
+        "/incidents/1/unmerge",
+        "/incidents/1/split",
+        "/settings/lessons/forget",
         "/incidents/bulk",
         "/connectors/grafana/reveal",
         "/connectors/grafana/rotate",
@@ -213,6 +233,10 @@ async fn pages_are_for_people_who_signed_in() {
         "/settings/tokens",
         "/settings/tokens/revoke",
         "/settings/storage/backup",
+        "/settings/correlation",
+        "/settings/correlation/undo",
+        "/settings/correlation/try",
+        "/settings/correlation/cancel",
     ] {
         let post = |token: Option<&str>| {
             let request = test

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use watchfire::{
     app,
     config::{self, Sources},
-    model::{Declaration, Scope},
+    model::{Actor, ConnectorSettings, Declaration, DeclaredField, Scope},
+    runtime::clock::Clock,
 };
 
 use crate::support::{Answer, TOKEN, TestApp, answer, start_of_time};
@@ -217,6 +218,66 @@ async fn a_source_that_is_removed_leaves_what_it_delivered() {
     test.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_declaration_that_does_not_work_any_more_says_so_and_is_mended_or_removed() {
+    let mut test = TestApp::start().await;
+    for slug in ["batch-jobs", "night-jobs"] {
+        assert_eq!(declare(&test, slug, &declaration()).await.status, 201);
+        // As a version stored it that knew a filter more.
+        let older = |s: &mut ConnectorSettings| {
+            s.declaration.as_mut().unwrap().set(DeclaredField::Title, "item.job | shout");
+        };
+        test.app().store().update_connector(slug.to_owned(), older, Value::Null, Actor::System).await.unwrap();
+    }
+    test.restart().await;
+    let object = test.get("/api/connectors/batch-jobs").await.json;
+    assert_eq!(
+        (&object["state"], &object["declaration"]["title"]),
+        (&json!("not_understood"), &json!("item.job | shout"))
+    );
+    assert_eq!(object["declaration_errors"][0]["path"], "/title", "{object}");
+    assert!(object["declaration_errors"][0]["message"].as_str().unwrap().contains("shout"), "{object}");
+    let list = test.get("/api/connectors").await.json;
+    assert_eq!(
+        list["connectors"].as_array().unwrap().iter().filter(|c| c["declaration_errors"][0].is_object()).count(),
+        2
+    );
+    let again = declare(&test, "batch-jobs", &declaration()).await;
+    assert_eq!(again.status, 409, "{}", again.text);
+    // What comes is kept, and told why.
+    let sent = test.deliver("batch-jobs", &run("failed")).await;
+    assert_eq!((sent.status.as_u16(), &sent.json["code"]), (422, &json!("not_understood")), "{}", sent.text);
+    assert!(sent.text.contains("does not work in this version") && sent.text.contains("shout"), "{}", sent.text);
+    let tried = test.post("/api/connectors/batch-jobs/try", &json!({"body": run("failed")})).await;
+    assert_eq!((tried.status.as_u16(), places(&tried)), (422, vec!["/title"]), "{}", tried.text);
+    let page = test.get("/connectors").await.text;
+    for part in ["batch-jobs is not understood.", "night-jobs is not understood.", "Declaration does not work"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    for path in ["/connectors/batch-jobs", "/connectors/batch-jobs/declaration"] {
+        let page = test.get(path).await;
+        assert!(page.status == 200 && page.text.contains("shout"), "{}", page.text);
+    }
+    let form = test.get("/connectors/batch-jobs/declaration").await.text;
+    for part in ["does not work any more", "aria-invalid", "value=\"item.job | shout\"", "Remove this source"] {
+        assert!(form.contains(part), "{part}: {form}");
+    }
+    // Mended by the API, and what waited is read.
+    let mended = put(&test, "/api/connectors/batch-jobs/declaration", &declaration()).await;
+    assert_eq!((mended.status.as_u16(), &mended.json["declaration_errors"]), (200, &json!([])), "{}", mended.text);
+    let path = format!("/api/deliveries/{}/replay", sent.json["delivery_id"].as_str().unwrap());
+    let replayed = answer(test.request(Method::POST, &path).bearer_auth(TOKEN).header("prefer", "wait=10")).await;
+    assert_eq!(replayed.json["alerts"][0]["incident_id"], "INC-1", "{}", replayed.text);
+    // Removed by the page.
+    let path = "/connectors/night-jobs/declaration";
+    assert_eq!(post_form(&test, path, &[("do", "remove")]).await.status, 303);
+    assert_eq!(test.get("/api/connectors/night-jobs").await.status, 404);
+    test.restart().await;
+    assert_eq!(test.get("/api/connectors/night-jobs").await.status, 404);
+    assert_eq!(test.get("/api/connectors/batch-jobs").await.json["declaration_errors"], json!([]));
+    test.stop().await;
+}
+
 fn of_file(text: &str) -> Result<BTreeMap<String, Declaration>, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("watchfire.toml");
@@ -265,6 +326,43 @@ async fn a_source_of_the_configuration_works_and_is_changed_only_there() {
     test.restart().await;
     assert_eq!(test.get("/api/connectors/batch-jobs").await.status, 404);
     assert_eq!(test.knock_at(&format!("/api/webhooks/batch-jobs?key={key}")).await.status, 404);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_fixes_settings_of_a_source_that_is_declared_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("watchfire.toml");
+    let read = |text: &str, env: &[(&str, &str)]| {
+        std::fs::write(&path, text).unwrap();
+        let env = env.iter().chain(&[("HOME", "/home/kim")]).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let sources = Sources { file: Some(path.clone()), flags: Vec::new(), env: env.collect() };
+        config::load(&sources, &app::platforms()).map(|c| c.connectors).map_err(|p| p.to_string())
+    };
+    let set = "[connectors.batch-jobs]\nrate_per_minute = 7\nopens = [\"critical\"]\n";
+    let connectors = read(set, &[("WATCHFIRE_CONNECTORS_BATCH_JOBS_RATE_PER_MINUTE", "9")]).unwrap();
+    assert_eq!(connectors["batch-jobs"].rate_per_minute, Some(9), "what the file names, the environment may set");
+    for (wrong, why) in [
+        ("[connectors.granfana]\nrate_per_minute = 7\n", "did you mean `grafana`?"),
+        ("[connectors.Batch]\nrate_per_minute = 7\n", "unknown key"),
+        ("[connectors.batch-jobs]\nrate_per_minut = 7\n", "did you mean `rate_per_minute`?"),
+        ("[connectors]\nbatch-jobs = 7\n", "is a section"),
+    ] {
+        let said = read(wrong, &[]).unwrap_err();
+        assert!(said.contains(why), "{wrong}: {said}");
+    }
+    let test = TestApp::start_with(Clock::manual(start_of_time()), |c| c.connectors = read(set, &[]).unwrap()).await;
+    assert_eq!(test.get("/api/connectors/batch-jobs").await.status, 404, "it declares nothing");
+    let made = declare(&test, "batch-jobs", &declaration()).await;
+    assert_eq!((made.status.as_u16(), &made.json["rate_per_minute"]), (201, &json!(7)), "{}", made.text);
+    assert_eq!(made.json["fixed"], json!(["rate_per_minute", "opens"]));
+    let refused = test.patch("/api/connectors/batch-jobs", &json!({"rate_per_minute": 8})).await;
+    assert_eq!((refused.status.as_u16(), refused.json["code"].as_str()), (409, Some("fixed_by_configuration")));
+    let mut quiet = run("failed");
+    quiet["runs"][0]["class"] = json!("low");
+    assert_eq!(test.deliver("batch-jobs", &quiet).await.json["alerts"][0]["incident_id"], Value::Null);
+    assert_eq!(test.deliver("batch-jobs", &run("failed")).await.json["alerts"][0]["incident_id"], "INC-1");
+    assert_eq!(put(&test, "/api/connectors/batch-jobs/declaration", &declaration()).await.status, 200);
     test.stop().await;
 }
 

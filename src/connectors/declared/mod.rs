@@ -6,7 +6,11 @@ mod document;
 mod language;
 mod read;
 
-use super::{ALL, Connector, Explained, Info, Overload, Request, Signature, body::MAX_ITEMS, moment, signature, text};
+use super::{
+    ALL, Connector, Explained, Info, Overload, Request, Signature,
+    body::{MAX_ITEMS, problem},
+    moment, signature, text,
+};
 use crate::model::{Declaration, DeclaredField, Parsed, Problem, Severity};
 
 pub use read::Trial;
@@ -17,6 +21,8 @@ const MOST_WORDS: usize = 100;
 const LONGEST_WORD: usize = 100;
 /// Longest sample, in bytes.
 const LONGEST_SAMPLE: usize = 64 << 10;
+/// Longest account of what is wrong with a declaration in an answer to a sender, in bytes.
+const LONGEST_FAULT: usize = 2 << 10;
 /// Quiet times that make sense: a minute to 30 days, in seconds.
 const QUIET: std::ops::RangeInclusive<u32> = 60..=30 * 24 * 3600;
 /// Names that stand for something else in addresses and lists.
@@ -81,6 +87,7 @@ pub struct Declared {
     // In lower case, as they are compared.
     resolved: Vec<String>,
     severities: Vec<(String, Severity)>,
+    faults: Vec<Wrong>,
 }
 
 impl std::fmt::Debug for Declared {
@@ -170,7 +177,30 @@ impl Declared {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self { slug: slug.to_owned(), fixed, declaration, compiled, resolved, severities })
+        Ok(Self { slug: slug.to_owned(), fixed, declaration, compiled, resolved, severities, faults: Vec::new() })
+    }
+
+    /// One that is stored and does not work, because it was stored by a version that took it. It understands nothing and
+    /// says why, so that what comes is kept until somebody changes it.
+    pub fn broken(slug: &str, declaration: Declaration, faults: Vec<Wrong>) -> Self {
+        let (compiled, resolved, severities) = (Vec::new(), Vec::new(), Vec::new());
+        Self { slug: slug.to_owned(), fixed: false, declaration, compiled, resolved, severities, faults }
+    }
+
+    /// Why it does not work; empty when it does.
+    pub fn faults(&self) -> &[Wrong] {
+        &self.faults
+    }
+
+    /// The same in one sentence; none when it works.
+    pub fn fault(&self) -> Option<String> {
+        let each: Vec<String> = self.faults.iter().map(|w| format!("{}: {}", w.field, w.what)).collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "Its declaration does not work in this version of Watchfire, so nothing is read: {}",
+                each.join("; ")
+            )
+        })
     }
 
     /// What was declared.
@@ -207,11 +237,14 @@ impl Connector for Declared {
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
+        if let Some(fault) = self.fault() {
+            return Err(problem("declaration", text::head(&fault, LONGEST_FAULT), None));
+        }
         self.read(request, &mut read::Report::default())
     }
 
     fn explain(&self, request: &Request<'_>) -> Vec<Explained> {
-        self.trial(request).explained
+        if self.faults.is_empty() { self.trial(request).explained } else { Vec::new() }
     }
 
     fn quiet_secs(&self) -> Option<u32> {

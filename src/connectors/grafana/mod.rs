@@ -64,6 +64,10 @@ impl Connector for Grafana {
         &INFO
     }
 
+    fn groups(&self) -> bool {
+        true
+    }
+
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
         let body = body::read(request)?;
         let group = Obj::of(Some(&body.root));

@@ -37,9 +37,14 @@ static INFO: Info = Info {
          form where it is asked for, and save.",
         "Agents without Cloud: in health_alarm_notify.conf set SEND_OPSGENIE=YES, OPSGENIE_API_KEY={key} and \
          OPSGENIE_API_URL to the address of this server.",
-        "Other senders of the agent work as well: STACKPULSE_WEBHOOK, SLACK_WEBHOOK_URL, ROCKETCHAT_WEBHOOK_URL, \
-         FLOCK_WEBHOOK_URL or MSTEAMS_WEBHOOK_URL with {url}/{key}; ALERTA_WEBHOOK_URL with {url} and ALERTA_API_KEY \
+        "Other senders of the agent work as well: STACKPULSE_WEBHOOK, SLACK_WEBHOOK_URL, DISCORD_WEBHOOK_URL, \
+         ROCKETCHAT_WEBHOOK_URL, FLOCK_WEBHOOK_URL, MSTEAMS_WEBHOOK_URL, ILERT_ALERT_SOURCE_URL, SIGNL4_WEBHOOK_URL or \
+         DEFAULT_RECIPIENT_NTFY with {url}/{key}; ALERTA_WEBHOOK_URL with {url} and ALERTA_API_KEY \
          with {key}; GOTIFY_APP_URL with {url} and GOTIFY_APP_TOKEN with {key}.",
+        "Or let custom_sender() of that file send it: `curl -sS -H 'Authorization: Bearer {key}' {url} --data-urlencode \
+         \"alarm=$name\" --data-urlencode \"status=$status\" --data-urlencode \"hostname=$host\" --data-urlencode \
+         \"chart=$chart\" --data-urlencode \"value_string=$value_string\" --data-urlencode \"when=$when\" --data-urlencode \
+         \"info=$info\"`.",
     ],
     fields: &[
         ("Title", "message, else alert (or alarm) with its state and host"),
@@ -76,6 +81,9 @@ impl Connector for Netdata {
     }
 
     fn parse(&self, request: &Request<'_>) -> Result<Parsed, Problem> {
+        if let Some(signal) = senders::ntfy(request) {
+            return Ok(Parsed { signals: vec![signal], ..Parsed::default() });
+        }
         let body = body::read(request)?;
         let root = body.object(INFO.name)?;
         let mut parsed = Parsed::default();
@@ -104,16 +112,19 @@ impl Connector for Netdata {
     }
 
     fn success(&self, request: &Request<'_>) -> u16 {
-        if senders::is(request.body) { 200 } else { INFO.success }
+        if senders::is(request.body) || senders::ntfy_link(request).is_some() { 200 } else { INFO.success }
     }
 }
 
 /// The agent's body, or one of the flat ones of Cloud.
 fn flat(root: Obj<'_>) -> Option<Signal> {
+    if let Some(signal) = senders::read(root) {
+        return Some(signal);
+    }
     if root.has("severity") && (root.has("alert") || root.has("alarm")) && !root.has("hostname") {
         return cloud::flat(root);
     }
-    senders::read(root).or_else(|| agent::read(root)).or_else(|| cloud::flat(root))
+    agent::read(root).or_else(|| cloud::flat(root))
 }
 
 fn test(root: Obj<'_>) -> Option<Vec<Note>> {

@@ -1,11 +1,12 @@
-//! The agent's other senders (`alarm-notify.sh`) whose address can be set: messages made for Slack, Rocket.Chat, Flock,
-//! Teams, StackPulse, Alerta and Gotify. Each is put into the agent's own names, and read as those are.
+//! The agent's other senders (`alarm-notify.sh`) whose address can be set: messages made for Slack, Discord, Rocket.Chat,
+//! Flock, Teams, StackPulse, Alerta, Gotify, ilert, SIGNL4 and ntfy. Each is put into the agent's own names, and read as
+//! those are.
 
 use serde_json::{Map, Value};
 
 use super::agent;
 use crate::{
-    connectors::{fields::Obj, text},
+    connectors::{Request, fields::Obj, text},
     model::Signal,
 };
 
@@ -18,13 +19,32 @@ pub(super) fn is(body: &[u8]) -> bool {
         || says(b"\"MessageCard\"")
         || says(b"\"NonClearDuration\"")
         || says(b"\"netdataAlarm\"")
+        || (says(b"\"alarm_id\"") && says(b"\"alert_url\""))
         || (says(b"\"priority\"") && says(b"\"title\"") && says(b", on "))
 }
 
 /// Reads such a message; none when it is none.
 pub(super) fn read(root: Obj<'_>) -> Option<Signal> {
-    let own = stackpulse(root).or_else(|| alerta(root)).or_else(|| chat(root)).or_else(|| gotify(root))?;
+    let own = stackpulse(root)
+        .or_else(|| alerta(root))
+        .or_else(|| responder(root))
+        .or_else(|| chat(root))
+        .or_else(|| gotify(root))?;
     agent::read(Obj::new(&own))
+}
+
+/// A message for ntfy: text, with everything else in headers. None when it is none.
+pub(super) fn ntfy(request: &Request<'_>) -> Option<Signal> {
+    let link = ntfy_link(request)?;
+    let said = String::from_utf8_lossy(request.body);
+    agent::read(Obj::new(&linked(link, text::description(&said))?))
+}
+
+/// The link behind `view, View node, https://…, clear=true;`.
+pub(super) fn ntfy_link(request: &Request<'_>) -> Option<String> {
+    let link = request.header("actions")?.split(", ").map(str::trim).find(|part| part.starts_with("http"))?;
+    let known = |name| text::url_parameter(link, name).is_some();
+    (known("alarm") && known("alarm_status")).then(|| link.to_owned())
 }
 
 type Fields = Map<String, Value>;
@@ -78,12 +98,37 @@ fn alerta(root: Obj<'_>) -> Option<Fields> {
     ]))
 }
 
+/// ilert and SIGNL4: the same names, but for that of the alert. The message says only `is critical`.
+fn responder(root: Obj<'_>) -> Option<Fields> {
+    if !["alarm_id", "host", "chart"].iter().all(|name| root.has(name)) {
+        return None;
+    }
+    let name = if root.has("X-S4-Status") { root.text("title") } else { root.text("alert") };
+    Some(fields([
+        ("name", Some(name?)),
+        ("host", root.text("host")),
+        ("chart", root.text("chart")),
+        ("status", Some(root.text("severity")?)),
+        ("value_string", root.text("value")),
+        ("info", root.text("info")),
+        ("when", root.text("date")),
+        ("duration", root.text("duration")),
+        ("src", root.text("src")),
+        ("goto_url", root.text("alert_url")),
+    ]))
+}
+
 /// What is said to people differs from chat to chat; the link under it always says the same in its query.
 fn chat(root: Obj<'_>) -> Option<Fields> {
     let first = |list: &'static str| root.list(list).first().map_or_else(Obj::default, |v| Obj::of(Some(v)));
     let attachment = first("attachments");
     let target = first("potentialAction").list("targets").first().map_or_else(Obj::default, |v| Obj::of(Some(v)));
     let link = attachment.first(&["title_link", "url"]).or_else(|| target.text("uri"))?;
+    linked(link, attachment.text("text"))
+}
+
+/// What the link of a notification says in its query.
+fn linked(link: String, info: Option<String>) -> Option<Fields> {
     let says = |name: &str| text::url_parameter(&link, name);
     Some(fields([
         ("name", Some(says("alarm")?)),
@@ -93,7 +138,7 @@ fn chat(root: Obj<'_>) -> Option<Fields> {
         ("status", Some(says("alarm_status")?)),
         ("value_string", says("alarm_value")),
         ("when", says("alarm_when")),
-        ("info", attachment.text("text")),
+        ("info", info),
         ("goto_url", Some(link)),
     ]))
 }

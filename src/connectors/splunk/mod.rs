@@ -4,7 +4,9 @@ mod observability;
 
 use serde_json::Value;
 
-use super::{Connector, Info, Overload, Request, Signature, body, fields::Obj, identity, labels, moment, text};
+use super::{
+    Connector, Info, Overload, Request, Signature, blank::blank, body, fields::Obj, identity, labels, moment, text,
+};
 use crate::model::{Parsed, Problem, Severity, Signal, SignalStatus, Time};
 
 pub(super) struct Splunk;
@@ -80,7 +82,7 @@ impl Connector for Splunk {
 
     fn redact(&self, body: &mut [u8]) {
         // A custom alert action may send the key of the session that it runs in.
-        body::blank(body, "session_key");
+        blank(body, "session_key");
     }
 
     fn verify(&self, request: &Request<'_>, secrets: &[&str]) -> Signature {

@@ -149,13 +149,13 @@ impl Engine {
         self.index.add(id.0, subject, &open.profile, &gone);
     }
 
-    /// What is known of an incident, as it was kept or made anew.
-    pub fn know(&mut self, id: IncidentId, mut profile: Profile) {
+    /// What is known of an incident, as it was kept or made anew; `plain` as in `add`.
+    pub fn know(&mut self, id: IncidentId, mut profile: Profile, plain: bool) {
         let Some(open) = self.open.get_mut(&id.0) else { return };
         profile.resolve(&self.topology);
         self.index.remove(id.0, &open.profile, &open.groups);
         self.index.all(id.0, &profile, &open.groups);
-        (open.profile, open.plain) = (profile, false);
+        (open.profile, open.plain) = (profile, plain);
     }
 
     /// What is known of an open incident.

@@ -8,46 +8,59 @@ pub struct Weights {
     pub bias: f64,
     /// Same service, and how long that counts.
     pub same: f64,
+    /// See above; for how long.
     pub same_lasts: f64,
     /// The same service says about the same again.
     pub symptom: f64,
+    /// See above; for how long.
     pub symptom_lasts: f64,
     /// The alert's service calls one of the incident, over 1, 2, 3 hops.
     pub needs: [f64; 3],
     /// A service of the incident calls the alert's.
     pub needed: [f64; 3],
+    /// See above; for how long.
     pub topology_lasts: f64,
     /// More when that service is where the incident began.
     pub root: f64,
     /// Both call the same third service, which is silent.
     pub sibling: f64,
+    /// See above; for how long.
     pub sibling_lasts: f64,
     /// Damping of services that everything calls.
     pub hub: f64,
     /// Same machine; more when either is about the machine itself.
     pub host: f64,
+    /// See above.
     pub host_itself: f64,
+    /// See above; for how long.
     pub host_lasts: f64,
     /// The sender put both into one group, where that is to count: before all else.
     pub group: f64,
+    /// See above; for how long.
     pub group_lasts: f64,
     /// An alert of a machine, and a service that runs there.
     pub runs: f64,
+    /// See above; for how long.
     pub runs_lasts: f64,
     /// The text names a service of the other.
     pub named: f64,
+    /// See above; for how long.
     pub named_lasts: f64,
     /// The texts say about the same; only in support of other evidence.
     pub text: f64,
+    /// See above; for how long.
     pub text_lasts: f64,
     /// Trouble of the network or of machines, in both.
     pub network: f64,
+    /// See above.
     pub network_text: f64,
     /// The same alert of another service or machine.
     pub burst: f64,
+    /// See above; for how long.
     pub burst_lasts: f64,
     /// An incident that gets many alerts now is a likelier home.
     pub busy: f64,
+    /// See above.
     pub busy_most: f64,
     /// Links that are likely by chance in a large incident.
     pub chance: f64,
@@ -59,6 +72,7 @@ pub struct Weights {
     pub environment: f64,
     /// Above this for a second incident, both young: they are one.
     pub merge: f64,
+    /// See above; for how long.
     pub merge_age: f64,
     /// At the second look: so much better must another incident fit.
     pub again: f64,
@@ -72,42 +86,42 @@ impl Default for Weights {
     fn default() -> Self {
         Self {
             bias: -1.7,
-            same: 3.0,
-            same_lasts: 2400.0,
-            symptom: 0.6,
-            symptom_lasts: 3528.0,
-            needs: [3.64, 1.725, 0.595],
-            needed: [0.867, 1.771, 0.952],
-            topology_lasts: 420.0,
-            root: 0.3,
-            sibling: 1.2,
+            same: 2.1,
+            same_lasts: 1800.0,
+            symptom: 0.45,
+            symptom_lasts: 2600.0,
+            needs: [3.64, 1.28, 0.8],
+            needed: [0.87, 1.31, 1.29],
+            topology_lasts: 310.0,
+            root: 0.17,
+            sibling: 1.62,
             sibling_lasts: 300.0,
-            hub: 0.145,
-            host: 2.254,
-            host_itself: 1.4,
-            host_lasts: 300.0,
+            hub: 0.107,
+            host: 3.0,
+            host_itself: 0.77,
+            host_lasts: 255.0,
             group: 12.0,
             group_lasts: 300.0,
-            runs: 3.08,
-            runs_lasts: 411.6,
-            named: 4.4,
-            named_lasts: 300.0,
+            runs: 6.0,
+            runs_lasts: 260.0,
+            named: 3.26,
+            named_lasts: 405.0,
             text: 0.952,
             text_lasts: 294.0,
-            network: 1.4,
+            network: 3.4,
             network_text: 1.2,
-            burst: 1.6,
-            burst_lasts: 173.4,
-            busy: 0.175,
+            burst: 2.16,
+            burst_lasts: 148.0,
+            busy: 0.236,
             busy_most: 3.5,
             chance: 3.5,
             ended: 3.0,
-            silence: 3.0,
+            silence: 4.0,
             environment: 4.0,
-            merge: 1.1,
-            merge_age: 510.0,
-            again: 0.4,
-            together: 0.3,
+            merge: 0.8,
+            merge_age: 320.0,
+            again: 0.3,
+            together: 0.16,
             idle: 10_080.0,
         }
     }

@@ -33,6 +33,13 @@ pub struct Line {
     pub evidence: Vec<String>,
 }
 
+impl Line {
+    /// As the store takes it.
+    pub fn thought(self) -> crate::store::NewThought {
+        crate::store::NewThought { kind: self.kind, text: self.text, evidence: self.evidence }
+    }
+}
+
 /// Writes lines and gives facts their marks.
 pub(super) struct Writer<'a> {
     pub(super) case: &'a Case,

@@ -13,7 +13,7 @@ use super::{Case, ENGINE, Inquiry, Line, gather};
 use crate::{
     model::*,
     runtime::clock::Clock,
-    store::{CommandError, NewThought, Store, StoreError, commands::Finish},
+    store::{CommandError, Store, StoreError, commands::Finish},
 };
 
 /// How long a job is ours, should its runner be lost without the process ending.
@@ -104,8 +104,7 @@ impl Desk for StoreDesk {
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
-        let thought = |line: Line| NewThought { kind: line.kind, text: line.text, evidence: line.evidence };
-        self.store.add_thoughts(run, lines.into_iter().map(thought).collect()).await.map(drop)
+        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect()).await.map(drop)
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {

@@ -1,5 +1,7 @@
 //! The life of an incident: opened, joined, resolved, reopened, queued for investigation.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::place;
@@ -127,6 +129,21 @@ pub fn join(
         queue(tx, id, "changed")?;
     }
     Ok(())
+}
+
+/// An alert that opened an incident says which ones it was kept out of, and why.
+pub fn kept_out(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    alert: &Alert,
+    why: &BTreeMap<IncidentId, String>,
+) -> Result<(), StoreError> {
+    let Some(mut membership) = tx.membership(id, alert.id)?.filter(|_| !why.is_empty()) else { return Ok(()) };
+    for (other, text) in why.iter().take(3) {
+        let text = format!("Kept out of {other}: {text}");
+        membership.reasons.push(Reason { strategy: Strategy::Manual, score: 1.0, text });
+    }
+    tx.put_membership(&membership)
 }
 
 /// One of the sender's groups reaches an incident: what comes later in that group finds it.

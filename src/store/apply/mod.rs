@@ -4,6 +4,7 @@ pub mod lifecycle;
 pub mod moves;
 pub mod place;
 pub mod signals;
+pub mod taught;
 pub mod timers;
 mod told;
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{lifecycle, place, told};
+use super::{lifecycle, place, taught, told};
 use crate::{
     model::*,
     store::{StoreError, tables::meta, tx::Tx},
@@ -43,7 +43,8 @@ pub fn obstacle(from: &Incident, into: &Incident, by: &Actor) -> Option<String> 
 }
 
 /// Makes `from` part of `into`: its status is merged, its alerts count there, and what is needed to bring both back is
-/// remembered. The survivor is investigated again. False, and nothing changed, where that is not allowed (`obstacle`).
+/// remembered. The survivor is investigated again. False, and nothing changed, where that is not allowed (`obstacle`), or
+/// where the product would join what people took apart; people doing it end that.
 pub fn merge(
     tx: &mut Tx<'_>,
     from: IncidentId,
@@ -53,6 +54,12 @@ pub fn merge(
 ) -> Result<bool, StoreError> {
     let (gone, kept) = (tx.known_incident(from)?.clone(), tx.known_incident(into)?.clone());
     if obstacle(&gone, &kept, by).is_some() {
+        return Ok(false);
+    }
+    let (ours, theirs) = (taught::kept_apart(tx, into)?, taught::kept_apart(tx, from)?);
+    if by_hand(by) {
+        taught::reunite(tx, &theirs, &ours)?;
+    } else if taught::any_apart(tx, &theirs, &ours) {
         return Ok(false);
     }
     tx.jobs.remove(from.0)?;
@@ -215,6 +222,9 @@ pub fn move_alerts(
     if theirs.is_empty() {
         return Ok(false);
     }
+    if !together(tx, &theirs, to, by)? {
+        return Ok(false);
+    }
     if theirs.len() as u64 == source.alert_count {
         return merge(tx, from, to, reasons, by);
     }
@@ -240,6 +250,9 @@ pub fn attach_lone(
     by: &Actor,
 ) -> Result<bool, StoreError> {
     if !tx.known_incident(to)?.is_open() || alerts.is_empty() {
+        return Ok(false);
+    }
+    if !together(tx, &alerts, to, by)? {
         return Ok(false);
     }
     let moved = relocate(tx, alerts, to, reasons)?;
@@ -295,6 +308,17 @@ pub fn split(
         lifecycle::queue(tx, id, "opened")?;
     }
     Ok(Some(id))
+}
+
+/// Whether alerts may come to an incident: people end what was kept apart, the product keeps to it.
+fn together(tx: &mut Tx<'_>, alerts: &[Alert], to: IncidentId, by: &Actor) -> Result<bool, StoreError> {
+    let theirs: BTreeSet<Fingerprint> = alerts.iter().map(|a| a.fingerprint).collect();
+    let ours = taught::kept_apart(tx, to)?;
+    if by_hand(by) {
+        taught::reunite(tx, &theirs, &ours)?;
+        return Ok(true);
+    }
+    Ok(!taught::any_apart(tx, &theirs, &ours))
 }
 
 /// What was moved, for sentences.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{lifecycle, moves};
+use super::{
+    lifecycle, moves,
+    taught::{self, Advice},
+};
 use crate::{
     config::CorrelationMode,
     correlation::{
@@ -42,10 +45,15 @@ pub struct Decided {
 }
 
 /// Looks for the incident of an alert.
-pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>) -> Result<Decided, StoreError> {
+pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>, advice: &Advice) -> Decided {
     tx.world.catch_up();
     let subject = Subject::of(alert, group.map(|g| g.of), &tx.world.engine.topology);
-    let forbidden = BTreeSet::new();
+    let forbidden: BTreeSet<IncidentId> = advice.kept_out.keys().copied().collect();
+    if let Some((incident, reason)) = &advice.join {
+        let (incident, score, reasons) = (*incident, reason.score, vec![reason.clone()]);
+        let found = Some(Found { incident, score, reasons, merge: Vec::new() });
+        return Decided { found, subject: Some(subject), doubtful: false };
+    }
     let decided = match tx.policy.mode {
         CorrelationMode::Weighted => {
             let decision = tx.world.engine.place(&subject, &forbidden, |id| tx.standing(id));
@@ -62,7 +70,7 @@ pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>) -> Resul
             Decided { found, ..Decided::default() }
         }
     };
-    Ok(Decided { subject: Some(subject), ..decided })
+    Decided { subject: Some(subject), ..decided }
 }
 
 fn any(
@@ -96,7 +104,7 @@ pub fn settled(tx: &mut Tx<'_>, alert: &Alert, decided: Decided, opened: bool) -
     for other in decided.found.map(|f| f.merge).unwrap_or_default() {
         let gone = tx.known_incident(other.incident)?;
         // The one that somebody has already stays.
-        if gone.is_open() && gone.owner.is_none() {
+        if gone.is_open() && gone.owner.is_none() && !taught::kept_from(tx, other.incident, id)? {
             moves::merge(tx, other.incident, id, other.reasons, &Actor::System)?;
         }
     }
@@ -116,14 +124,17 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let Some(under) = alert.incident else { return Ok(()) };
     let own = tx.home(under)?;
     let incident = tx.known_incident(own)?.clone();
-    if !incident.is_open() || incident.manual || incident.test {
+    // What people put somewhere stays there.
+    let by_hand = tx.membership(under, alert.id)?.is_some_and(|m| m.strategy == Strategy::Manual);
+    if !incident.is_open() || incident.manual || incident.test || by_hand {
         return Ok(());
     }
     tx.world.catch_up();
     let group = alert.group_key.as_deref().filter(|_| !incident.sender_groups.is_empty());
     let group = group.map(|key| Group::new(&alert.platform, key).of);
     let subject = Subject::of(&alert, group, &tx.world.engine.topology);
-    let forbidden = BTreeSet::new();
+    let advice = taught::advice(tx, &alert)?;
+    let forbidden: BTreeSet<IncidentId> = advice.kept_out.keys().copied().collect();
     let Some(better) = tx.world.engine.better(&subject, own, &forbidden, |id| tx.standing(id)) else { return Ok(()) };
     let to = better.to.incident;
     if better.without.size > 0 && (better.without.size as usize) < SMALL {
@@ -134,7 +145,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
             subjects.push(Subject::of(&other, None, &tx.world.engine.topology));
         }
         let taken = tx.known_incident(own)?.owner.is_some();
-        if !taken && tx.world.engine.fits_all(&subjects, to, |id| tx.standing(id)) {
+        if !taken && !taught::kept_from(tx, own, to)? && tx.world.engine.fits_all(&subjects, to, |id| tx.standing(id)) {
             moves::merge(tx, own, to, better.to.reasons, &Actor::System)?;
             return Ok(());
         }
@@ -164,7 +175,7 @@ pub fn restating(tx: &mut Tx<'_>, alert: &Alert, signal: &Signal) {
         && alert.labels == signal.labels
         && alert.quiet_at.is_some() == signal.quiet_after_secs.is_some();
     if !unchanged && let Some(profile) = tx.world.engine.profile(id).cloned() {
-        tx.world.engine.know(id, profile);
+        tx.world.engine.know(id, profile, false);
         tx.profiled(id);
     }
 }
@@ -175,7 +186,7 @@ pub fn leaves(tx: &mut Tx<'_>, alert: &Alert, id: IncidentId) {
     let subject = Subject::of(alert, None, &tx.world.engine.topology);
     if let Some(known) = tx.world.engine.profile(id) {
         let left = known.without(&subject);
-        tx.world.engine.know(id, left);
+        tx.world.engine.know(id, left, false);
         tx.profiled(id);
     }
 }
@@ -206,7 +217,7 @@ pub fn read_again(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     for subject in &subjects {
         profile.add(subject);
     }
-    tx.world.engine.know(id, profile);
+    tx.world.engine.know(id, profile, false);
     tx.profiled(id);
     Ok(())
 }
@@ -216,7 +227,7 @@ pub fn absorb(tx: &mut Tx<'_>, gone: Option<Profile>, into: IncidentId) {
     let (Some(gone), Some(kept)) = (gone, tx.world.engine.profile(into)) else { return };
     let mut kept = kept.clone();
     kept.merge(gone);
-    tx.world.engine.know(into, kept);
+    tx.world.engine.know(into, kept, false);
     tx.profiled(into);
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     lifecycle,
     place::{self, Decided},
+    taught,
 };
 use crate::{
     correlation::{self, Group},
@@ -192,10 +193,16 @@ impl Door<'_> {
             return Ok(false);
         }
         let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
-        let group = group_key.as_deref().map(|key| Group::new(&alert.platform, key));
-        let decided = if manual || alert.test { Decided::default() } else { place::decide(tx, alert, group)? };
+        let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
+        let alone = manual || alert.test;
+        let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
+        let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
-        place::put(tx, alert, decided, group, source)
+        let opened = place::put(tx, alert, decided, group, source)?;
+        if let Some(id) = alert.incident.filter(|_| opened) {
+            lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
+        }
+        Ok(opened)
     }
 
     fn new_alert(&self, tx: &mut Tx<'_>) -> Alert {

@@ -1,4 +1,4 @@
-//! What people say of the grouping: merge, undo a merge, split, attach.
+//! What people say of the grouping: merge, undo a merge, split, attach; and forgetting what that taught.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,11 @@ use serde_json::json;
 
 use crate::{
     model::*,
-    store::{CommandError, Store, StoreError, apply::moves, tx::Tx},
+    store::{
+        CommandError, Store, StoreError,
+        apply::{moves, taught},
+        tx::{Tx, get},
+    },
 };
 
 /// Incidents merged at once.
@@ -57,6 +61,18 @@ impl Store {
         some("/alert_ids", alerts.len(), ALERTS, "alerts")?;
         self.on_incident(to, move |tx| attach(tx, to, &alerts, &actor)).await
     }
+
+    /// Forgets a lesson: the next alert of its kind is placed as if nobody had said anything.
+    pub async fn forget_lesson(&self, id: String, actor: Actor) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            let found: Option<Lesson> = get(&tx.lessons, id.as_str())?;
+            let lesson = found.ok_or_else(|| CommandError::NotFound(format!("lesson {id}")))?;
+            taught::forget_lesson(tx, &lesson)?;
+            let data = json!({ "alert": lesson.alert, "incident": lesson.incident });
+            Ok(tx.audit(&actor, "lesson.forget", id, data)?)
+        })
+        .await
+    }
 }
 
 fn invalid(field: impl Into<String>, detail: String) -> CommandError {
@@ -90,6 +106,7 @@ fn merge(tx: &mut Tx<'_>, into: IncidentId, from: Vec<IncidentId>, actor: &Actor
         }
         let text = format!("{actor} said that they are one.");
         let reason = Reason { strategy: Strategy::Manual, score: 1.0, text };
+        taught::merged(tx, id, into, actor)?;
         moves::merge(tx, id, into, vec![reason], actor)?;
         done.push(id);
     }
@@ -101,10 +118,13 @@ fn unmerge(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), Command
     let Some(parent) = incident.merged_into else {
         return Err(conflict(format!("{id} is {} and not merged into another incident", incident.status)));
     };
+    // Of the system's there is no other name: people's are never `system`.
+    let by_hand = incident.merging.before.as_ref().is_some_and(|b| b.by != Actor::System.to_string());
     let from = tx.home(parent)?;
     if !moves::unmerge(tx, id, actor)? {
         return Err(conflict(format!("none of the alerts of {id} is left in {from}; they were moved elsewhere")));
     }
+    taught::unmerged(tx, id, from, by_hand, actor)?;
     Ok(tx.audit(actor, "incident.unmerge", id.to_string(), json!({ "from": from }))?)
 }
 
@@ -142,8 +162,10 @@ fn split(
     if numbers.len() as u64 >= incident.alert_count {
         return Err(invalid("/alert_ids", format!("these are all alerts of {from}; at least one has to stay")));
     }
+    let moved = taught::Named::of_alerts(tx, &numbers)?;
     let new = moves::split(tx, from, &numbers, title, actor)?;
     let new = new.ok_or_else(|| StoreError::Damaged(format!("{from} counts alerts that it does not have")))?;
+    taught::parted(tx, &moved, from, new, actor)?;
     tx.audit(actor, "incident.split", from.to_string(), json!({ "to": new, "alerts": numbers.len() }))?;
     Ok(new)
 }
@@ -182,16 +204,25 @@ fn attach(tx: &mut Tx<'_>, to: IncidentId, alerts: &[AlertId], actor: &Actor) ->
     }
     let reason = |text| vec![Reason { strategy: Strategy::Manual, score: 1.0, text }];
     let count = lone.len();
+    let kind = taught::kind_of(&target);
     if count > 0 {
+        let numbers: Vec<u64> = lone.iter().map(|a| a.id.number()).collect();
+        let moved = taught::Named::of_alerts(tx, &numbers)?;
+        taught::joined(tx, &moved, &kind, actor)?;
         moves::attach_lone(tx, lone, to, &reason(format!("Attached by {actor}.")), actor)?;
     }
     for (from, numbers) in &theirs {
         let text = format!("Attached by {actor}; it was in {from}.");
+        let moved = taught::Named::of_alerts(tx, numbers)?;
+        taught::joined(tx, &moved, &kind, actor)?;
         if !moves::move_alerts(tx, numbers, *from, to, reason(text), actor, "")? {
             let status = tx.known_incident(*from)?.status;
             return Err(conflict(format!(
                 "{from} would be left without alerts, and it is {status}; only open incidents become part of another"
             )));
+        }
+        if tx.known_incident(*from)?.status != IncidentStatus::Merged {
+            taught::parted(tx, &moved, *from, to, actor)?;
         }
     }
     let from: Vec<&IncidentId> = theirs.keys().collect();

@@ -213,6 +213,31 @@ pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Re
     Ok(())
 }
 
+/// Records what a person found to be the cause. Later investigations of its services remember it.
+pub(in crate::store) fn record_cause(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    service: Option<String>,
+    symptom: Option<Symptom>,
+    actor: &Actor,
+) -> Result<(), CommandError> {
+    let recorded = RecordedCause { service, symptom, by: actor.to_string(), at: tx.now };
+    let cause = recorded.as_cause();
+    tx.asked_incident(id)?.investigation.conclusion = Some(Conclusion::Confirmed);
+    tx.changed(id, IncidentChange::Investigation);
+    let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
+    answer.recorded = Some(recorded);
+    put(&mut tx.answers, id.0, &answer)?;
+    let text = format!("The cause was recorded: {}.", cause.title);
+    tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
+    Ok(tx.audit(
+        actor,
+        "incident.cause",
+        id.to_string(),
+        json!({ "service": cause.service, "symptom": cause.symptom }),
+    )?)
+}
+
 /// When the next job is due that nobody works on; none without jobs.
 pub(in crate::store) fn next_job(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
     let mut next: Option<Time> = None;
@@ -312,6 +337,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             suggestion.state = judged.state;
         }
     }
+    answer.recorded = before.recorded;
     put(&mut tx.answers, id.0, &answer)?;
     for suggestion in &answer.suggestions {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
@@ -324,7 +350,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
     incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
     let head = &mut incident.investigation;
     head.state = finish.state;
-    head.conclusion = finish.conclusion;
+    head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
     head.summary = finish.summary;
     head.error = finish.error;
     head.finished_at = Some(now);
@@ -333,7 +359,7 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }
-        _ => match finish.conclusion {
+        _ => match head.conclusion {
             Some(conclusion) => format!("Investigation finished: {conclusion}."),
             None => "Investigation finished.".to_owned(),
         },

@@ -2,8 +2,10 @@
 //! writes. A file per subject. Every method is async and returns when the change is on the disk.
 
 mod access;
+mod backtests;
 mod connectors;
 mod corrections;
+mod correlation;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod services;

@@ -12,7 +12,7 @@ fn days(n: u64) -> Duration {
 }
 
 fn keeping(retention: Retention) -> Fixture {
-    Fixture::with(Policy { mode: CorrelationMode::Any, retention, reserve: 0, ..Policy::default() })
+    Fixture::with(Policy { mode: crate::config::CorrelationMode::Any, retention, reserve: 0, ..Policy::default() })
 }
 
 /// Advances the clock and waits for the writer to have come to rest: the position of a delivery after it says so.

@@ -114,6 +114,7 @@ impl Tx<'_> {
     /// The alert is no longer under that incident; it is counted elsewhere.
     pub fn remove_membership(&mut self, incident: IncidentId, alert: AlertId) -> Result<(), StoreError> {
         self.members.remove((incident.0, alert.number()))?;
+        self.last_membership = None;
         Ok(())
     }
 

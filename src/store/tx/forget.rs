@@ -88,6 +88,7 @@ impl Tx<'_> {
                 self.forget_alert(&alert)?;
             }
             self.members.remove((number, *alert))?;
+            self.last_membership = None;
             removed += 2;
         }
         for children in [&mut self.timeline, &mut self.thoughts] {

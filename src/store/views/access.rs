@@ -1,4 +1,4 @@
-//! People, sessions, tokens, audit.
+//! People, sessions, tokens, audit; what people taught.
 
 use redb::ReadableTable;
 
@@ -43,5 +43,14 @@ impl View {
     /// The audit log, latest first, entries with a number below `before` only.
     pub fn audit(&self, before: Option<u64>, limit: usize) -> Result<Listing<AuditEntry>, StoreError> {
         self.everything(tables::AUDIT, before, limit)
+    }
+
+    /// What people's corrections taught, the latest confirmed first.
+    pub fn lessons(&self) -> Result<Vec<Lesson>, StoreError> {
+        let rows = self.table(tables::LESSONS)?;
+        let mut lessons: Vec<Lesson> =
+            rows.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
+        lessons.sort_by(|a, b| (b.last_at, &a.alert, &a.incident).cmp(&(a.last_at, &b.alert, &b.incident)));
+        Ok(lessons)
     }
 }

@@ -27,6 +27,7 @@ impl View {
         self.check_children(&mut found)?;
         self.check_alerts(&mut found)?;
         self.check_jobs(&mut found)?;
+        self.check_corrections(&mut found)?;
         self.check_numbers(&mut found)?;
         Ok(found.0)
     }
@@ -330,6 +331,23 @@ impl View {
 }
 
 impl View {
+    /// Pairs are listed once, and lessons under their own name.
+    fn check_corrections(&self, found: &mut Findings) -> Result<(), StoreError> {
+        for row in self.table(tables::APART)?.iter()? {
+            let (one, other) = row?.0.value();
+            if one >= other {
+                found.add(format!("two alerts are kept apart in the wrong order: {one:032x}, {other:032x}"));
+            }
+        }
+        for row in self.table(tables::LESSONS)?.iter()? {
+            let (key, row) = row?;
+            if codec::decode::<Lesson>(row.value())?.id() != key.value() {
+                found.add(format!("the lesson {} has another name than it should", key.value()));
+            }
+        }
+        Ok(())
+    }
+
     /// Numbers were given no higher than the counters say, and the counted bytes are there.
     fn check_numbers(&self, found: &mut Findings) -> Result<(), StoreError> {
         let last = |name| self.number(name);

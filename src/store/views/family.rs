@@ -104,7 +104,7 @@ impl View {
         let table = self.table(tables::MEMBERS)?;
         let mut memberships: Vec<Membership> = Vec::new();
         for part in self.family(id)? {
-            let (mut left, most) = (2 * MEMBERS.max(limit), memberships.len());
+            let (mut left, most) = (2 * MEMBERS, memberships.len());
             left = left.saturating_sub(most);
             if left == 0 {
                 break;

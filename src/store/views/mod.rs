@@ -2,6 +2,7 @@
 
 mod access;
 mod alerts;
+mod backtests;
 mod check;
 mod connectors;
 mod deliveries;
@@ -13,6 +14,7 @@ mod searched;
 mod services;
 #[cfg(test)]
 mod tests;
+mod topology;
 
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ pub use incidents::IncidentFilter;
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
+pub use services::{Activities, Activity};
+pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
 use serde::de::DeserializeOwned;

@@ -21,6 +21,8 @@ pub enum Action {
     Resolve,
     /// Open them again.
     Reopen,
+    /// Make them one, all or none: the oldest of them goes on.
+    Merge,
 }
 
 /// One action on many.
@@ -65,7 +67,7 @@ pub struct Outcomes {
 
 const MOST: usize = 1000;
 
-/// Acknowledges, resolves or reopens many.
+/// Acknowledges, resolves or reopens many, or makes one of them.
 #[utoipa::path(post, path = "/api/incidents/bulk", tag = "incidents", operation_id = "incidents_bulk", request_body = Bulk,
     responses((status = 200, body = Outcomes)))]
 pub async fn bulk(
@@ -88,12 +90,15 @@ pub async fn bulk(
         _ => return Err(ApiError::invalid("/incident_ids", "either `incident_ids` or `q` is needed")),
     };
     let mut results = Vec::with_capacity(ids.len());
+    if bulk.action == Action::Merge {
+        return merge(&state, ids, who.actor).await;
+    }
     for id in ids {
         let actor = who.actor.clone();
         let done = match bulk.action {
             Action::Acknowledge => state.store.acknowledge(id, actor).await,
             Action::Resolve => state.store.resolve(id, bulk.reason.clone(), actor).await,
-            Action::Reopen => state.store.reopen(id, actor).await,
+            Action::Reopen | Action::Merge => state.store.reopen(id, actor).await,
         };
         results.push(match done {
             Ok(incident) => Outcome { incident_id: id, outcome: "done", status: Some(incident.status), detail: None },
@@ -102,6 +107,31 @@ pub async fn bulk(
             Err(e) => Outcome { incident_id: id, outcome: "refused", status: None, detail: Some(e.to_string()) },
         });
     }
+    Ok(outcomes(results))
+}
+
+fn outcomes(results: Vec<Outcome>) -> Answer<Outcomes> {
     let done = results.iter().filter(|r| r.outcome == "done").count();
-    Ok(Answer(Outcomes { done, refused: results.len() - done, results }))
+    Answer(Outcomes { done, refused: results.len() - done, results })
+}
+
+/// Merges all into the oldest of them.
+async fn merge(state: &AppState, mut ids: Vec<IncidentId>, actor: Actor) -> Result<Answer<Outcomes>, ApiError> {
+    ids.dedup();
+    let Some(into) = ids.iter().min().copied().filter(|_| ids.len() > 1) else {
+        return Err(ApiError::invalid("/incident_ids", "at least two incidents are needed to make one of them"));
+    };
+    let from = ids.iter().filter(|id| **id != into).copied().collect();
+    let done = match state.store.merge_incidents(into, from, actor).await {
+        Err(CommandError::Store(e)) => return Err(e.into()),
+        done => done.map(|i| i.status).map_err(|e| e.to_string()),
+    };
+    let of = |id| match &done {
+        Ok(survivor) => {
+            let status = if id == into { *survivor } else { IncidentStatus::Merged };
+            Outcome { incident_id: id, outcome: "done", status: Some(status), detail: None }
+        }
+        Err(why) => Outcome { incident_id: id, outcome: "refused", status: None, detail: Some(why.clone()) },
+    };
+    Ok(outcomes(ids.into_iter().map(of).collect()))
 }

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 
 use crate::{
     config::ConnectorConfig,
-    connectors::Handle,
+    connectors::{Handle, declared::Wrong},
     ingest::settings::overridden,
     model::*,
     store::{StoreError, View},
-    web::{health::Health, state::AppState},
+    web::{error::FieldError, health::Health, state::AppState},
 };
 
 /// A connector: settings, without secrets, and how it does.
@@ -61,6 +61,8 @@ pub struct ConnectorObject {
     pub fixed: Vec<&'static str>,
     /// How it is read, for a source that people declared.
     pub declaration: Option<Declaration>,
+    /// Why that does not work, when it was stored by a version that took it: nothing is read until it is changed.
+    pub declaration_errors: Vec<FieldError>,
     /// How it does.
     #[serde(flatten)]
     pub health: ConnectorHealth,
@@ -133,6 +135,7 @@ pub fn describe(
         rate_per_minute: s.rate_per_minute,
         fixed: names,
         declaration: declared.map(|d| d.declaration().clone()),
+        declaration_errors: declared.map(|d| declaration_errors(d.faults())).unwrap_or_default(),
         health,
         created_at: s.created_at,
         basic_user: s.basic_user,
@@ -140,6 +143,11 @@ pub fn describe(
         group_by_sender: s.group_by_sender,
         severity_map: s.severity_map,
     }))
+}
+
+/// What is wrong with a declaration, part by part.
+pub(super) fn declaration_errors(wrong: &[Wrong]) -> Vec<FieldError> {
+    wrong.iter().map(|w| FieldError::new(format!("/{}", w.field), w.what.clone())).collect()
 }
 
 /// The settings that the configuration fixes.

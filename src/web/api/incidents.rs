@@ -125,7 +125,7 @@ pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Opti
     }))
 }
 
-async fn answer(state: &AppState, id: IncidentId) -> Result<axum::Json<IncidentObject>, ApiError> {
+pub(super) async fn answer(state: &AppState, id: IncidentId) -> Result<axum::Json<IncidentObject>, ApiError> {
     let search = state.search.clone();
     let found = state.store.read(move |view| whole(view, &search, id)).await?;
     found.map(axum::Json).ok_or_else(|| ApiError::not_found(id))

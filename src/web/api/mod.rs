@@ -4,11 +4,14 @@ pub mod objects;
 
 mod alerts;
 mod audit;
+pub mod backtests;
 mod backup;
 mod bulk;
 mod changes;
 mod connector_object;
 pub mod connectors;
+mod corrections;
+pub mod correlation;
 mod deliveries;
 mod hooks;
 mod incidents;
@@ -19,6 +22,7 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+pub mod services;
 mod sources;
 pub mod system;
 mod tokens;
@@ -89,6 +93,12 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(incidents::comment))
         .routes(routes!(incidents::investigate))
         .routes(routes!(incidents::cancel_investigation))
+        .routes(routes!(corrections::merge))
+        .routes(routes!(corrections::unmerge))
+        .routes(routes!(corrections::split))
+        .routes(routes!(corrections::attach))
+        .routes(routes!(corrections::lessons))
+        .routes(routes!(corrections::forget))
         .routes(routes!(parts::alerts))
         .routes(routes!(parts::timeline))
         .routes(routes!(parts::thoughts))
@@ -115,10 +125,17 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(netdata_cloud::disconnect, netdata_cloud::disconnect_by_post))
         .routes(routes!(netdata::webhook_url))
         .routes(routes!(changes::report))
+        .routes(routes!(services::list, services::put_all))
+        .routes(routes!(services::get, services::put, services::remove))
+        .routes(routes!(services::topology, services::replace))
+        .routes(routes!(services::judge))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(correlation::get, correlation::patch))
+        .routes(routes!(backtests::list, backtests::create))
+        .routes(routes!(backtests::get, backtests::cancel))
         .routes(routes!(audit::list))
         .routes(routes!(backup::make))
         .routes(routes!(system::version))

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::connectors::{ConnectorObject, described};
+use super::{
+    connector_object::declaration_errors,
+    connectors::{ConnectorObject, described},
+};
 use crate::{
     connectors::{Explained, Finding, declared::Trial},
     ingest::sources::{SourceError, Specimen},
@@ -29,8 +32,7 @@ impl From<SourceError> for ApiError {
         let detail = e.to_string();
         match e {
             SourceError::Wrong(wrong) => {
-                let errors = wrong.into_iter().map(|w| FieldError::new(format!("/{}", w.field), w.what));
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(errors.collect())
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with_errors(declaration_errors(&wrong))
             }
             SourceError::Fixed(_) => Self::new(StatusCode::CONFLICT, "fixed_by_configuration", detail),
             SourceError::Exists(_) | SourceError::TooMany | SourceError::BuiltIn(_) => {

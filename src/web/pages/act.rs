@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     ask::{Ask, Fields, back, json},
-    incident::{Read, Refused, RefusedBanner, panels},
+    incident::{Asks, Read, Refused, RefusedBanner, panels},
     read::{incident_id, incident_page},
     row::Row,
     said::Said,
@@ -29,8 +29,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Form {
     ask: Ask,
-    actor: Actor,
-    fields: Fields,
+    /// Who acts.
+    pub actor: Actor,
+    /// What was sent.
+    pub fields: Fields,
 }
 
 impl FromRequest<AppState> for Form {
@@ -98,7 +100,7 @@ async fn answer(
                 let banner = RefusedBanner { what: refused.what, detail: refused.detail };
                 return Ok(json(StatusCode::CONFLICT, &json!({"refused": Markup::of(&banner).to_string()})));
             }
-            incident_page(state, &ask, id, Some(refused), false).await
+            incident_page(state, &ask, id, Some(refused), Asks::Nothing).await
         }
         Err(e) => Err(e.into()),
     }
@@ -169,13 +171,103 @@ pub async fn suggestion(
     answer(&state, form, id, Act { said, not: "Not noted.", undo: None }, result).await
 }
 
+/// Ids as people write them: with spaces or commas between.
+fn named(fields: &Fields, name: &str) -> Result<Vec<IncidentId>, CommandError> {
+    let texts = fields.all(name);
+    let words = texts.iter().flat_map(|t| t.split([' ', ',', ';', '\n'])).map(str::trim).filter(|w| !w.is_empty());
+    words
+        .map(|word| {
+            word.parse().map_err(|_| CommandError::Invalid {
+                field: name.to_owned(),
+                detail: format!("“{}” is no incident; write INC-7", word.chars().take(40).collect::<String>()),
+            })
+        })
+        .collect()
+}
+
+/// The page to go to, or why not.
+async fn gone_to(
+    state: &AppState,
+    form: Form,
+    id: IncidentId,
+    act: Act,
+    result: Result<IncidentId, CommandError>,
+) -> Result<Response, ApiError> {
+    match result {
+        Ok(to) if !form.ask.script => {
+            let to = match form.fields.get("to") {
+                "" => format!("/incidents/{to}"),
+                to => to.to_owned(),
+            };
+            Ok(back(&to, Some(Said::new(act.said))))
+        }
+        Ok(to) => {
+            let incident = state.store.read(move |view| view.incident(to)).await?;
+            let incident = incident.ok_or_else(|| ApiError::not_found(to))?;
+            answer(state, form, to, act, Ok(incident)).await
+        }
+        Err(e) => answer(state, form, id, act, Err(e)).await,
+    }
+}
+
+/// `POST /incidents/{id}/merge`: others into this one, or this one into another.
+pub async fn merge(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let actor = form.actor.clone();
+    let result = match named(&form.fields, "with") {
+        Ok(others) if form.fields.get("how") == "there" => match others.as_slice() {
+            [one] => state.store.merge_incidents(*one, vec![id], actor).await,
+            _ => Err(CommandError::Invalid {
+                field: "with".to_owned(),
+                detail: format!("choose exactly one incident for {id} to become part of"),
+            }),
+        },
+        Ok(others) => state.store.merge_incidents(id, others, actor).await,
+        Err(e) => Err(e),
+    };
+    let act = Act { said: "merged", not: "Not merged.", undo: None };
+    gone_to(&state, form, id, act, result.map(|i| i.id)).await
+}
+
+/// `POST /incidents/{id}/unmerge`
+pub async fn unmerge(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let result = state.store.unmerge(id, form.actor.clone()).await;
+    let act = Act { said: "unmerged", not: "The merge was not undone.", undo: None };
+    gone_to(&state, form, id, act, result.map(|i| i.id)).await
+}
+
+/// `POST /incidents/{id}/split`: the checked alerts become an incident of their own.
+pub async fn split(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let alerts: Vec<AlertId> = form.fields.all("alert").iter().filter_map(|a| a.parse().ok()).collect();
+    let result = if alerts.is_empty() {
+        let detail = "check the alerts that do not belong here".to_owned();
+        Err(CommandError::Invalid { field: "alert".to_owned(), detail })
+    } else {
+        let title = Some(form.fields.get("title").to_owned());
+        state.store.split(id, alerts, title, form.actor.clone()).await
+    };
+    let act = Act { said: "split", not: "Nothing was taken out.", undo: None };
+    gone_to(&state, form, id, act, result.map(|i| i.id)).await
+}
+
 /// `POST /incidents/bulk`
 pub async fn bulk(State(state): State<AppState>, form: Form) -> Result<Response, ApiError> {
     let ids: Vec<IncidentId> = form.fields.all("id").iter().filter_map(|i| i.parse().ok()).take(200).collect();
     let resolve = match form.fields.get("do") {
         "acknowledge" => false,
         "resolve" => true,
-        _ => return Err(ApiError::invalid("do", "acknowledge or resolve")),
+        "merge" => {
+            let into = ids.iter().min().copied().ok_or_else(|| ApiError::invalid("id", "choose some incidents"))?;
+            let from: Vec<IncidentId> = ids.into_iter().filter(|id| *id != into).collect();
+            let result = state.store.merge_incidents(into, from, form.actor.clone()).await;
+            let act = Act { said: "merged", not: "Not merged.", undo: None };
+            // To the one that goes on, not back to the list.
+            let fields = Fields(Vec::new());
+            return gone_to(&state, Form { fields, ..form }, into, act, result.map(|i| i.id)).await;
+        }
+        _ => return Err(ApiError::invalid("do", "acknowledge, resolve or merge")),
     };
     let (mut done, mut failed) = (0, 0);
     for id in ids {

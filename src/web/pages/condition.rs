@@ -24,6 +24,7 @@ pub fn mark(health: &Health, now: Time) -> Markup {
     let (class, mark, words) = match health {
         Health::Unproven(_) => failing("Refused: wrong key"),
         Health::Refused(_) => failing("Refused"),
+        Health::Broken(_) => failing("Declaration does not work"),
         Health::NotUnderstood(..) => failing("Not understood"),
         Health::Limited(Some(run)) => failing(&format!("Limited, {} dropped", ui::count(run.count))),
         Health::Limited(None) => failing("Limited"),
@@ -109,6 +110,10 @@ pub fn banner(
         }
         Health::Refused(why) => {
             (refused(), sentence(why), "It is kept: mend the cause there, or parse it again afterwards.", last)
+        }
+        Health::Broken(why) => {
+            let mend = "What it sends is kept: change how its fields are read, then parse it again; or remove it.";
+            (format!("{name} is not understood."), sentence(why), mend, None)
         }
         Health::NotUnderstood(why, path) => {
             let at =

@@ -71,6 +71,13 @@ pub struct Cloud {
     checked: Option<When>,
 }
 
+/// Whether the sender's own groups count.
+#[derive(Debug)]
+pub struct Groups {
+    on: bool,
+    window: String,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "pages/connector.html")]
@@ -96,6 +103,7 @@ pub struct ConnectorPage {
     opens: Vec<Choice>,
     fixed: Vec<&'static str>,
     rca: Option<Rca>,
+    groups: Option<Groups>,
     auths: Vec<Choice>,
     ways: Vec<Markup>,
     certificate: Option<Markup>,
@@ -224,6 +232,9 @@ pub async fn draw(
             .map(|s| Choice { value: s.as_str(), name: ui::severity(*s), checked: opens_on(*s) })
             .collect(),
         rca: info.builds.then(|| Rca { on: settings.rca_enabled, fixed: fixed.contains(&"rca_enabled") }),
+        groups: handle
+            .groups()
+            .then(|| Groups { on: settings.group_by_sender, window: ui::duration(state.config.cluster_window) }),
         auths: AuthMode::ALL
             .iter()
             .filter(|a| **a != AuthMode::Signature || info.signature.is_some())

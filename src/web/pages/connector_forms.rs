@@ -154,6 +154,18 @@ pub async fn rca(
     outcome(&state, &client, &slug, form, "rca", result).await
 }
 
+/// `POST /connectors/{platform}/groups`: whether alerts of one group of the sender are kept together.
+pub async fn groups(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    client: Client,
+    form: AdminForm,
+) -> Result<Response, ApiError> {
+    let patch = ConnectorPatch { group_by_sender: Some(form.fields.checked("groups")), ..ConnectorPatch::default() };
+    let result = apply(&state, &slug, patch, form.actor.clone()).await;
+    outcome(&state, &client, &slug, form, "groups", result).await
+}
+
 /// `POST /connectors/{platform}/proof`
 pub async fn proof(
     State(state): State<AppState>,

@@ -101,6 +101,27 @@ pub struct RefusedBanner {
     pub detail: String,
 }
 
+/// A form that the page was asked for, so that it works without scripts.
+#[derive(Clone, Debug, Default)]
+pub enum Asks {
+    /// None.
+    #[default]
+    Nothing,
+    /// For the reason of the end.
+    Resolve,
+    /// For what it is merged with; other open incidents, newest first.
+    Merge(Vec<Incident>),
+}
+
+/// An open incident that it may be merged with.
+#[derive(Debug)]
+pub struct Other {
+    id: IncidentId,
+    severity: Markup,
+    title: Markup,
+    line: Markup,
+}
+
 /// An earlier incident.
 #[derive(Debug)]
 pub struct Earlier {
@@ -133,7 +154,10 @@ pub struct IncidentPage {
     id: IncidentId,
     refused: Option<Markup>,
     merged_into: Option<IncidentId>,
+    may_unmerge: bool,
     ended: Option<Ended>,
+    asks_merge: Option<Vec<Other>>,
+    may_split: bool,
     asks_resolve: bool,
     typed_reason: String,
     typed_comment: String,
@@ -166,18 +190,20 @@ fn number(n: usize) -> String {
     if n == 0 { String::new() } else { n.to_string() }
 }
 
-fn timeline(entries: &[TimelineEntry], now: Time) -> Markup {
+fn timeline(read: &Read, may_act: bool, now: Time) -> Markup {
+    let (i, entries) = (&read.incident, &read.timeline);
+    let lines = entries.iter().rev().map(|e| TimelineLine::new(e, now).undoing(i, may_act));
     #[derive(Template)]
     #[template(source = "{% for l in lines %}{{ l }}{% endfor %}", ext = "html")]
     struct Lines {
         lines: Vec<TimelineLine>,
     }
-    Markup::of(&Lines { lines: entries.iter().rev().map(|e| TimelineLine::new(e, now)).collect() })
+    Markup::of(&Lines { lines: lines.collect() })
 }
 
 impl IncidentPage {
-    /// The page; `asks_resolve` shows the form for the reason without a script.
-    pub fn new(frame: Frame, read: &Read, refused: Option<Refused>, asks_resolve: bool) -> Self {
+    /// The page.
+    pub fn new(frame: Frame, read: &Read, refused: Option<Refused>, asks: Asks) -> Self {
         let now = frame.now;
         let i = &read.incident;
         let may_act = frame.may_act();
@@ -201,11 +227,19 @@ impl IncidentPage {
             id: i.id,
             refused: banner,
             merged_into: i.merged_into,
+            may_unmerge: may_act && i.merged_into.is_some() && i.alert_count > 0,
+            may_split: may_act && i.status != IncidentStatus::Merged && i.alert_count > 1,
             ended: i.resolved_at.filter(|_| i.status == IncidentStatus::Resolved).map(|at| Ended {
                 at: When::ago(at, now),
                 text: i.resolution.as_deref().map_or_else(Markup::none, ui::foreign),
             }),
-            asks_resolve: (asks_resolve || !refused.reason.is_empty()) && may_act && i.is_open(),
+            asks_resolve: (matches!(asks, Asks::Resolve) || !refused.reason.is_empty()) && may_act && i.is_open(),
+            asks_merge: match &asks {
+                Asks::Merge(others) if may_act && i.is_open() => {
+                    Some(others.iter().map(|o| Other::of(o, &read.before, now)).collect())
+                }
+                _ => None,
+            },
             // Once it is closed there is no form for a reason, but the words may still be worth a comment.
             typed_comment: if i.is_open() || !refused.comment.is_empty() {
                 refused.comment
@@ -241,9 +275,24 @@ impl IncidentPage {
                 Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
             }),
             facts: Facts::new(i, &read.members, read.change.as_ref()),
-            timeline: timeline(&read.timeline, now),
+            timeline: timeline(read, may_act, now),
             before: read.before.iter().map(earlier).collect(),
             frame: Frame { title: text::visible(&format!("{} {}", i.id, text::shorten(&i.title, 80))), ..frame },
+        }
+    }
+}
+
+impl Other {
+    fn of(i: &Incident, alike: &[(Incident, f64)], now: Time) -> Self {
+        let similarity = alike.iter().find(|(a, _)| a.id == i.id).map(|(_, s)| format!(", similarity {s:.2}"));
+        let service = i.service.as_ref().or(i.host.as_ref()).map(|s| format!("{s}, ")).unwrap_or_default();
+        let alerts = ui::plural(i.alert_count, "alert");
+        let ago = ui::duration(now.since(i.detected_at));
+        Self {
+            id: i.id,
+            severity: ui::severity(i.severity),
+            title: ui::foreign(&text::shorten(&i.title, 120)),
+            line: ui::foreign(&format!("{service}{alerts}, opened {ago} ago{}", similarity.unwrap_or_default())),
         }
     }
 }
@@ -270,7 +319,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
         ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref()))),
-        ("timeline", timeline(&read.timeline, now)),
+        ("timeline", timeline(read, may_act, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();
     let thoughts =
@@ -292,7 +341,7 @@ mod tests {
     fn page(change: impl FnOnce(&mut Read, &mut Frame)) -> String {
         let (mut read, mut frame) = (samples::read(), samples::frame("", Section::Incidents));
         change(&mut read, &mut frame);
-        IncidentPage::new(frame, &read, None, false).render().unwrap()
+        IncidentPage::new(frame, &read, None, Asks::Nothing).render().unwrap()
     }
 
     #[test]
@@ -350,7 +399,7 @@ mod tests {
             comment: "a \"b\"".into(),
         };
         let frame = samples::frame("", Section::Incidents);
-        let html = IncidentPage::new(frame, &samples::read(), Some(refused), false).render().unwrap();
+        let html = IncidentPage::new(frame, &samples::read(), Some(refused), Asks::Nothing).render().unwrap();
         assert!(html.contains("it is &#60;merged&#62;") && html.contains(">typed</textarea>"), "{html}");
         assert!(html.contains("a &#34;b&#34;</textarea>"));
     }

@@ -7,6 +7,7 @@ mod condition;
 mod connector;
 mod connector_forms;
 mod connectors;
+mod correlation;
 mod deliveries;
 mod errors;
 mod facets;
@@ -14,6 +15,7 @@ mod facts;
 mod frame;
 mod incident;
 mod incidents;
+mod lessons;
 mod live;
 mod login;
 mod netdata_alerts;
@@ -72,6 +74,9 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/resolve", post(act::resolve))
         .route("/incidents/{id}/reopen", post(act::reopen))
         .route("/incidents/{id}/comment", post(act::comment))
+        .route("/incidents/{id}/merge", post(act::merge))
+        .route("/incidents/{id}/unmerge", post(act::unmerge))
+        .route("/incidents/{id}/split", post(act::split))
         .route("/incidents/{id}/investigate", post(act::investigate))
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
@@ -87,6 +92,7 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/proof", post(connector_forms::proof))
         .route("/connectors/{platform}/switch", post(connector_forms::switch))
         .route("/connectors/{platform}/rca", post(connector_forms::rca))
+        .route("/connectors/{platform}/groups", post(connector_forms::groups))
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
@@ -101,7 +107,13 @@ pub fn router() -> Router<AppState> {
         .route("/settings/people/remove", post(settings::remove_person))
         .route("/settings/tokens", post(settings::make_token))
         .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/correlation", get(correlation::correlation).post(correlation::set))
+        .route("/settings/correlation/undo", post(correlation::undo))
+        .route("/settings/correlation/try", post(correlation::attempt))
+        .route("/settings/correlation/cancel", post(correlation::cancel))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
+        .route("/settings/lessons", get(lessons::lessons))
+        .route("/settings/lessons/forget", post(lessons::forget))
         .route("/settings/about", get(settings::about))
 }

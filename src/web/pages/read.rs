@@ -11,7 +11,7 @@ use super::{
     alerts::{self, AlertsPage, Detail},
     ask::{Ask, Fields, Params, json},
     frame::{Section, counts_and_seq},
-    incident::{IncidentPage, Read, Refused, panels},
+    incident::{Asks, IncidentPage, Read, Refused, panels},
     incidents::{self, CLOSED_WITHIN, DEFAULT_QUERY, Found, Input, ListPage, PAGE, QueryError, STORM_READ, Teach},
     platforms,
     row::{Need, Row},
@@ -23,6 +23,9 @@ use crate::{
     store::{AlertFilter, IncidentFilter, StoreError, View},
     web::{auth::Client, error::ApiError, query, state::AppState},
 };
+
+/// Open incidents that are offered to merge with; others by their number.
+const MERGE_WITH: usize = 10;
 
 /// What is wrong with a query, as the page says it.
 pub fn query_error(e: query::QueryError) -> QueryError {
@@ -177,7 +180,17 @@ pub async fn incident(
     Params(params): Params,
 ) -> Result<Response, ApiError> {
     let id = incident_id(&id)?;
-    incident_page(&state, &ask, id, None, params.get("do") == "resolve").await
+    let asks = match params.get("do") {
+        "resolve" => Asks::Resolve,
+        "merge" => {
+            let mut others = state.store.read(|view| Ok(view.open_incidents(MERGE_WITH + 1)?.0)).await?;
+            others.retain(|i| i.id != id);
+            others.truncate(MERGE_WITH);
+            Asks::Merge(others)
+        }
+        _ => Asks::Nothing,
+    };
+    incident_page(&state, &ask, id, None, asks).await
 }
 
 /// The page, at 409 with a banner when something was refused.
@@ -186,7 +199,7 @@ pub async fn incident_page(
     ask: &Ask,
     id: IncidentId,
     refused: Option<Refused>,
-    asks_resolve: bool,
+    asks: Asks,
 ) -> Result<Response, ApiError> {
     let now = ask.now;
     let search = state.search.clone();
@@ -200,7 +213,7 @@ pub async fn incident_page(
     let read = found.ok_or_else(|| ApiError::not_found(id))?;
     let status = if refused.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let frame = ask.frame("", Section::Incidents, &overview, seq);
-    Ok(ask.page(status, &IncidentPage::new(frame, &read, refused, asks_resolve)))
+    Ok(ask.page(status, &IncidentPage::new(frame, &read, refused, asks)))
 }
 
 /// `GET /incidents/{id}/panels`: the parts that change on their own.

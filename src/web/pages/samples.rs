@@ -385,6 +385,7 @@ pub fn read() -> super::incident::Read {
                     SuggestionState::Dismissed,
                 ),
             ],
+            recorded: None,
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),

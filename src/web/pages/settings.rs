@@ -95,7 +95,9 @@ struct SettingsPage {
 pub fn tabs(here: &str) -> Vec<(&'static str, &'static str, bool)> {
     let all = [
         ("/settings/browser", "This browser"),
+        ("/settings/correlation", "Correlation"),
         ("/settings/people", "People and tokens"),
+        ("/settings/lessons", "Lessons"),
         ("/settings/storage", "Storage and backup"),
         ("/settings/about", "About"),
     ];

@@ -12,7 +12,7 @@ use super::{
     connector_forms::AdminForm,
     frame::{Frame, Section, counts_and_seq},
     said::Said,
-    source_form::{Typed, Wrong, label},
+    source_form::{Typed, Wrong, label, wrong_parts},
     text,
     ui::{self, Markup},
 };
@@ -249,7 +249,9 @@ pub async fn show(
 ) -> Result<Response, ApiError> {
     let declared = declared(&state, &slug)?;
     let typed = Typed::of_declared(&declared, &slug);
-    draw(&state, &ask, Some(&slug), declared.is_fixed(), typed, Outcome::NONE).await
+    let errors = wrong_parts(declared.faults());
+    let outcome = Outcome { failed: "This does not work any more, and nothing is read.", errors, ..Outcome::NONE };
+    draw(&state, &ask, Some(&slug), declared.is_fixed(), typed, outcome).await
 }
 
 /// `POST /connectors/{platform}/declaration`: tries it, saves it or removes it.

@@ -3,7 +3,7 @@
 use super::{ask::Fields, source::coded, text, ui::Markup};
 use crate::{
     config::{options::SOURCE_OPTIONS, show_duration},
-    connectors::declared::Declared,
+    connectors::declared::{self, Declared},
     model::*,
 };
 
@@ -75,11 +75,15 @@ impl Typed {
         }
         declaration.sample = Some(self.sample.clone()).filter(|s| !s.trim().is_empty());
         if let Err(more) = Declared::new(slug, declaration.clone(), fixed) {
-            let all = more.into_iter().map(|w| Wrong { field: form_name(w.field), what: coded(&w.what) });
-            wrong.extend(all);
+            wrong.extend(wrong_parts(&more));
         }
         if wrong.is_empty() { Ok(declaration) } else { Err(wrong) }
     }
+}
+
+/// What is wrong with a declaration, at the fields of the form.
+pub(super) fn wrong_parts(parts: &[declared::Wrong]) -> Vec<Wrong> {
+    parts.iter().map(|w| Wrong { field: form_name(w.field), what: coded(&w.what) }).collect()
 }
 
 fn form_name(field: &'static str) -> &'static str {

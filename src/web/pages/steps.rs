@@ -34,7 +34,8 @@ pub struct Seen {
 impl Seen {
     /// From what was accepted and how it stands.
     pub fn of(accepted: bool, health: &Health, signing: bool, rca: bool) -> Self {
-        let reached = accepted || !matches!(health, Health::Waiting | Health::Off | Health::Paused(_));
+        let reached =
+            accepted || !matches!(health, Health::Waiting | Health::Broken(_) | Health::Off | Health::Paused(_));
         Self { reached, proven: accepted, signing, rca }
     }
 

@@ -100,6 +100,8 @@ pub struct TimelineLine {
     text: Markup,
     at: When,
     actor: Option<Markup>,
+    merged: Option<IncidentId>,
+    undo: Option<(IncidentId, IncidentId)>,
 }
 impl HtmlSafe for TimelineLine {}
 
@@ -113,7 +115,19 @@ impl TimelineLine {
             text: ui::foreign(&e.text),
             at: When::clock(e.at, now),
             actor: (e.actor != "system").then(|| ui::foreign(&e.actor)),
+            merged: (e.kind == TimelineKind::Merged)
+                .then(|| e.data.get("from").and_then(|v| v.as_str()).and_then(|id| id.parse().ok()))
+                .flatten(),
+            undo: None,
         }
+    }
+
+    /// The line of a merge into this incident takes it back, while it stands.
+    pub fn undoing(mut self, i: &Incident, may_act: bool) -> Self {
+        if let Some(from) = self.merged.filter(|from| may_act && i.merging.absorbed.contains(from)) {
+            self.undo = Some((from, i.id));
+        }
+        self
     }
 }
 

@@ -183,7 +183,7 @@ impl Run {
         if let (Some(known), Some(kept)) = (known, engine.profile(IncidentId(id))) {
             let mut kept = kept.clone();
             kept.merge(known);
-            engine.know(IncidentId(id), kept);
+            engine.know(IncidentId(id), kept, false);
         }
     }
 
@@ -215,7 +215,7 @@ impl Run {
         let Some(list) = self.subjects.get_mut(&own) else { return };
         let Some(at) = list.iter().position(|(g, _)| *g == f) else { return };
         let moved = list.remove(at);
-        engine.know(IncidentId(own), better.without);
+        engine.know(IncidentId(own), better.without, false);
         if let Some(i) = self.incidents.get_mut(&own) {
             i.alert_count -= 1;
             i.firing_count -= u64::from(firing);

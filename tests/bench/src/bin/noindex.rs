@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use watchfire::{
     app,
+    backtest::Backtests,
     config::{self, Sources},
     investigation::Runner,
     live::Hub,
@@ -39,7 +40,8 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let tls = Arc::new(Tls::open(Arc::clone(&config), clock.now())?);
     let shared = Arc::new(Shared::new(&config, &clock, tls)?);
     let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
-    let state = Arc::new(Parts { store: store.clone(), live, search, backups, config, clock, stop: stop.clone(), shared });
+    let backtests = Backtests::open(store.clone(), app::policy(&config)).await?;
+    let state = Arc::new(Parts { store: store.clone(), live, search, backups, backtests, config, clock, stop: stop.clone(), shared });
     server::serve(listener, state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,14 +1,17 @@
 //! The writer's work in memory and on a recorded clock: what deliveries would have become with other settings. It goes
 //! through the same transaction, the same rules and the same timers as the writer, on a database that is never on a disk.
 
+mod context;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use redb::{Database, ReadableTable, backends::InMemoryBackend};
+use serde::Deserialize;
 
 use super::{
     CommandError, NewDelivery, Policy, StoreError, apply, codec,
@@ -45,9 +48,33 @@ pub enum Cue {
     Resolve {
         /// When.
         at: Time,
-        /// This one; none for those opened since the last such cue.
-        only: Option<IncidentId>,
+        /// Which.
+        which: Which,
+        /// What that person found to be the cause, of the one with most alerts.
+        cause: Option<NamedCause>,
     },
+}
+
+/// Which incidents a person ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Which {
+    /// Those opened since the last such cue.
+    Latest,
+    /// This one, or the one that it is part of by then.
+    Incident(IncidentId),
+    /// Those with an open alert of these.
+    Of(Vec<Fingerprint>),
+}
+
+/// A cause that a person named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct NamedCause {
+    /// The service at fault.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// What was wrong with it.
+    #[serde(default)]
+    pub symptom: Option<Symptom>,
 }
 
 impl Cue {
@@ -65,8 +92,12 @@ impl Cue {
 pub struct Played {
     /// What became of the delivery.
     pub outcome: DeliveryOutcome,
+    /// Why it was not understood.
+    pub problem: Option<Problem>,
     /// What each signal did, in the order of the body.
     pub signals: Vec<Applied>,
+    /// The sender had sent it before: it got the first answer again, and nothing changed.
+    pub retry: bool,
     /// The incident of a resolve cue that had most alerts.
     pub resolved: Option<IncidentId>,
     /// What a resolve cue named is not there.
@@ -75,7 +106,14 @@ pub struct Played {
 
 impl Default for Played {
     fn default() -> Self {
-        Self { outcome: DeliveryOutcome::Accepted, signals: Vec::new(), resolved: None, missing: None }
+        Self {
+            outcome: DeliveryOutcome::Accepted,
+            problem: None,
+            signals: Vec::new(),
+            retry: false,
+            resolved: None,
+            missing: None,
+        }
     }
 }
 
@@ -143,14 +181,9 @@ impl Rehearsal {
         })
     }
 
-    /// Declares services.
-    pub fn put_services(&mut self, services: &[Service]) -> Result<(), StoreError> {
-        self.transaction(|_, tx| {
-            tx.put_services(services.to_vec(), &Actor::System).map(|_| ()).map_err(|e| match e {
-                CommandError::Store(e) => e,
-                other => StoreError::Io(format!("the topology: {other}")),
-            })
-        })
+    /// Declares these services and no others.
+    pub fn declare(&mut self, services: Vec<Service>) -> Result<(), CommandError> {
+        self.transaction(|_, tx| Ok(tx.replace_topology(services, &Actor::System)))?.map(drop)
     }
 
     /// The recorded time.
@@ -161,6 +194,17 @@ impl Rehearsal {
     /// What became of each cue so far.
     pub fn played(&self) -> &[Played] {
         &self.played
+    }
+
+    /// The same, to be forgotten here. Retries of what came before are no longer known as such.
+    pub fn take_played(&mut self) -> Vec<Played> {
+        self.retries.clear();
+        std::mem::take(&mut self.played)
+    }
+
+    /// Bytes of its rows; it takes about three times as many of memory.
+    pub fn bytes(&self) -> u64 {
+        meta::BYTES.iter().map(|kind| self.world.last(kind)).sum()
     }
 
     /// Plays cues in order. Between them, and not after the last, the timers run.
@@ -267,7 +311,7 @@ impl Rehearsal {
         self.at(tx, cue.at())?;
         let played = match cue {
             Cue::Delivery(delivery) => self.deliver(tx, *delivery)?,
-            Cue::Resolve { only, .. } => self.resolve(tx, only)?,
+            Cue::Resolve { which, cause, .. } => self.resolve(tx, which, cause)?,
         };
         self.played.push(played);
         Ok(())
@@ -278,7 +322,7 @@ impl Rehearsal {
             let key = retry_key(&new.platform, id);
             let known = self.retries.get(&key).filter(|(first, _)| new.at.since(*first) <= RETRY_KNOWN);
             if let Some(first) = known.and_then(|(_, cue)| self.played.get(*cue)) {
-                return Ok(first.clone());
+                return Ok(Played { retry: true, ..first.clone() });
             }
             self.retries.insert(key, (new.at, self.played.len()));
         }
@@ -288,22 +332,37 @@ impl Rehearsal {
         let delivery =
             Delivery { seq: self.seq, id, at, platform, outcome, problem, headers, body, parsed, replay_of: None };
         apply::delivery(tx, &delivery)?;
+        let problem = delivery.problem;
         let signals = get(&tx.results, self.seq)?.unwrap_or_default();
-        Ok(Played { outcome, signals, ..Played::default() })
+        // Nobody lists the deliveries of a rehearsal, and there may be very many.
+        tx.results.remove(self.seq)?;
+        tx.deliveries.remove(self.seq)?;
+        Ok(Played { outcome, problem, signals, ..Played::default() })
     }
 
-    fn resolve(&mut self, tx: &mut Tx<'_>, only: Option<IncidentId>) -> Result<Played, StoreError> {
+    fn resolve(&mut self, tx: &mut Tx<'_>, which: Which, cause: Option<NamedCause>) -> Result<Played, StoreError> {
         let last = tx.world.last(meta::INCIDENT);
-        let wanted: Vec<IncidentId> = match only {
-            Some(id) => match survivor(tx, id)? {
-                Some(id) => vec![id],
+        let mut wanted: BTreeSet<IncidentId> = BTreeSet::new();
+        match which {
+            Which::Incident(id) => match survivor(tx, id)? {
+                Some(id) => wanted.extend([id]),
                 None => return Ok(Played { missing: Some(id), ..Played::default() }),
             },
-            None => (self.settled + 1..=last).map(IncidentId).collect(),
-        };
-        if only.is_none() {
-            self.settled = last;
+            Which::Latest => {
+                wanted.extend((self.settled + 1..=last).map(IncidentId));
+                self.settled = last;
+            }
+            Which::Of(fingerprints) => {
+                for fingerprint in fingerprints {
+                    let live = tx.world.alerts.get(&fingerprint).filter(|live| live.closed_at.is_none()).copied();
+                    let Some(live) = live else { continue };
+                    if let Some(id) = tx.alert(live.number)?.and_then(|alert| alert.incident) {
+                        wanted.extend(survivor(tx, id)?);
+                    }
+                }
+            }
         }
+        let by = Actor::Person("backtest".to_owned());
         let mut most: Option<(u64, IncidentId)> = None;
         for id in wanted {
             let incident = tx.known_incident(id)?;
@@ -314,10 +373,18 @@ impl Rehearsal {
                 most = Some((incident.alert_count, id));
             }
             if incident.is_open() {
-                incidents::resolve(tx, id, None, &Actor::Person("backtest".to_owned())).map_err(as_store)?;
+                incidents::resolve(tx, id, None, &by).map_err(as_store)?;
             }
         }
-        Ok(Played { resolved: most.map(|(_, id)| id), ..Played::default() })
+        let resolved = most.map(|(_, id)| id);
+        if let (Some(id), Some(NamedCause { service, symptom })) = (resolved, cause) {
+            // What was thought until then is what counts: recording the answer is not finding it.
+            let head = tx.known_incident(id)?.investigation.clone();
+            let answer = get(&tx.answers, id.0)?.unwrap_or_default();
+            self.at_end.entry(id).or_insert((head, answer));
+            investigation::record_cause(tx, id, service, symptom, &by).map_err(as_store)?;
+        }
+        Ok(Played { resolved, ..Played::default() })
     }
 
     fn investigate(&self, job: &Job, engine: Option<(&str, &Engine<'_>)>) -> Result<Answer, StoreError> {
@@ -331,11 +398,9 @@ impl Rehearsal {
         let incident = tx.known_incident(id)?;
         if incident.is_open() {
             self.at_end.remove(&id);
-        } else if !self.at_end.contains_key(&id)
-            && let Some(answer) = get::<_, Investigation>(&tx.answers, id.0)?
-        {
+        } else if let Some(answer) = get::<_, Investigation>(&tx.answers, id.0)? {
             let head = tx.known_incident(id)?.investigation.clone();
-            self.at_end.insert(id, (head, answer));
+            self.at_end.entry(id).or_insert((head, answer));
         }
         let Some((thoughts, finish)) = found else {
             tx.jobs.remove(id.0)?;
@@ -413,7 +478,8 @@ impl Rehearsal {
             let why = members.get((first.0, number.value()))?;
             let why: Option<Membership> = why.map(|b| codec::decode(b.value())).transpose()?;
             let incident = follow(&merged, first);
-            fates.insert(number.value(), Fate { incident, why, test: alert.test });
+            let Alert { title, service, .. } = alert;
+            fates.insert(number.value(), Fate { incident, why, title, service });
         }
         Ok(fates)
     }
@@ -426,8 +492,10 @@ pub struct Fate {
     pub incident: IncidentId,
     /// Why there.
     pub why: Option<Membership>,
-    /// It was a test notification.
-    pub test: bool,
+    /// Its title.
+    pub title: String,
+    /// Its service.
+    pub service: Option<String>,
 }
 
 /// Incidents that are part of another one, and of which.

@@ -1,0 +1,116 @@
+//! Every file in `tests/fixtures/backtest` through a backtest, to the lines beside it. `WATCHFIRE_BLESS=1` writes those, to
+//! be read before they are committed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::*;
+use crate::{app, config, model::Service};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backtest")
+}
+
+fn configured(file: &Path) -> Config {
+    let file = file.exists().then(|| file.to_owned());
+    let sources = config::Sources { file, flags: vec![("data_dir".into(), ".".into())], env: Vec::new() };
+    config::load(&sources, &app::platforms()).unwrap()
+}
+
+/// The lines that a backtest of this file prints.
+fn played(file: &Path) -> Vec<String> {
+    let config = configured(&file.with_extension("toml"));
+    let services = file.with_extension("topology.json");
+    let services = if services.exists() { Topology::read(&services).unwrap() } else { Topology::default() };
+    let mut input = Input::open(file).unwrap();
+    let report = run(&mut input, &services, &config, app::policy(&config), true).unwrap();
+    let deliveries = report.deliveries.iter().map(|d| serde_json::to_string(d).unwrap());
+    let incidents = report.incidents.iter().map(|i| serde_json::to_string(i).unwrap());
+    deliveries.chain(incidents).chain(report.summary().iter().map(|l| format!("# {l}"))).collect()
+}
+
+#[test]
+fn recorded_lines_become_what_stands_beside_them_every_time() {
+    let mut tried = 0;
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let Some(case) = name.strip_suffix(".ndjson").filter(|n| !n.ends_with(".expected")) else { continue };
+        tried += 1;
+        let lines = played(&path);
+        assert_eq!(lines, played(&path), "{case}: the same input gives the same bytes");
+        let expected = path.with_file_name(format!("{case}.expected.ndjson"));
+        if std::env::var_os("WATCHFIRE_BLESS").is_some() {
+            fs::write(&expected, lines.join("\n") + "\n").unwrap();
+        }
+        let want = fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(lines, want.lines().collect::<Vec<_>>(), "{case}");
+    }
+    assert!(tried >= 5);
+}
+
+fn opened(text: &str) -> Result<Input, BacktestError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("in.ndjson");
+    fs::write(&file, text).unwrap();
+    Input::open(&file)
+}
+
+#[test]
+fn what_cannot_be_understood_is_named_with_its_place() {
+    for (line, place, what) in [
+        ("{\"at\":\"2026-03-03T09:00:00Z\"}", "1:1", "one of `platform`"),
+        ("{\"at\":\"soon\",\"platform\":\"grafana\",\"body\":{}}", "1:12", "not a time"),
+        ("  {\"at\":\"2026-03-03T09:00:00Z\",\"platform\":\"grafana\",\"body\":{", "1:", "EOF"),
+        ("{\"at\":\"2026-03-03T09:00:00Z\",\"platform\":\"grafana\"}", "1:1", "`body` is missing"),
+        ("{\"at\":\"2026-03-03T09:00:00Z\",\"change\":{\"kind\":\"deploy\"}}", "1:1", "change/title"),
+        ("{\"at\":\"2026-03-03T09:00:00Z\",\"change\":{\"title\":\"x\",\"kind\":\"party\"}}", "1:", "party"),
+        ("{\"at\":\"2026-03-03T09:00:00Z\",\"resolve\":\"all\"}", "1:1", "INC-3"),
+        ("{\"at\":\"2026-03-03T09:00:00Z\",\"change\":{\"title\":\"x\"},\"cause\":{}}", "1:1", "`cause`"),
+        ("\n\n[1]", "3:", "invalid"),
+    ] {
+        let said = opened(line).unwrap_err().to_string();
+        assert!(said.contains(&format!("in.ndjson:{place}")) && said.contains(what), "{line}\n{said}");
+    }
+    let said = opened(&"x\n".repeat(25)).unwrap_err().to_string();
+    assert!(said.contains("25 lines") && said.contains("in.ndjson:20:") && said.ends_with("and 5 more"), "{said}");
+    assert!(!said.contains("in.ndjson:21:"), "{said}");
+}
+
+#[test]
+fn an_incident_that_is_not_there_cannot_be_resolved() {
+    let mut input = opened("\n{\"at\":\"2026-03-03T09:00:00Z\",\"resolve\":\"INC-3\"}\n").unwrap();
+    let config = configured(Path::new("/none.toml"));
+    let said = run(&mut input, &Topology::default(), &config, app::policy(&config), false).unwrap_err().to_string();
+    assert!(said.contains(":2:1: resolve: there was no incident INC-3 by then"), "{said}");
+}
+
+#[test]
+fn an_empty_file_has_an_empty_answer() {
+    let config = configured(Path::new("/none.toml"));
+    let report = run(&mut opened("\n").unwrap(), &Topology::default(), &config, app::policy(&config), true).unwrap();
+    assert_eq!((report.deliveries.len(), report.incidents.len(), report.alerts), (0, 0, 0));
+}
+
+#[test]
+fn odd_topologies_lose_what_is_odd() {
+    let service = |name: &str, aliases: &[&str], depends_on: &[&str]| Service {
+        name: name.into(),
+        aliases: aliases.iter().map(|a| (*a).into()).collect(),
+        depends_on: depends_on.iter().map(|a| (*a).into()).collect(),
+        ..Service::default()
+    };
+    let topology = Topology::of(vec![
+        service("a", &["B", "x", "A"], &["b", "x", "unknown"]),
+        service(" b ", &["X", "y"], &["a"]),
+        service("A", &[], &[]),
+        service("", &["z"], &[]),
+    ]);
+    assert_eq!(topology.services, [service("a", &["x"], &["b", "unknown"]), service("b", &["y"], &["a"])]);
+    assert_eq!(topology.left_out.len(), 4, "{:?}", topology.left_out);
+    assert_eq!((topology.name("Y"), topology.name("q")), ("b", "q"));
+    let config = configured(Path::new("/none.toml"));
+    run(&mut opened("").unwrap(), &topology, &config, app::policy(&config), false).unwrap();
+}

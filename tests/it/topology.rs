@@ -1,0 +1,150 @@
+//! Services and who calls whom: by the API, from labels of alerts, and by the pages as somebody without scripts uses them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, TOKEN, TestApp, answer};
+
+async fn put(test: &TestApp, path: &str, body: &Value) -> Answer {
+    answer(test.request(Method::PUT, path).bearer_auth(TOKEN).json(body)).await
+}
+
+async fn names(test: &TestApp, path: &str) -> Vec<String> {
+    let all = test.get(path).await.json["services"].as_array().unwrap().clone();
+    all.iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Edges as `from>to`, learned ones with a `?`.
+async fn edges(test: &TestApp) -> Vec<String> {
+    let all = test.get("/api/topology").await.json["edges"].as_array().unwrap().clone();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    all.iter()
+        .map(|e| format!("{}>{}{}", text(&e["from"]), text(&e["to"]), if e["learned"] == true { "?" } else { "" }))
+        .collect()
+}
+
+fn places(refused: &Answer) -> Vec<&str> {
+    assert_eq!((refused.status.as_u16(), &refused.json["code"]), (422, &json!("invalid")), "{}", refused.text);
+    refused.json["errors"].as_array().unwrap().iter().map(|e| e["path"].as_str().unwrap()).collect()
+}
+
+fn calling(id: &str, service: &str, peer: &str) -> Value {
+    json!({"id": id, "title": id, "service": service, "severity": "high", "labels": {"peer.service": peer}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_put_listed_renamed_and_removed() {
+    let test = TestApp::start().await;
+    let whole = json!({"name": "checkout-api", "aliases": ["checkout", "SERVICE-1"], "depends_on": ["payments", "ghost"],
+        "hosts": ["web-1"], "owner": "shop", "tier": 1, "runbook_url": "https://wiki/checkout", "prometheus": "job=\"x\"",
+        "netdata": "http://web-1:19999", "unknown": {}});
+    let made = put(&test, "/api/services/checkout-api", &whole).await;
+    assert_eq!((made.status.as_u16(), &made.json["tier"]), (201, &json!("1")), "{}", made.text);
+    assert_eq!(put(&test, "/api/services/Checkout-API", &whole).await.status, 200);
+    let made = put(&test, "/api/services", &json!({"services": [{"name": "payments"}, {"name": "a/b ü"}]})).await;
+    assert_eq!((made.status.as_u16(), made.json["services"].as_array().unwrap().len()), (200, 2));
+    assert_eq!(put(&test, "/api/services", &json!({"name": "ledger"})).await.json["name"], "ledger");
+    assert_eq!(names(&test, "/api/services").await, ["a/b ü", "checkout-api", "ledger", "payments"]);
+    // By any of its names, also one with a slash.
+    assert_eq!(test.get("/api/services/checkout").await.json["owner"], "shop");
+    assert_eq!(test.get("/api/services/a%2Fb%20%C3%BC").await.json["name"], "a/b ü");
+    assert_eq!(test.get("/api/services/nothing").await.status, 404);
+    // In pages, and by a part of a name, host or owner.
+    let page = test.get("/api/services?limit=3").await.json;
+    assert_eq!((&page["total"], &page["next_cursor"]), (&json!(4), &json!("ledger")));
+    assert_eq!(names(&test, "/api/services?limit=3&cursor=ledger").await, ["payments"]);
+    assert_eq!(names(&test, "/api/services?q=WEB-").await, ["checkout-api"]);
+    // With another name it is renamed, and what depends on it follows.
+    let renamed = put(&test, "/api/services/payments", &json!({"name": "pay", "owner": "money"})).await;
+    assert_eq!((renamed.status.as_u16(), &renamed.json["owner"]), (200, &json!("money")));
+    assert_eq!(test.get("/api/services/checkout-api").await.json["depends_on"], json!(["pay", "ghost"]));
+    assert_eq!(put(&test, "/api/services/payments", &json!({"name": "x"})).await.status, 404);
+    assert_eq!(test.delete("/api/services/ledger").await.status, 204);
+    assert_eq!(test.delete("/api/services/ledger").await.status, 404);
+    let audit = test.get("/api/audit").await.json["audit"].clone();
+    let latest = (&audit[0]["action"], &audit[0]["subject"], &audit[1]["action"]);
+    assert_eq!(latest, (&json!("service.remove"), &json!("ledger"), &json!("service.update")));
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topology_is_replaced_and_refusals_name_the_path() {
+    let mut test = TestApp::start().await;
+    let loops = json!({"services": [
+        {"name": "a", "depends_on": ["b"]}, {"name": "b", "depends_on": ["c"], "aliases": ["bee"]},
+        {"name": "c", "depends_on": ["A", "nobody knows it"]}]});
+    let put_it = put(&test, "/api/topology", &loops).await;
+    assert_eq!(put_it.status, 200, "{}", put_it.text);
+    assert_eq!(edges(&test).await, ["a>b", "b>c", "c>a", "c>nobody knows it"]);
+    let all = test.get("/api/topology").await.json;
+    assert_eq!(all["undeclared"], json!([{"name": "nobody knows it", "learned": false}]));
+    for (services, want) in [
+        (json!([{"name": "x"}, {"name": " X"}]), vec!["/services/1/name"]),
+        (json!([{"name": "x"}, {"name": "y", "aliases": ["z", "X"]}]), vec!["/services/1/aliases/1"]),
+        (json!([{"name": "x", "depends_on": ["y", "X"]}]), vec!["/services/0/depends_on/1"]),
+        (json!([{"name": ""}, {}]), vec!["/services/0/name", "/services/1/name"]),
+        (json!([{"name": "n".repeat(256)}]), vec!["/services/0/name"]),
+        (json!([{"name": "x", "hosts": "h"}]), vec!["/services/0/hosts"]),
+        (json!([7]), vec!["/services/0"]),
+        (json!({}), vec!["/services"]),
+    ] {
+        assert_eq!(places(&put(&test, "/api/topology", &json!({"services": services})).await), want, "{services}");
+    }
+    assert_eq!(places(&put(&test, "/api/topology", &json!({"name": "x"})).await), ["/services"]);
+    assert_eq!(places(&put(&test, "/api/services", &json!({"name": "x", "aliases": ["BEE"]})).await), ["/aliases/0"]);
+    assert_eq!(names(&test, "/api/services").await, ["a", "b", "c"], "nothing was changed");
+    // What is read can be put, and it is there after a restart.
+    let again = put(&test, "/api/topology", &all).await;
+    assert_eq!((again.status.as_u16(), &again.json), (200, &all));
+    test.restart().await;
+    assert_eq!(test.get("/api/topology").await.json, all);
+    put(&test, "/api/topology", &json!({"services": []})).await;
+    assert_eq!(edges(&test).await, Vec::<String>::new());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_are_learned_from_alerts_and_judged_by_people() {
+    let test = TestApp::start().await;
+    put(&test, "/api/services/web", &json!({"depends_on": ["api"]})).await;
+    test.deliver("generic", &calling("1", "web", "api")).await;
+    test.deliver("generic", &calling("2", "web", "cache")).await;
+    test.deliver("generic", &calling("3", "Web", "Cache")).await;
+    test.deliver("generic", &calling("4", "api", "db")).await;
+    assert_eq!(edges(&test).await, ["web>api", "web>cache?", "api>db?"]);
+    let all = test.get("/api/topology").await.json;
+    let learned = &all["edges"][1];
+    assert_eq!((&learned["count"], &learned["platform"]), (&json!(2), &json!("generic")));
+    assert!(learned["first_at"].is_string() && learned["last_at"].is_string() && all["edges"][0]["count"].is_null());
+    let undeclared: Vec<&str> =
+        all["undeclared"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(undeclared, ["api", "cache", "db"]);
+
+    let judge = async |from: &str, to: &str, verdict: &str| {
+        test.post("/api/topology/edges", &json!({"from": from, "to": to, "verdict": verdict})).await
+    };
+    let dismissed = judge("web", "cache", "dismiss").await;
+    assert_eq!(dismissed.json["dismissed"][0]["to"], "cache", "{}", dismissed.text);
+    test.deliver("generic", &calling("5", "web", "cache")).await;
+    assert_eq!(edges(&test).await, ["web>api", "api>db?"]);
+    assert_eq!(judge("api", "db", "adopt").await.status, 200);
+    assert_eq!(edges(&test).await, ["api>db", "web>api"]);
+    assert_eq!(test.get("/api/services/api").await.json["depends_on"], json!(["db"]));
+    assert_eq!(judge("web", "cache", "restore").await.status, 200);
+    assert_eq!(edges(&test).await, ["api>db", "web>api", "web>cache?"]);
+    assert_eq!(judge("no", "such", "adopt").await.status, 404);
+    assert_eq!(judge("web", "cache", "maybe").await.status, 422);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_the_topology_are_told_live() {
+    let test = TestApp::start().await;
+    let mut stream = test.request(Method::GET, "/api/incidents/stream").bearer_auth(TOKEN).send().await.unwrap();
+    put(&test, "/api/services/web", &json!({})).await;
+    let mut seen = String::new();
+    while !seen.contains("{\"type\":\"topology\"}") {
+        seen.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap()));
+    }
+    test.stop().await;
+}
