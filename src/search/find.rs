@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use tantivy::{
     DocId, Score, SegmentOrdinal, SegmentReader, Term,
-    collector::{Collector, SegmentCollector},
+    collector::{Collector, Count, SegmentCollector},
     columnar::Column,
     query::{AllQuery, BooleanQuery, FuzzyTermQuery, Occur, Query, TermQuery},
     schema::{Field, IndexRecordOption},
@@ -12,7 +12,7 @@ use tantivy::{
 
 use super::{Search, SearchError, unharmed};
 use crate::{
-    model::{Alert, Incident},
+    model::{Alert, Incident, IncidentStatus},
     store::{AlertFilter, IncidentFilter, Listing, StoreError, View, Words},
     text,
 };
@@ -69,7 +69,15 @@ impl Search {
         };
         let Some(query) = query else { return view.alerts(filter, before, limit) };
         let reached = self.alerts_reached();
-        match unharmed(|| self.numbers(&query, "alert", before, MOST)) {
+        let numbers = || {
+            // The newest are counted, whichever page is shown.
+            let mut known = self.numbers(&query, "alert", None, MOST)?;
+            if let (Some(before), Some(lowest)) = (before, known.last().filter(|_| known.len() == MOST).copied()) {
+                known.extend(self.numbers(&query, "alert", Some(before.min(lowest)), MOST)?);
+            }
+            Ok(known)
+        };
+        match unharmed(numbers) {
             Ok(known) if reached > 0 => {
                 let fresh = view.alerts_after(reached, MOST)?;
                 view.alerts_with(filter, Words::new(known, fresh), before, limit)
@@ -91,19 +99,60 @@ impl Search {
     }
 
     /// How many incidents there are of each status, severity, sender and service, as `status:resolved`, among those that
-    /// are found by these words; of all without words. As fresh as the index. Blocking.
-    pub fn facets(&self, words: &[String]) -> Result<BTreeMap<String, u64>, SearchError> {
-        let query = self.query_of(self.inner.fields.said, words).unwrap_or_else(|| {
-            let every = Term::from_field_u64(self.inner.fields.kind, super::INCIDENT);
-            BooleanQuery::new(vec![(Occur::Must, Box::new(TermQuery::new(every, IndexRecordOption::Basic)))])
+    /// fit what the filter wants of the others and are found by its words. As fresh as the index. Blocking.
+    pub fn facets(&self, filter: &IncidentFilter) -> Result<BTreeMap<String, u64>, SearchError> {
+        let lower = |values: &[String]| values.iter().map(|v| v.to_lowercase()).collect::<Vec<_>>();
+        let wanted = [
+            ("status", filter.statuses.iter().map(ToString::to_string).collect()),
+            ("severity", filter.severities.iter().map(ToString::to_string).collect()),
+            ("source", lower(&filter.sources)),
+            ("service", lower(&filter.services)),
+        ];
+        let mut counts = BTreeMap::new();
+        for (group, _) in &wanted {
+            let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, Box::new(self.incident_documents()))];
+            if let Some(words) = self.query_of(self.inner.fields.said, &filter.words) {
+                all.push((Occur::Must, Box::new(words)));
+            }
+            // What is chosen of a group says nothing about what else there is to choose in it.
+            for (other, values) in wanted.iter().filter(|(other, values)| other != group && !values.is_empty()) {
+                all.push((Occur::Must, Box::new(self.any_facet(other, values))));
+            }
+            if *group != "status" && filter.statuses.is_empty() {
+                let merged = self.any_facet("status", &[IncidentStatus::Merged.to_string()]);
+                all.push((Occur::MustNot, Box::new(merged)));
+            }
+            let query = BooleanQuery::new(all);
+            let found = unharmed(|| Ok(self.searcher()?.search(&query, &Facets)?))?;
+            counts.extend(found.into_iter().filter(|(value, _)| value.split(':').next() == Some(group)));
+        }
+        Ok(counts)
+    }
+
+    fn incident_documents(&self) -> TermQuery {
+        TermQuery::new(Term::from_field_u64(self.inner.fields.kind, super::INCIDENT), IndexRecordOption::Basic)
+    }
+
+    fn any_facet(&self, group: &str, values: &[String]) -> BooleanQuery {
+        let each = values.iter().map(|value| {
+            let term = |value: &str| Term::from_field_text(self.inner.fields.facet, &format!("{group}:{value}"));
+            let query: Box<dyn Query> = match value.strip_suffix('*') {
+                Some(beginning) => Box::new(FuzzyTermQuery::new_prefix(term(beginning), 0, false)),
+                None => Box::new(TermQuery::new(term(value), IndexRecordOption::Basic)),
+            };
+            (Occur::Should, query)
         });
-        unharmed(|| Ok(self.searcher()?.search(&query, &Facets)?))
+        BooleanQuery::new(each.collect())
     }
 
     /// Every word, as a term of the analyzer or as the beginning of one; none without words.
     fn query_of(&self, field: Field, words: &[String]) -> Option<BooleanQuery> {
         let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for word in words.iter().take(WORDS) {
+            if let Some(named) = self.named(field, word) {
+                all.push((Occur::Must, named));
+                continue;
+            }
             let terms: Vec<String> = text::terms(word).take(WORDS).collect();
             let last = terms.len().saturating_sub(1);
             for (n, term) in terms.iter().enumerate() {
@@ -125,6 +174,14 @@ impl Search {
             (false, true) => Some(BooleanQuery::new(vec![(Occur::Must, Box::new(AllQuery))])),
             (false, false) => Some(BooleanQuery::new(all)),
         }
+    }
+
+    /// A host or the like by its whole name, or the beginning of it, where there is one: its pieces are in many.
+    fn named(&self, field: Field, word: &str) -> Option<Box<dyn Query>> {
+        let whole = text::whole(word)?;
+        let query = FuzzyTermQuery::new_prefix(Term::from_field_text(field, &whole), 0, false);
+        let found = self.searcher().and_then(|s| Ok(s.search(&query, &Count)?)).unwrap_or(0);
+        (found > 0).then(|| Box::new(query) as Box<dyn Query>)
     }
 
     /// The numbers that fit, below `before`, the `most` highest, highest first.

@@ -137,7 +137,11 @@ impl Search {
                 *changed.entry(id).or_default() |= soon;
             }
             for (id, soon) in changed {
-                if soon || flush { self.look_at(&view, id)? } else { self.memory(|m| drop(m.later.insert(id))) }
+                if soon || flush {
+                    self.look_at(&view, id)?;
+                } else {
+                    self.memory(|m| m.later.insert(id));
+                }
             }
         }
         if flush {
@@ -215,7 +219,10 @@ impl Search {
         let filter = IncidentFilter { statuses: IncidentStatus::ALL.to_vec(), ..IncidentFilter::default() };
         // Those that were removed meanwhile as well; who searches sees this with the commit and not before.
         let every = Term::from_field_u64(self.inner.fields.kind, INCIDENT);
-        self.writing(|writer| Ok(drop(writer.delete_term(every))))?;
+        self.writing(|writer| {
+            writer.delete_term(every);
+            Ok(())
+        })?;
         self.memory(|m| m.incidents.clear());
         let (mut before, mut done) = (None, 0_u64);
         loop {
@@ -277,7 +284,7 @@ impl Search {
     }
 
     fn forget(&self, id: IncidentId) -> Result<(), SearchError> {
-        self.memory(|m| drop(m.incidents.remove(&id.0)));
+        self.memory(|m| m.incidents.remove(&id.0));
         self.writing(|writer| {
             writer.delete_term(Term::from_field_u64(self.inner.fields.number, id.0));
             writer.delete_term(Term::from_field_u64(self.inner.fields.of, id.0));

@@ -19,10 +19,8 @@ use std::{
 };
 
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
-    collector::Count,
-    query::TermQuery,
-    schema::{IndexRecordOption, Schema},
+    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, collector::Count,
+    schema::Schema,
 };
 
 use crate::store::{Store, StoreError, private_folder};
@@ -160,8 +158,7 @@ impl Search {
 
     /// Incidents in the index.
     pub fn len(&self) -> u64 {
-        let every = TermQuery::new(Term::from_field_u64(self.inner.fields.kind, INCIDENT), IndexRecordOption::Basic);
-        let count = self.searcher().and_then(|s| Ok(s.search(&every, &Count)?)).unwrap_or(0);
+        let count = self.searcher().and_then(|s| Ok(s.search(&self.incident_documents(), &Count)?)).unwrap_or(0);
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 
@@ -365,9 +362,19 @@ mod tests {
         search.catch_up().unwrap();
         assert_eq!(found(&search, &store, "gateway").1, ["Certificate of the mail gateway expires tomorrow"]);
         assert_eq!(found(&search, &store, "three").1, [""; 0]);
-        let facets = search.facets(&["certificate".into()]).unwrap();
-        assert_eq!(facets.get("severity:high"), Some(&2), "{facets:?}");
-        assert_eq!(search.facets(&[]).unwrap().get("source:grafana"), Some(&3));
+        let all = IncidentFilter::default();
+        let words = IncidentFilter { words: vec!["certificate".into()], ..all.clone() };
+        let service = IncidentFilter { services: vec!["Service-1".into()], ..all.clone() };
+        for (filter, value, want) in [
+            (&all, "source:grafana", Some(3)),
+            (&words, "severity:high", Some(2)),
+            (&words, "service:service-0", None),
+            (&service, "status:investigating", Some(1)),
+            // What else there is to choose.
+            (&service, "service:service-2", Some(1)),
+        ] {
+            assert_eq!(search.facets(filter).unwrap().get(value).copied(), want, "{value} of {filter:?}");
+        }
     }
 
     #[tokio::test]

@@ -91,7 +91,7 @@ pub async fn list_page(
     let before = params.get("before").parse().ok();
     let after = params.get("after").parse().ok();
     let search = state.search.clone();
-    let (overview, seq, found, ever, senders) = state
+    let (overview, seq, found, ever, senders, counts) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -104,7 +104,9 @@ pub async fn list_page(
             } else {
                 Found::Matched { listing: search.incidents(view, &filter, before, PAGE)?, later_page: before.is_some() }
             };
-            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?))
+            // Without them the list is still a list.
+            let counts = search.facets(&filter).unwrap_or_default();
+            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?, counts))
         })
         .await?;
     let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
@@ -115,7 +117,7 @@ pub async fn list_page(
         connectors: platforms::all().collect(),
     });
     let frame = ask.frame("", Section::Incidents, &overview, seq);
-    Ok(ListPage::new(frame, Input { overview, found, sources, q, me, error, teach, refused }))
+    Ok(ListPage::new(frame, Input { overview, found, sources, counts, q, me, error, teach, refused }))
 }
 
 fn ever_had_an_alert(view: &View) -> Result<bool, StoreError> {
