@@ -9,12 +9,22 @@ pub const NAME: &str = "watchfire";
 
 /// The analyzer of the index.
 pub fn analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(Words).build()
+    TextAnalyzer::builder(Words { names: false }).build()
 }
 
-/// The terms of `text::terms`.
+/// The name under which the index knows that of whole names.
+pub const NAMES: &str = "watchfire-names";
+
+/// The analyzer of whole names.
+pub fn names() -> TextAnalyzer {
+    TextAnalyzer::builder(Words { names: true }).build()
+}
+
+/// The terms of `text::terms`, or the names of `text::names`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Words;
+pub struct Words {
+    names: bool,
+}
 
 /// Terms of one text. The index keeps no places of them, so that all come from the same one.
 pub struct Terms {
@@ -29,10 +39,15 @@ impl Tokenizer for Words {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Terms {
         let (mut all, mut ends) = (String::with_capacity(text.len()), Vec::new());
-        text::pieces(text, |term| {
+        let each = |term: &str| {
             all.push_str(term);
             ends.push(all.len());
-        });
+        };
+        if self.names {
+            text::names(text, each)
+        } else {
+            text::pieces(text, each)
+        }
         Terms { all, ends: ends.into_iter(), from: 0, current: Token::default() }
     }
 }

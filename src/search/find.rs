@@ -129,7 +129,7 @@ impl Search {
         Ok(counts)
     }
 
-    fn incident_documents(&self) -> TermQuery {
+    pub(super) fn incident_documents(&self) -> TermQuery {
         TermQuery::new(Term::from_field_u64(self.inner.fields.kind, super::INCIDENT), IndexRecordOption::Basic)
     }
 
@@ -149,7 +149,7 @@ impl Search {
     fn query_of(&self, field: Field, words: &[String]) -> Option<BooleanQuery> {
         let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for word in words.iter().take(WORDS) {
-            if let Some(named) = self.named(field, word) {
+            if let Some(named) = self.named(word) {
                 all.push((Occur::Must, named));
                 continue;
             }
@@ -177,9 +177,10 @@ impl Search {
     }
 
     /// A host or the like by its whole name, or the beginning of it, where there is one: its pieces are in many.
-    fn named(&self, field: Field, word: &str) -> Option<Box<dyn Query>> {
-        let whole = text::whole(word)?;
-        let query = FuzzyTermQuery::new_prefix(Term::from_field_text(field, &whole), 0, false);
+    fn named(&self, word: &str) -> Option<Box<dyn Query>> {
+        let mut whole = None;
+        text::names(word, |name| whole = Some(name.to_owned()));
+        let query = FuzzyTermQuery::new_prefix(Term::from_field_text(self.inner.fields.names, &whole?), 0, false);
         let found = self.searcher().and_then(|s| Ok(s.search(&query, &Count)?)).unwrap_or(0);
         (found > 0).then(|| Box::new(query) as Box<dyn Query>)
     }

@@ -205,6 +205,7 @@ impl Search {
             document.add_u64(fields.of, incident.0);
         }
         document.add_text(fields.words, &text.text);
+        document.add_text(fields.names, &text.text);
         self.writing(|writer| {
             if again {
                 writer.delete_term(Term::from_field_u64(fields.alert, text.number));
@@ -260,6 +261,7 @@ impl Search {
         }
         for part in [&title, &body, &said] {
             document.add_text(fields.said, part);
+            document.add_text(fields.names, part);
         }
         document.add_text(fields.title, title);
         document.add_text(fields.body, body);

@@ -27,18 +27,21 @@ pub struct Fields {
     pub of: Field,
     /// All words of an alert: title, description, service, host, labels.
     pub words: Field,
+    /// Whole names of hosts and the like in either. A field of their own: there are very many, and the beginning of a word
+    /// must not be looked for among them.
+    pub names: Field,
 }
 
 /// The schema, which `VERSION` goes up with.
 pub fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
-    let text = |option| {
-        let indexing = TextFieldIndexing::default().set_tokenizer(analyzer::NAME).set_index_option(option);
+    let text = |analyzer, option| {
+        let indexing = TextFieldIndexing::default().set_tokenizer(analyzer).set_index_option(option);
         // Lengths of fields would cost a byte for each document, and rank nothing here.
         TextOptions::default().set_indexing_options(indexing.set_fieldnorms(false))
     };
-    let compared = text(IndexRecordOption::WithFreqs).set_stored();
-    let searched = text(IndexRecordOption::Basic);
+    let compared = text(analyzer::NAME, IndexRecordOption::WithFreqs).set_stored();
+    let searched = text(analyzer::NAME, IndexRecordOption::Basic);
     let fields = Fields {
         number: builder.add_u64_field("number", INDEXED | STORED | FAST),
         kind: builder.add_u64_field("kind", INDEXED),
@@ -49,6 +52,7 @@ pub fn schema() -> (Schema, Fields) {
         alert: builder.add_u64_field("alert", INDEXED | FAST),
         of: builder.add_u64_field("of", INDEXED),
         words: builder.add_text_field("words", searched),
+        names: builder.add_text_field("names", text(analyzer::NAMES, IndexRecordOption::Basic)),
     };
     (builder.build(), fields)
 }

@@ -36,8 +36,7 @@ impl Class {
 }
 
 /// The terms of a text in order, with repeats: identifiers split, words stemmed and given the name that the field has for
-/// them (`PostgreSQL` and `pg` are `postgres`). Numbers stay, and names of hosts and the like as a whole and in pieces,
-/// because people search for them.
+/// them (`PostgreSQL` and `pg` are `postgres`). Numbers stay, and the pieces of names, because people search for them.
 pub fn terms(text: &str) -> impl Iterator<Item = String> + use<> {
     let mut found = Vec::new();
     pieces(text, |term| found.push(term.to_owned()));
@@ -51,22 +50,22 @@ pub fn pieces(text: &str, mut each: impl FnMut(&str)) {
         match kind {
             Kind::Word if lexicon.stops(piece) => {}
             Kind::Word | Kind::Name => each(lexicon.name(&lexicon.term(piece))),
-            Kind::Whole | Kind::Number => each(piece),
+            Kind::Number => each(piece),
+            Kind::Whole => {}
         }
         true
     });
 }
 
-/// The name of a host or the like that a word is as a whole: one with a number in it, which its pieces do not tell.
-pub fn whole(word: &str) -> Option<String> {
-    let mut found = None;
-    scan::scan(Lexicon::get(), word, &mut |piece, kind| {
+/// The names of hosts and the like in a text, whole and in small letters: those with a number in them, which their pieces do
+/// not tell.
+pub fn names(text: &str, mut each: impl FnMut(&str)) {
+    scan::scan(Lexicon::get(), text, &mut |piece, kind| {
         if kind == Kind::Whole && piece.contains(|c: char| c.is_ascii_digit()) {
-            found = Some(piece.to_owned());
+            each(piece);
         }
-        found.is_none()
+        true
     });
-    found
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ async fn words_find_alerts_and_incidents_at_once_and_notes_soon_after() {
     assert!(commented.status.is_success(), "{}", commented.text);
     let found = async || loop {
         let list = test.get("/api/incidents?q=registrar").await.json;
-        if !names(&list, "incidents", "id").is_empty() {
+        let alerts = test.get("/api/alerts?q=pg").await.json;
+        if !names(&list, "incidents", "id").is_empty() && !names(&alerts, "alerts", "title").is_empty() {
             return list;
         }
         test.clock.advance(std::time::Duration::from_millis(500));
