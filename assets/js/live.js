@@ -9,7 +9,7 @@ const banner = $('#offline');
 const icon = $('#favicon');
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel('watchfire-live') : null;
 const waits = [1, 2, 4, 8, 16, 30];
-const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'reset', 'tick'];
+const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'reset', 'tick'];
 
 let paused = false;
 let source = null;
@@ -30,8 +30,12 @@ const on = {
   alert: (e) => { onAlert(e); stale(e.id); },
   counts,
   delivery,
-  reset: () => { arrived(); rereadList(); rereadIncident(); },
+  topology: changed,
+  reset: () => { arrived(); rereadList(); rereadIncident(); changed(); },
 };
+
+// What is read does not move: the reader asks for what is new.
+function changed() { for (const e of $$('[data-changed]')) e.hidden = false; }
 
 function counts(c) {
   const own = document.body.dataset.title;

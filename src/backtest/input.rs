@@ -117,12 +117,12 @@ impl Input {
                 break;
             }
             number += 1;
-            let text = buffer.trim_ascii();
+            let text = written(&buffer);
             if !text.is_empty() {
                 match check(text) {
                     Ok(at) => places.push(Place { at, line: number, start, length: read }),
                     Err((column, what)) => {
-                        let indent = buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
+                        let indent = buffer.len() - buffer.trim_ascii_start().len();
                         faults.add(number, column.max(1) + indent, what);
                     }
                 }
@@ -154,7 +154,7 @@ impl Input {
         places.iter().map(move |place| {
             let io = |source| BacktestError::Io { path: path.display().to_string(), source };
             fetch(file, position, place, &mut buffer).map_err(io)?;
-            cue(buffer.trim_ascii(), place, reader).map_err(|(column, what)| {
+            cue(written(&buffer), place, reader).map_err(|(column, what)| {
                 let mut faults = Faults { path: path.display().to_string(), told: Vec::new(), count: 0 };
                 faults.add(place.line, column, what);
                 BacktestError::Input(faults)
@@ -191,6 +191,11 @@ fn fetch(file: &mut BufReader<File>, position: &mut u64, place: &Place, into: &m
     file.read_exact(into)?;
     *position = place.start + place.length as u64;
     Ok(())
+}
+
+/// A line without what editors put around it: spaces, line ends, and at the beginning of a file a byte order mark.
+fn written(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
 }
 
 type Wrong = (usize, String);

@@ -88,6 +88,13 @@ fn an_incident_that_is_not_there_cannot_be_resolved() {
 }
 
 #[test]
+fn what_editors_put_around_lines_is_no_mistake() {
+    let line = r#"{"at":"2026-03-03T09:00:00Z","platform":"generic","body":{"title":"x"}}"#;
+    let input = opened(&format!("\u{feff}{line}\r\n \r\n  {line}\r\n")).unwrap();
+    assert_eq!(input.lines().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
 fn an_empty_file_has_an_empty_answer() {
     let config = configured(Path::new("/none.toml"));
     let report = run(&mut opened("\n").unwrap(), &Topology::default(), &config, app::policy(&config), true).unwrap();

@@ -1,5 +1,5 @@
-//! Mode `any`: one rule is enough. Same service 0.9; within five minutes of the incident's start 0.7; for Netdata, same
-//! host 0.9. Where a connector is set to group as its sender does: in one of the sender's groups, and within the same five
+//! Mode `any`: one rule is enough. Same service 0.9; within five minutes of the incident's start 0.7; a text at least 0.7
+//! alike, among the five nearest, as much as it is alike; for Netdata, same host 0.9. Where a connector is set to group as its sender does: in one of the sender's groups, and within the same five
 //! minutes, 0.95.
 
 use std::time::Duration;
@@ -11,6 +11,10 @@ const SERVICE_SCORE: f64 = 0.9;
 const GROUP_SCORE: f64 = 0.95;
 const TIME_SCORE: f64 = 0.7;
 const HOST_SCORE: f64 = 0.9;
+/// From here on a text says about the same, and so many of the nearest are asked.
+const ALIKE: f64 = 0.7;
+/// How many of the nearest texts count.
+pub const NEAREST: usize = 5;
 /// Characters of a group's key in a sentence.
 const SHOWN: usize = 160;
 
@@ -27,6 +31,8 @@ pub struct Subject<'a> {
     pub onset: Time,
     /// The sender's own group, where its connector is set to group by it.
     pub group: Option<Group<'a>>,
+    /// The open incidents whose words are nearest to its own, with how alike they are, 0 to 1.
+    pub nearest: &'a [(IncidentId, f64)],
 }
 
 /// A group that a sender put an alert into.
@@ -42,6 +48,12 @@ impl<'a> Group<'a> {
     /// Groups of two senders are two, whatever they are called.
     pub fn new(platform: &str, key: &'a str) -> Self {
         Self { of: Fingerprint::of(&format!("{platform}\n{key}")), key }
+    }
+
+    /// Its name, cut for a sentence.
+    pub fn short(&self) -> String {
+        let short: String = self.key.chars().take(SHOWN).collect();
+        if short.len() < self.key.len() { format!("{short}…") } else { short }
     }
 }
 
@@ -99,14 +111,13 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
         && apart < window
         && c.groups.contains(&group.of)
     {
-        let short: String = group.key.chars().take(SHOWN).collect();
-        let more = if short.len() < group.key.len() { "…" } else { "" };
         found.push(Reason {
             strategy: Strategy::TagMatch,
             score: GROUP_SCORE,
             text: format!(
-                "{} put it into the same group ({short}{more}), within the window of {} min.",
+                "{} put it into the same group ({}), within the window of {} min.",
                 s.platform,
+                group.short(),
                 window.as_secs() / 60
             ),
         });
@@ -130,6 +141,13 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
             text: format!("Both concern the host {theirs}."),
         });
     }
+    if let Some((_, alike)) = s.nearest.iter().take(NEAREST).find(|(id, alike)| *id == c.incident && *alike >= ALIKE) {
+        found.push(Reason {
+            strategy: Strategy::SemanticSimilarity,
+            score: (alike * 100.0).round() / 100.0,
+            text: format!("Its text is {:.0} % like one of this incident, among the {NEAREST} nearest.", alike * 100.0),
+        });
+    }
     if apart < window {
         let when = match apart.as_secs() {
             0 => "as".to_owned(),
@@ -142,6 +160,8 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
             text: format!("It began {when} the incident began, within the window of {} min.", window.as_secs() / 60),
         });
     }
+    // A text that says the very same outweighs a service; others stand between service and time.
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found
 }
 
@@ -158,7 +178,7 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(300);
 
     fn subject<'a>(platform: &'a str, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Subject<'a> {
-        Subject { platform, service, host, onset: Time::from_secs(T + at), group: None }
+        Subject { platform, service, host, onset: Time::from_secs(T + at), group: None, nearest: &[] }
     }
 
     fn candidate<'a>(id: u64, service: Option<&'a str>, host: Option<&'a str>, at: i64) -> Candidate<'a> {
@@ -181,6 +201,27 @@ mod tests {
         check(subject("grafana", None, None, 290), &[db_now], None);
         check(subject("grafana", None, None, 289), &[db_now], Some((2, Strategy::TimeCluster, 0.7)));
         check(subject("grafana", None, None, -309), &[db_now], Some((2, Strategy::TimeCluster, 0.7)));
+    }
+
+    #[test]
+    fn texts_count_from_seven_tenths_up_and_only_the_five_nearest() {
+        let old = candidate(1, Some("api"), None, -7200);
+        let asked =
+            |nearest: &'static [(IncidentId, f64)]| Subject { nearest, ..subject("grafana", Some("web"), None, 0) };
+        check(asked(&[(IncidentId(1), 0.7)]), &[old], Some((1, Strategy::SemanticSimilarity, 0.7)));
+        check(asked(&[(IncidentId(1), 0.69)]), &[old], None);
+        check(asked(&[(IncidentId(2), 0.9)]), &[old], None);
+        const SIXTH: &[(IncidentId, f64)] = &[
+            (IncidentId(2), 0.9),
+            (IncidentId(3), 0.9),
+            (IncidentId(4), 0.9),
+            (IncidentId(5), 0.9),
+            (IncidentId(6), 0.9),
+            (IncidentId(1), 0.8),
+        ];
+        check(asked(SIXTH), &[old], None);
+        let near = candidate(2, Some("db"), None, -10);
+        check(asked(&[(IncidentId(1), 0.8)]), &[old, near], Some((1, Strategy::SemanticSimilarity, 0.8)));
     }
 
     #[test]

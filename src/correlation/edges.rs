@@ -130,6 +130,12 @@ pub fn learned(labels: &BTreeMap<String, String>, service: Option<&str>) -> Vec<
     pairs
 }
 
+/// Characters that act on the text around them and are not seen.
+fn unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Whether a label has that name, whatever stands between its words.
 fn same(label: &str, wanted: &str) -> bool {
     let plain = |b: u8| if matches!(b, b'.' | b'-') { b'_' } else { b.to_ascii_lowercase() };
@@ -167,7 +173,7 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
     let useless = name.is_empty()
         || name.chars().nth(LONGEST).is_some()
         || name.contains([',', ';', '{', '}'])
-        || name.chars().any(char::is_control)
+        || name.chars().any(unseen)
         || name.parse::<IpAddr>().is_ok()
         || NOBODY.contains(&lower.as_str());
     (!useless).then_some(Cow::Borrowed(name))
@@ -272,6 +278,7 @@ mod tests {
             ":80",
             "{{ $labels.x }}",
             "a\nb",
+            "a\u{202e}b",
             &long,
         ] {
             check(&[("upstream", value)], Some("checkout"), &[]);

@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Lesson, Side, Time};
+use crate::model::{Learned, Lesson, Side, Time};
 
-/// Corrections of one kind that are needed.
-const ENOUGH: u32 = 3;
-/// Opposite ones may be this part of them at most.
-const AGAINST: u32 = 3;
 /// Words of a title that are compared.
 const WORDS: usize = 12;
 /// Characters of each.
@@ -129,18 +125,14 @@ impl Lessons {
     }
 }
 
-/// What a lesson says, once it was confirmed often enough.
-pub fn learned(lesson: &Lesson) -> Option<Verdict> {
-    let holds = |times: u32, against: u32| times >= ENOUGH && against.saturating_mul(AGAINST) <= times;
+/// What a lesson says, with the sentence.
+fn learned(lesson: &Lesson) -> Option<Verdict> {
     let date: String = lesson.last_at.to_string().chars().take(10).collect();
     let last = format!("(last by {} on {date})", lesson.last_by);
-    if holds(lesson.joined, lesson.parted) {
-        Some(Verdict::Join(format!("People put such alerts together {} times {last}.", lesson.joined)))
-    } else if holds(lesson.parted, lesson.joined) {
-        Some(Verdict::Apart(format!("People took such alerts apart {} times {last}.", lesson.parted)))
-    } else {
-        None
-    }
+    Some(match lesson.learned()? {
+        Learned::Join => Verdict::Join(format!("People put such alerts together {} times {last}.", lesson.joined)),
+        Learned::Apart => Verdict::Apart(format!("People took such alerts apart {} times {last}.", lesson.parted)),
+    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 mod any;
 pub mod edges;
 pub mod lessons;
+pub mod mutes;
 pub mod names;
 mod onset;
+pub mod thresholds;
 pub mod topology;
 pub mod weighted;
 
-pub use any::{Candidate, Group, Match, Subject, best};
+pub use any::{Candidate, Group, Match, NEAREST, Subject, best};
 pub use onset::onset;

@@ -132,6 +132,9 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         firing_count: 0,
         merged_into: None,
         sender_groups: Vec::new(),
+        muted_count: 0,
+        muted: false,
+        mutes: Vec::new(),
         merging: Merging::default(),
         flapping: false,
         test: false,
@@ -180,6 +183,10 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         path: String::new(),
         group_key: None,
         quiet_at: None,
+        muted_by: Vec::new(),
+        was_muted_by: Vec::new(),
+        threshold: None,
+        threshold_hits: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AlertId, Fingerprint, IncidentId, Platform, Severity, Time, words};
+use super::{AlertId, Fingerprint, IncidentId, MuteId, Platform, Severity, ThresholdId, Time, words};
 
 words! {
     /// Where an alert stands.
@@ -153,12 +153,34 @@ pub struct Alert {
     /// When it resolves by itself, where the platform never says so, or it is a test.
     #[serde(default)]
     pub quiet_at: Option<Time>,
+    /// The silences and maintenance windows that mute it, or that did when it ended; in order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_by: Vec<MuteId>,
+    /// Those that did before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was_muted_by: Vec<MuteId>,
+    /// The threshold that it waits for, or waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<ThresholdId>,
+    /// When it was received while it waits; none when it does not wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threshold_hits: Vec<Time>,
 }
 
 impl Alert {
     /// Not resolved.
     pub fn is_open(&self) -> bool {
         self.status != AlertStatus::Resolved
+    }
+
+    /// It burns, and calls for nobody.
+    pub fn is_muted(&self) -> bool {
+        self.is_open() && !self.muted_by.is_empty()
+    }
+
+    /// It is stored, and an incident waits for more like it.
+    pub fn is_waiting(&self) -> bool {
+        !self.threshold_hits.is_empty()
     }
 }
 

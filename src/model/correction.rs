@@ -51,7 +51,31 @@ pub struct Lesson {
     pub last_by: String,
 }
 
+/// What a lesson says, once it was confirmed often enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// Such an alert joins such an incident.
+    Join,
+    /// Such an alert stays out of such an incident.
+    Apart,
+}
+
+/// Equal corrections that are needed.
+const ENOUGH: u32 = 3;
+/// Opposite ones may be this part of them at most.
+const AGAINST: u32 = 3;
+
 impl Lesson {
+    /// What is to be done by it: after three equal corrections, and at most a third as many opposite ones.
+    pub fn learned(&self) -> Option<Learned> {
+        let holds = |times: u32, against: u32| times >= ENOUGH && against.saturating_mul(AGAINST) <= times;
+        match (self.joined, self.parted) {
+            (joined, parted) if holds(joined, parted) => Some(Learned::Join),
+            (joined, parted) if holds(parted, joined) => Some(Learned::Apart),
+            _ => None,
+        }
+    }
+
     /// Its name: the same for the same two kinds.
     pub fn id(&self) -> String {
         let part = |s: &Side| format!("{}\u{1f}{}", s.place.as_deref().unwrap_or_default(), s.name);

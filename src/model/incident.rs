@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, Platform, Reason, Severity, Time, words};
+use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, MuteId, Platform, Reason, Severity, Time, words};
 
 words! {
     /// Where an incident stands. Acknowledgement is an owner and a time, not a status.
@@ -219,6 +219,15 @@ pub struct Incident {
     pub alert_count: u64,
     /// Members that are not resolved.
     pub firing_count: u64,
+    /// Members that are not resolved and are muted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub muted_count: u64,
+    /// All members that are not resolved are muted, and there are some: it calls for nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
+    /// The silences and maintenance windows that ever muted an alert of it; the first fifty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutes: Vec<MuteId>,
     /// The incident that it was merged into. That one may have been merged again: views name the survivor here.
     #[serde(default)]
     pub merged_into: Option<IncidentId>,
@@ -249,6 +258,11 @@ pub struct Incident {
     /// Change sequence of the latest change: tells two people acting at once apart.
     #[serde(default)]
     pub version: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Incident {

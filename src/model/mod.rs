@@ -16,6 +16,7 @@ mod id;
 mod incident;
 mod investigation;
 mod live;
+mod mute;
 mod service;
 mod settings;
 mod severity;
@@ -29,7 +30,7 @@ pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
 pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
-pub use correction::{Apart, Lesson, Side};
+pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
@@ -39,6 +40,10 @@ pub use investigation::{
     Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
+pub use mute::{
+    DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
+    Waiting, Weekday,
+};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

@@ -47,6 +47,12 @@ words! {
         InvestigationStarted = "investigation_started",
         /// An investigation ended.
         InvestigationFinished = "investigation_finished",
+        /// Alerts of it are muted.
+        Muted = "muted",
+        /// Alerts of it are no longer muted, or soon will not be.
+        Unmuted = "unmuted",
+        /// What a threshold held back came together.
+        Threshold = "threshold",
         /// Somebody used or dismissed a suggestion, or judged a cause.
         Feedback = "feedback",
     }

@@ -31,6 +31,13 @@ pub struct Mistake {
     pub what: String,
 }
 
+impl Mistake {
+    /// At a place.
+    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { path: path.into(), what: what.into() }
+    }
+}
+
 impl Service {
     /// Without spaces around names, without empty and repeated ones, and without aliases that say the name again.
     pub fn tidy(mut self) -> Self {
@@ -91,8 +98,8 @@ fn named(path: &str, name: &str, found: &mut Vec<Mistake>) {
     if name.chars().nth(MAX_NAME).is_some() {
         found.push(Mistake { path: path.to_owned(), what: format!("at most {MAX_NAME} characters") });
     }
-    if name.chars().any(char::is_control) {
-        let what = "no control characters, such as line ends".to_owned();
+    if name.chars().any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+        let what = "no control characters, such as line ends or those that turn the direction of text".to_owned();
         found.push(Mistake { path: path.to_owned(), what });
     }
 }
@@ -159,6 +166,7 @@ mod tests {
         check(&[service("", &[], &[])], &["/services/0/name"]);
         check(&[service("  ", &[], &[]), service("", &[], &[])], &["/services/0/name", "/services/1/name"]);
         check(&[service(&long, &[], &[])], &["/services/0/name"]);
+        check(&[service("a\u{202e}b", &[], &["\u{2066}x"])], &["/services/0/name", "/services/0/depends_on/0"]);
         check(&[service("a\nb", &["ok", "a\u{0}"], &[])], &["/services/0/name", "/services/0/aliases/1"]);
         check(&[service("a", &["other"], &["b", " OTHER "])], &["/services/0/depends_on/1"]);
     }

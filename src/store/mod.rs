@@ -28,6 +28,8 @@ mod file;
 pub mod fuzzing;
 mod intake;
 mod migrate;
+#[cfg(test)]
+mod mutes_tests;
 mod open;
 mod pack;
 #[cfg(test)]
@@ -66,14 +68,16 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
-pub use commands::{Finish, IncidentPatch, NewThought};
+pub use commands::{Finish, IncidentPatch, MutePatch, NewMute, NewThought, NewThreshold, ThresholdPatch};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;
 pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
-pub use views::{AlertFilter, AlertText, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, View, Words};
+pub use views::{
+    AlertFilter, AlertText, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, Preview, Stale, View, Words,
+};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
 const READERS: usize = 32;

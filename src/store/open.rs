@@ -319,6 +319,7 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::APART)?;
     txn.open_table(tables::LESSONS)?;
     txn.open_table(tables::MUTES)?;
+    txn.open_table(tables::MUTED)?;
     txn.open_table(tables::THRESHOLDS)?;
     txn.open_table(tables::WAITING)?;
     txn.open_table(tables::SETTINGS)?;

@@ -17,6 +17,8 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 const TRUST_AFTER: Duration = Duration::from_secs(10 * 60);
 /// The machine's clock and its steady clock may differ by this much between two looks.
 const JUMP: Duration = Duration::from_secs(10 * 60);
+/// Silences and maintenance windows are listed for so long after their end.
+const ENDED_MUTES: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Rows removed in one step when there is nothing else to do.
 pub const IDLE_STEP: usize = if cfg!(test) { 200 } else { 2_000 };
 /// Rows that may be removed with each delivery that is applied: a delivery with its results and its share of the alert.
@@ -55,6 +57,7 @@ pub fn sweep(tx: &mut Tx<'_>, by_age: bool, budget: usize) -> Result<usize, Stor
         removed += tx.forget_incidents(incidents, budget.saturating_sub(removed))?;
         removed += tx.forget_lone_alerts(incidents, budget.saturating_sub(removed))?;
         removed += tx.forget_records(incidents, budget.saturating_sub(removed))?;
+        removed += tx.forget_mutes(tx.now.minus(ENDED_MUTES), budget.saturating_sub(removed))?;
         removed += tx.forget_edges(tx.now.minus(UNSEEN), budget.saturating_sub(removed));
     }
     if retention.bytes > 0 {

@@ -93,6 +93,8 @@ pub const APART: TableDefinition<'static, (u128, u128), &'static [u8]> = TableDe
 pub const LESSONS: NamedRows = TableDefinition::new("lessons");
 /// Growing number → silence or maintenance window.
 pub const MUTES: Rows = TableDefinition::new("mutes");
+/// Open alert, mute → the alert's incident, 0 for none: what is muted now.
+pub const MUTED: TableDefinition<'static, (u64, u64), u64> = TableDefinition::new("muted_alerts");
 /// Growing number → grouping threshold.
 pub const THRESHOLDS: Rows = TableDefinition::new("thresholds");
 /// Threshold, alert number: alerts that wait for it to be reached.

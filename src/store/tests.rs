@@ -10,10 +10,10 @@ pub(super) struct Fixture {
     pub store: Store,
 }
 
-const START: i64 = 1_772_500_000;
+pub(super) const START: i64 = 1_772_500_000;
 
 impl Fixture {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Policy { mode: CorrelationMode::Any, reserve: 0, ..Policy::default() })
     }
 
@@ -30,7 +30,7 @@ impl Fixture {
         Store::open(options, clock.clone()).unwrap()
     }
 
-    fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.store.close();
         let (dir, clock) = (self.dir.path().to_owned(), self.clock.clone());
         // The old store must be gone before its folder can be opened again.

@@ -31,7 +31,7 @@ impl Trouble {
 
     /// Keeps this one, unless there is one before it: the first says why, those after it only that there was one.
     pub fn keep(&self, error: &StoreError) {
-        self.change(|held| drop(held.get_or_insert_with(|| error.clone())));
+        self.change(|held| *held = held.take().or_else(|| Some(error.clone())));
     }
 
     fn change(&self, change: impl FnOnce(&mut Option<StoreError>)) {

@@ -3,6 +3,7 @@
 
 mod family;
 mod forget;
+pub mod mutes;
 pub mod services;
 
 use std::{
@@ -40,6 +41,7 @@ pub struct Tx<'t> {
     minutes: BTreeMap<i64, u32>,
     received: BTreeMap<(Platform, DeliveryOutcome), u64>,
     rules: BTreeMap<Platform, Arc<Rules>>,
+    calm_changed: mutes::Changed,
     // Learned edges whose rows are to be written or removed, and whether there are others than before.
     edges_touched: BTreeSet<(String, String)>,
     topology_changed: bool,
@@ -82,6 +84,7 @@ pub struct Tx<'t> {
     pub(super) apart: Counted<'t, (u128, u128)>,
     pub(super) lessons: NamedRows<'t>,
     pub(super) mutes: Rows<'t>,
+    muted: Table<'t, (u64, u64), u64>,
     pub(super) thresholds: Rows<'t>,
     pub(super) waiting: Table<'t, (u64, u64), ()>,
     pub(super) settings: NamedRows<'t>,
@@ -156,6 +159,7 @@ impl<'t> Tx<'t> {
             minutes: BTreeMap::new(),
             received: BTreeMap::new(),
             rules: BTreeMap::new(),
+            calm_changed: mutes::Changed::default(),
             edges_touched: BTreeSet::new(),
             topology_changed: false,
             profiled: BTreeSet::new(),
@@ -194,6 +198,7 @@ impl<'t> Tx<'t> {
             apart: Counted::new(txn.open_table(tables::APART)?),
             lessons: Counted::new(txn.open_table(tables::LESSONS)?),
             mutes: Counted::new(txn.open_table(tables::MUTES)?),
+            muted: txn.open_table(tables::MUTED)?,
             thresholds: Counted::new(txn.open_table(tables::THRESHOLDS)?),
             waiting: txn.open_table(tables::WAITING)?,
             settings: Counted::new(txn.open_table(tables::SETTINGS)?),
@@ -306,7 +311,7 @@ impl<'t> Tx<'t> {
                 self.quiet.insert((at.millis(), number), ())?;
             }
         }
-        Ok(())
+        self.follow_mutes(alert)
     }
 
     /// Writes why an alert is part of an incident.
@@ -366,7 +371,7 @@ impl<'t> Tx<'t> {
             job.leased_until = job.leased_until.map(|t| t.minus(by));
             put(&mut self.jobs, job.incident.0, &job)?;
         }
-        Ok(())
+        self.set_mutes_back(by)
     }
 
     /// Forgets identities of alerts that closed too long ago to be re-fired; their rows stay.
@@ -509,6 +514,7 @@ impl<'t> Tx<'t> {
             self.log(ChangeSubject::Delivery { platform, outcome, count })?;
         }
         self.world.catch_up();
+        self.write_mutes()?;
         for (_, held) in std::mem::take(&mut self.held) {
             self.write_incident(held)?;
         }
@@ -572,7 +578,8 @@ impl<'t> Tx<'t> {
 
     /// Writes an incident with its indexes and its rows of the change log.
     fn write_incident(&mut self, held: Held) -> Result<(), StoreError> {
-        let Held { mut incident, before, changed } = held;
+        let Held { mut incident, before, mut changed } = held;
+        changed.extend(self.judge_muted(&mut incident)?);
         if before.as_ref() == Some(&incident) && changed.is_empty() {
             return Ok(());
         }
@@ -593,6 +600,8 @@ impl<'t> Tx<'t> {
                 Listed::Nowhere => {}
             }
         }
+        // Its onset may have changed.
+        self.world.opened(&incident);
         if incident.is_open() {
             self.world.open(&incident);
         } else {

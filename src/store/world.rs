@@ -1,7 +1,10 @@
 //! What the writer keeps in memory: which signals meet which alerts, and which open incidents are candidates. A copy of
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
+mod calm;
 mod services;
+
+pub use calm::Calm;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -58,6 +61,8 @@ pub struct World {
     by_host: HashMap<String, BTreeSet<u64>>,
     by_group: HashMap<Fingerprint, BTreeSet<u64>>,
     by_onset: BTreeSet<(Time, u64)>,
+    /// What mutes alerts and what makes them wait.
+    pub calm: Calm,
     /// What is declared of services, by name as it is compared.
     pub services: BTreeMap<String, Service>,
     // Names and aliases as they are compared → the service.
@@ -115,9 +120,8 @@ fn profile(txn: &ReadTransaction, incident: &Incident) -> Result<Option<Known>, 
     let alert = first?.0.value().1;
     let Some(row) = txn.open_table(tables::ALERTS)?.get(alert)? else { return Ok(None) };
     let alert: Alert = codec::decode(row.value())?;
-    let group = incident.sender_groups.first().copied();
     let mut profile = Profile::default();
-    profile.add(&weighted::Subject::plain(&alert, group));
+    profile.add(&weighted::Subject::plain(&alert));
     Ok(Some(Known::Told(profile)))
 }
 
@@ -151,6 +155,7 @@ impl World {
             let closed_at = (closed != i64::MAX).then(|| Time::from_millis(closed));
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
+        world.calm = Calm::load(txn)?;
         for row in txn.open_table(tables::SERVICES)?.iter()? {
             world.declare(codec::decode(row?.1.value())?);
         }
@@ -343,6 +348,7 @@ impl World {
         numbers.extend(named(&self.by_host, host));
         let grouped = group.and_then(|g| self.by_group.get(&g.of));
         numbers.extend(grouped.into_iter().flatten().rev().take(MAX_CANDIDATES));
+        numbers.extend(alert.nearest.iter().map(|(id, _)| id.0));
         let near = self.by_onset.range((onset.minus(window), 0)..=(onset.plus(window), u64::MAX));
         numbers.extend(near.rev().take(MAX_CANDIDATES).map(|(_, n)| *n));
         numbers

@@ -96,6 +96,8 @@ pub struct Writer {
     sweeping: bool,
     // Nothing is removed until this is over: something stands in the way that a person must look at.
     sweep_again: Wait,
+    // Nor is anything done about mutes.
+    mutes_again: Wait,
 }
 
 impl Handle {
@@ -192,6 +194,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         trust: retention::Trust::new(&start.clock),
         sweeping: false,
         sweep_again: Wait::begin(Duration::ZERO),
+        mutes_again: Wait::begin(Duration::ZERO),
         clock: start.clock,
         position: start.position,
         applied: start.applied,
@@ -255,7 +258,9 @@ impl Writer {
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
     fn round(&mut self) -> Result<usize, StoreError> {
-        let work = || self.mend().and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n));
+        let work = || {
+            self.mend().and_then(|()| self.mutes()).and_then(|()| self.group()).and_then(|n| self.timers(n).map(|()| n))
+        };
         // A damaged page can make redb panic: that must be said, and not end the thread that says it.
         let result = catch_unwind(AssertUnwindSafe(work))
             .unwrap_or_else(|_| Err(StoreError::Damaged("the store could not be read: it panicked".to_owned())));

@@ -121,10 +121,9 @@ fn chunk_of(lexicon: &Lexicon, chunk: &str, scratch: &mut String, each: &mut dyn
             continue;
         }
         let name = address || named(lexicon, part, scratch);
-        if name && part.len() <= LONGEST && part.contains(|c: char| !c.is_alphanumeric()) {
-            if !lower(part, scratch, Kind::Whole, each) {
-                return false;
-            }
+        let whole = name && part.len() <= LONGEST && part.contains(|c: char| !c.is_alphanumeric());
+        if whole && !lower(part, scratch, Kind::Whole, each) {
+            return false;
         }
         for piece in part.split(|c: char| !c.is_alphanumeric()).filter(|p| !p.is_empty() && p.len() <= LONGEST) {
             let more =

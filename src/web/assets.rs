@@ -31,6 +31,7 @@ const LAYERS: &[&str] = &[
     "incident",
     "alerts",
     "connectors",
+    "services",
     "forms",
     "small",
     "print",

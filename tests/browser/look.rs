@@ -105,6 +105,7 @@ async fn look_at_the_start() {
     look.at("setup-alert", "/setup/first-alert").await;
     look.at("incidents-empty", "/incidents").await;
     look.at("alerts-empty", "/alerts").await;
+    look.at("services-empty", "/topology").await;
     look.at("connectors-empty", "/connectors").await;
     look.at("deliveries-empty", "/deliveries").await;
     test.deliver("generic", &json!({"title": "My first alert", "severity": "high", "service": "demo"})).await;
@@ -267,6 +268,64 @@ async fn look_at_a_source_of_your_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_silences() {
+    let test = TestApp::start().await;
+    for n in 0..6 {
+        let service = if n < 4 { "checkout-api" } else { "a-service-with-a-long-name-of-another-team" };
+        let host = format!("db-{n:02}.eu-central-1.example.com");
+        let body = json!({"title": format!("Replication lag of shard {n} is above two minutes"), "service": service, "host": host,
+            "severity": "critical", "key": format!("s{n}")});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+    }
+    let matcher = |field: &str, op: &str, value: &str| json!({"field": field, "op": op, "value": value});
+    let checkout = json!({"matchers": [matcher("service", "=", "checkout-api"), matcher("host", "=~", "db-.*\\.eu-central-1\\.example\\.com")],
+        "ends_at": "2026-03-03T11:00:00Z", "reason": "The disk of the primary is swapped, see the change in the wiki", "quiet_minutes": 15});
+    assert_eq!(test.post("/api/silences", &checkout).await.json["muted_now"], 4);
+    let never = json!({"matchers": [matcher("label.team", "=", "payments"), matcher("service", "!=", "checkout-api")],
+        "ends_at": "2026-03-13T11:00:00Z", "reason": "x"});
+    assert_eq!(test.post("/api/silences", &never).await.status, 201);
+    let window = json!({"matchers": [matcher("platform", "=~", ".+")], "reason": "Patches of the operating systems",
+        "recurrence": {"every": "month", "nth": -1, "days": ["sat", "sun"], "at": "02:00", "minutes": 240, "time_zone": "America/Argentina/Buenos_Aires"}});
+    assert_eq!(test.post("/api/maintenance", &window).await.status, 201);
+    let threshold = json!({"matchers": [matcher("service", "=", "batch"), matcher("severity", "=~", "low|medium|high")], "count": 5,
+        "distinct": 3, "distinct_by": "host", "within_minutes": 10, "reason": "Single jobs fail often and are tried again"});
+    assert_eq!(test.post("/api/thresholds", &threshold).await.json["id"], "T-4");
+    let job = json!({"title": "Job export failed", "service": "batch", "host": "n1", "severity": "high", "key": "job"});
+    let waits = test.deliver("generic", &job).await.json["alerts"][0]["alert_id"].clone();
+    test.clock.advance(Duration::from_secs(16 * 60));
+    test.until("/api/silences/S-1", |s| s["ends_soon"] == true).await;
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("silences", "/silences").await;
+    look.at("silences-scheduled", "/silences?tab=scheduled").await;
+    look.at("silences-expired", "/silences?tab=expired").await;
+    look.at("silences-stale", "/silences?tab=stale").await;
+    look.at("silence", "/silences/S-1").await;
+    look.at("silence-edit", "/silences/S-1/edit").await;
+    look.at("silence-new", "/silences/new?incident=INC-1").await;
+    look.at("maintenance-new", "/silences/new?kind=maintenance").await;
+    look.at("maintenance-edit", "/silences/M-3/edit").await;
+    look.at("thresholds", "/silences/thresholds").await;
+    look.at("threshold", "/silences/thresholds/T-4").await;
+    look.at("incident-muted", "/incidents/1").await;
+    look.at("alert-waiting", &format!("/alerts?id={}", waits.as_str().unwrap())).await;
+    let all =
+        json!({"matchers": [matcher("service", "=~", ".+")], "ends_at": "2026-03-03T15:00:00Z", "reason": "all of it"});
+    assert_eq!(test.post("/api/silences", &all).await.status, 201);
+    look.at("incidents-muted", "/incidents").await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/silences/new").await;
+    browser.fill("#f-field-0", "colour").await;
+    browser.fill("#f-value-0", "red").await;
+    browser.click("button[value=save]").await;
+    browser.sees(".banner.bad", "Not saved.").await;
+    look.here("silence-wrong").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_fifty() {
     let test = TestApp::start().await;
     for n in 0..50_u64 {
@@ -280,6 +339,70 @@ async fn look_at_fifty() {
     let mut look = Look { browser: &browser, wrong: Vec::new() };
     look.at("incidents-many", "/incidents").await;
     look.at("alerts-many", "/alerts").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_services() {
+    let test = TestApp::start().await;
+    let put = async |services: serde_json::Value| {
+        let body = json!({ "services": services });
+        let request =
+            test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(crate::support::TOKEN).json(&body);
+        let answer = crate::support::answer(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    put(json!([
+        {"name": "storefront", "depends_on": ["edge-gateway"], "owner": "shop", "tier": 1},
+        {"name": "mobile-app", "depends_on": ["edge-gateway", "search-api"], "owner": "shop"},
+        {"name": "edge-gateway", "depends_on": ["checkout-api", "booking", "search-api", "auth"], "owner": "platform", "hosts": ["edge-1", "edge-2", "edge-3"]},
+        {"name": "checkout-api", "aliases": ["checkout", "SERVICE-9F2A"], "depends_on": ["redis-cart", "pg-primary-1", "payments-worker", "auth"], "owner": "shop", "tier": 1,
+            "runbook_url": "https://wiki.example.com/checkout", "prometheus": "job=\"checkout\""},
+        {"name": "booking", "depends_on": ["pg-primary-1", "orders-db"], "owner": "travel"},
+        {"name": "payments-worker", "depends_on": ["pg-primary-1", "bank-gateway-of-somebody-else-with-a-long-name"], "owner": "money"},
+        {"name": "search-api", "depends_on": ["opensearch"], "owner": "search"},
+        {"name": "opensearch", "hosts": ["os-1"], "owner": "search"}, {"name": "auth", "depends_on": ["edge-gateway"]},
+        {"name": "redis-cart"}, {"name": "pg-primary-1", "hosts": ["db-1"]}, {"name": "orders-db"}, {"name": "nightly-reports"}])).await;
+    for (n, (service, peer, severity)) in [
+        ("checkout-api", "fraud-check", "critical"),
+        ("checkout", "fraud-check", "high"),
+        ("booking", "mail", "medium"),
+        ("pg-primary-1", "", "critical"),
+        ("search-api", "feature-flags", "high"),
+        ("warehouse", "", "low"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"id": n, "title": format!("Alert {n}"), "service": service, "severity": severity, "labels": {"peer.service": peer}});
+        test.deliver("generic", &body).await;
+    }
+    let dismissed = json!({"from": "search-api", "to": "feature-flags", "verdict": "dismiss"});
+    assert_eq!(test.post("/api/topology/edges", &dismissed).await.status, 200);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("services", "/topology").await;
+    look.at("services-chosen", "/topology?service=checkout-api").await;
+    look.at("services-none-found", "/topology?q=nothing+like+it&service=nothing").await;
+    look.at("service", "/topology/service?name=checkout-api").await;
+    look.at("service-new", "/topology/service?name=fraud-check").await;
+    look.at("services-import", "/topology/import").await;
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/topology/service?name=booking").await;
+    browser.fill("#f-aliases", "checkout").await;
+    browser.click("button[value=save]").await;
+    browser.sees("#f-aliases ~ .err", "is a name of the service").await;
+    look.here("service-wrong").await;
+    let teams = ["shop", "money", "search", "platform", "travel"];
+    let many = (0..400).map(|n: usize| {
+        json!({"name": format!("svc-{n}"), "owner": teams[n % 5], "depends_on":
+        [format!("svc-{}", (n * 7 + 3) % 400), format!("other-{}", n % 40)]})
+    });
+    put(many.collect()).await;
+    look.at("services-many", "/topology").await;
+    look.at("services-around", "/topology?service=svc-7").await;
     look.end();
     test.stop().await;
 }

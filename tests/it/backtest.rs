@@ -33,7 +33,7 @@ async fn done(test: &TestApp, settings: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_tried_on_stored_deliveries_and_then_set() {
-    let mut test = TestApp::start().await;
+    let mut test = TestApp::start_any().await;
     for (id, service) in [("a", "api"), ("b", "db"), ("c", "api")] {
         test.deliver("generic", &alert(id, service)).await;
         test.clock.advance(Duration::from_secs(20));
@@ -58,7 +58,9 @@ async fn settings_are_tried_on_stored_deliveries_and_then_set() {
 
     // The page says the same, and its button sets it.
     let page = test.get(PAGE).await.text;
-    for said in ["<b>3 alerts</b> would be together with others", "no longer with", "/incidents/INC-1", "Set it so"] {
+    for said in
+        ["<b>3\u{a0}alerts</b> would be together with others", "no longer with", "/incidents/INC-1", "Set it so"]
+    {
         assert!(page.contains(said), "{said}: {page}");
     }
     let set = form(&test, PAGE, &[("window", "0s")]).await;

@@ -85,7 +85,7 @@ async fn what_is_wrong_is_named_with_its_place() {
     test.post("/api/incidents/3/resolve", &json!({})).await;
     let refused = test.post("/api/incidents/1/merge", &json!({"incident_ids": ["2", "3"]})).await;
     assert!(refused.status == 409 && refused.text.contains("INC-3 is resolved"), "{}", refused.text);
-    assert_eq!(test.get("/api/incidents/2").await.json["status"], "investigating", "all or nothing");
+    assert_eq!(test.get("/api/incidents/2").await.json["merged_into"], Value::Null, "all or nothing");
     let bulk = test.post("/api/incidents/bulk", &json!({"action": "merge", "incident_ids": ["3", "2"]})).await.json;
     assert_eq!((&bulk["done"], &bulk["refused"]), (&json!(0), &json!(2)), "{bulk}");
     let bulk = test.post("/api/incidents/bulk", &json!({"action": "merge", "incident_ids": ["2", "1"]})).await.json;

@@ -133,6 +133,10 @@ async fn hostile_text_is_shown_as_text_everywhere() {
             [200, 422].contains(&test.post("/api/incidents/1/comment", &json!({"text": t})).await.status.as_u16()),
             "{name}"
         );
+        let service = json!({"name": t, "aliases": [format!("{t}2")], "depends_on": [format!("on {t}")], "hosts": [t], "owner": t,
+            "tier": t, "runbook_url": t, "prometheus": t, "netdata": t});
+        let put = test.request(Method::PUT, "/api/services").bearer_auth(TOKEN).json(&service);
+        assert!([200, 422].contains(&answer(put).await.status.as_u16()), "{name}");
         let change = json!({"title": t, "service": t, "version": t, "url": t});
         assert!([202, 422].contains(&test.post("/api/changes", &change).await.status.as_u16()), "{name}");
         let named = test.post("/api/tokens", &json!({"name": t, "scopes": ["read"]})).await.status.as_u16();
@@ -154,6 +158,9 @@ async fn hostile_text_is_shown_as_text_everywhere() {
         "/connectors/generic",
         "/deliveries",
         "/deliveries?platform=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/topology",
+        "/topology?q=%3Cscript%3Ealert(1)%3C/script%3E&service=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/topology/service?name=%3Cscript%3Ealert(1)%3C/script%3E",
         "/settings/tokens",
         "/settings/people",
         "/settings/about",
@@ -183,7 +190,9 @@ async fn hostile_text_is_shown_as_text_everywhere() {
         }
     }
     assert!(answered > 60, "{answered}");
-    for path in ["/incidents", "/incidents/1", "/alerts", "/connectors", "/connectors/grafana", "/deliveries"] {
+    for path in
+        ["/incidents", "/incidents/1", "/alerts", "/topology", "/connectors", "/connectors/grafana", "/deliveries"]
+    {
         assert_eq!(test.get(path).await.status, 200, "{path}");
     }
     let csv =

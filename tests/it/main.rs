@@ -32,6 +32,7 @@ mod scopes;
 mod search;
 mod secrets;
 mod senders;
+mod silences;
 mod slow;
 mod slow_http2;
 mod sources;

@@ -209,7 +209,7 @@ async fn alertmanager_in_both_versions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_join_by_service_and_by_time_and_otherwise_not() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     let check = async |name: &str, service: &str, after: i64, incident: &str, strategy: &str, score: f64| {
         let answer = test.deliver("grafana", &grafana(&[(name, service, "firing", after)])).await;
         let alert = &taken(&answer)[0];

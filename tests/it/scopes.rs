@@ -64,10 +64,20 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     assert_eq!(answer(service).await.status, 201);
     let tried = test.post("/api/backtests", &json!({})).await.json["id"].to_string();
     test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
+    let matchers = json!([{"field": "service", "op": "=", "value": "nothing"}]);
+    let mute = json!({"matchers": matchers, "ends_at": "2026-03-03T12:00:00Z", "reason": "x"});
+    let silence = test.post("/api/silences", &mute).await;
+    let window = test.post("/api/maintenance", &mute).await;
+    let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
+    let threshold = test.post("/api/thresholds", &threshold).await;
+    assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
     let names = vec![
         ("/api/services/{name}", "api".to_owned()),
         ("/api/backtests/{id}", tried),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
+        ("/api/silences/{id}", text(&silence.json["id"])),
+        ("/api/maintenance/{id}", text(&window.json["id"])),
+        ("/api/thresholds/{id}", text(&threshold.json["id"])),
         ("/api/incidents/{id}", "INC-1".to_owned()),
         ("/api/alerts/{id}", text(&sent["alerts"][0]["alert_id"])),
         ("/api/deliveries/{id}", text(&sent["delivery_id"])),
@@ -182,7 +192,15 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana",
         "/connectors/netdata/alerts",
         "/deliveries",
+        "/silences",
+        "/silences/S-1",
+        "/silences/thresholds",
+        "/silences/thresholds/T-3",
         &format!("/deliveries/{delivery}"),
+        "/topology",
+        "/topology?q=a&service=api",
+        "/topology/service?name=api",
+        "/topology/import",
         "/settings/browser",
         "/settings/correlation",
         "/settings/lessons",
@@ -225,8 +243,18 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana/limits",
         "/connectors/netdata/account",
         "/connectors/new",
+        "/silences/new",
+        "/silences/S-1/edit",
+        "/silences/S-1/extend",
+        "/silences/S-1/end",
+        "/silences/thresholds/new",
+        "/silences/thresholds/T-3",
+        "/silences/thresholds/T-3/remove",
         "/connectors/grafana/declaration",
         &format!("/deliveries/{delivery}/replay"),
+        "/topology/service",
+        "/topology/edges",
+        "/topology/import",
         "/settings/people",
         "/settings/people/role",
         "/settings/people/remove",

@@ -189,7 +189,7 @@ async fn a_place_that_is_not_known_is_told_to_start_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_of_one_incident_has_that_one_only() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     send(&test, "A", "api").await;
     test.clock.advance(Duration::from_secs(3600));
     send(&test, "X", "db").await;

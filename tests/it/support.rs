@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use watchfire::{
     app::App,
-    config::{self, Config},
+    config::{self, Config, CorrelationMode},
     model::Time,
     runtime::clock::Clock,
 };
@@ -45,6 +45,11 @@ impl TestApp {
     /// With a manual clock.
     pub async fn start() -> Self {
         Self::start_with(Clock::manual(start_of_time()), |_| {}).await
+    }
+
+    /// Where one rule is enough for an alert to join.
+    pub async fn start_any() -> Self {
+        Self::start_with(Clock::manual(start_of_time()), |c| c.correlation_mode = CorrelationMode::Any).await
     }
 
     /// With another clock or other settings.

@@ -148,3 +148,137 @@ async fn changes_of_the_topology_are_told_live() {
     }
     test.stop().await;
 }
+
+async fn form(test: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let body = reqwest::Url::parse_with_params("http://x/", fields).unwrap().query().unwrap_or_default().to_owned();
+    let request = test.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
+    answer(request.bearer_auth(TOKEN).body(body)).await
+}
+
+fn has(page: &Answer, parts: &[&str]) {
+    for part in parts {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+}
+
+fn went(answer: &Answer, to: &str) {
+    assert_eq!((answer.status.as_u16(), answer.headers["location"].to_str().unwrap()), (303, to), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_declared_changed_and_removed_without_scripts() {
+    let test = TestApp::start().await;
+    has(&test.get("/topology").await, &["No service is declared yet", "/api/topology", "destination_workload"]);
+    let fields = [
+        ("was", ""),
+        ("name", " checkout-api "),
+        ("aliases", "checkout\r\nSERVICE-1\r\n"),
+        ("depends_on", "payments\r\nledger"),
+        ("hosts", "web-1"),
+        ("owner", "shop"),
+        ("tier", "1"),
+        ("do", "save"),
+    ];
+    went(&form(&test, "/topology/service", &fields).await, "/topology?service=checkout-api");
+    let kept = test.get("/api/services/checkout-api").await.json;
+    assert_eq!((&kept["aliases"], &kept["tier"]), (&json!(["checkout", "SERVICE-1"]), &json!("1")));
+    // A new one does not take the place of another, and what was typed stays.
+    let again = form(&test, "/topology/service", &[("was", ""), ("name", "Checkout-API"), ("owner", "me")]).await;
+    assert_eq!(again.status, 422);
+    has(&again, &["there is a service <code", "value=\"Checkout-API\"", "value=\"me\"", "Add it"]);
+    let wrong = [("was", "checkout-api"), ("name", "checkout-api"), ("depends_on", "x\ncheckout-api")];
+    let wrong = form(&test, "/topology/service", &wrong).await;
+    assert_eq!(wrong.status, 422);
+    has(&wrong, &["cannot depend on itself", "x\ncheckout-api</textarea>", "aria-invalid"]);
+    let page = test.get("/topology").await;
+    has(
+        &page,
+        &[
+            "1\u{a0}service declared, 2 known",
+            "2 dependencies",
+            "node ghost",
+            "not declared",
+            "href=\"/topology?service=ledger\"",
+        ],
+    );
+    has(&test.get("/topology?service=CHECKOUT").await, &["id=\"service\"", "Needed by", "node here"]);
+    has(&test.get("/topology?service=ledger").await, &["a service depends on this name", "Declare it"]);
+    has(&test.get("/topology?service=no-such").await, &["No service “no-such” is known."]);
+    has(&test.get("/topology?q=web-1").await, &["1 of 3\u{a0}services"]);
+    has(&test.get("/topology?q=zzz").await, &["No service matches “zzz”"]);
+
+    let renamed = [("was", "checkout-api"), ("name", "shop api"), ("depends_on", "payments")];
+    went(&form(&test, "/topology/service", &renamed).await, "/topology?service=shop+api");
+    let gone = form(&test, "/topology/service", &[("was", "checkout-api"), ("name", "x")]).await;
+    assert_eq!(gone.status, 422);
+    has(&gone, &["somebody removed or renamed it meanwhile"]);
+    went(&form(&test, "/topology/service", &[("was", "shop api"), ("do", "remove")]).await, "/topology");
+    assert_eq!(test.get("/api/services").await.json["total"], 0);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_incidents_and_learned_edges_stand_on_the_page() {
+    let test = TestApp::start().await;
+    test.deliver("generic", &calling("1", "web", "cache")).await;
+    test.deliver("generic", &calling("2", "web", "db")).await;
+    let page = test.get("/topology").await;
+    has(
+        &page,
+        &[
+            "from alerts",
+            "Told by",
+            "edge learned",
+            "1\u{a0}open incident, the worst high",
+            "<span class=\"only-s\"> alerts in 24 h",
+        ],
+    );
+    // What alerts told is where a declaration begins.
+    has(&test.get("/topology/service?name=web").await, &["cache\ndb</textarea>"]);
+    let judge = async |to: &str, verdict: &str| {
+        let fields = [("from", "web"), ("to", to), ("do", verdict), ("back", "/topology?q=w")];
+        form(&test, "/topology/edges", &fields).await
+    };
+    went(&judge("cache", "dismiss").await, "/topology?q=w#learned");
+    has(&test.get("/topology").await, &["Dismissed: 1", "value=\"restore\""]);
+    went(&judge("cache", "restore").await, "/topology?q=w#learned");
+    went(&judge("db", "adopt").await, "/topology?q=w#learned");
+    assert_eq!(edges(&test).await, ["web>db", "web>cache?"]);
+    assert_eq!(judge("db", "adopt").await.status, 404);
+    let away = form(
+        &test,
+        "/topology/edges",
+        &[("from", "web"), ("to", "cache"), ("do", "dismiss"), ("back", "https://evil.example")],
+    )
+    .await;
+    went(&away, "/topology#learned");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topology_is_taken_in_and_given_out_as_json() {
+    let test = TestApp::start().await;
+    put(&test, "/api/services/old", &json!({"owner": "me"})).await;
+    let json = r#"{"services": [{"name": "a", "depends_on": ["b"]}, {"name": "b"}]}"#;
+    went(&form(&test, "/topology/import", &[("json", json), ("how", "add")]).await, "/topology");
+    assert_eq!(names(&test, "/api/services").await, ["a", "b", "old"]);
+    let given = test.get("/topology/export").await;
+    assert!(given.headers["content-disposition"].to_str().unwrap().contains("watchfire-topology.json"));
+    went(&form(&test, "/topology/import", &[("json", json), ("how", "replace")]).await, "/topology");
+    assert_eq!(names(&test, "/api/services").await, ["a", "b"]);
+    went(&form(&test, "/topology/import", &[("json", &given.text), ("how", "replace")]).await, "/topology");
+    assert_eq!(test.get("/topology/export").await.json, given.json);
+    for (json, want) in [
+        ("{", "Nothing was imported."),
+        (r#"[{"name": "a"}, {"name": "A"}]"#, "/services/1/name"),
+        (r#"[{"name": "a", "hosts": 7}]"#, "/services/0/hosts"),
+        ("<script>alert(1)</script>", "not JSON"),
+    ] {
+        let refused = form(&test, "/topology/import", &[("json", json), ("how", "replace")]).await;
+        assert_eq!(refused.status, 422, "{json}");
+        has(&refused, &[want, "value=\"replace\" checked"]);
+        assert!(!refused.text.contains("<script>alert"));
+    }
+    assert_eq!(names(&test, "/api/services").await, ["a", "b", "old"]);
+    test.stop().await;
+}

@@ -21,6 +21,8 @@ const MOST_EACH: usize = 24;
 const MOST: usize = 64;
 /// Those that had an alert lately, for alerts that say little of where they belong.
 const MOST_RECENT: usize = 24;
+/// Those that a text is compared with where texts count by themselves.
+const MOST_LATEST: usize = 256;
 
 type By<K> = HashMap<K, BTreeSet<u64>>;
 
@@ -146,6 +148,11 @@ impl Index {
     /// Open incidents that have an alert of this name.
     pub fn common(&self, name: Key) -> usize {
         self.names.get(&name).map_or(0, BTreeSet::len)
+    }
+
+    /// Open incidents that had an alert last, the latest first.
+    pub fn latest(&self) -> impl Iterator<Item = u64> + '_ {
+        self.recent.iter().rev().take(MOST_LATEST).map(|(_, number)| *number)
     }
 
     /// Open incidents that an alert may belong to, in order of their numbers.

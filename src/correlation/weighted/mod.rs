@@ -24,6 +24,7 @@ pub use weights::Weights;
 
 use super::topology::Topology;
 use crate::model::{Fingerprint, Incident, IncidentId, Reason, Time};
+use crate::text::Doc;
 
 /// Incidents opened lately, by number, that tell how often one opens.
 pub const OPENINGS: u64 = 256;
@@ -63,8 +64,10 @@ struct Open {
 pub struct Placed {
     /// The incident.
     pub incident: IncidentId,
-    /// How sure it is, 0 to 1.
+    /// The strongest reason's score, 0 to 1.
     pub score: f64,
+    /// How sure it is that it belongs there, all evidence together, 0 to 1.
+    pub probability: f64,
     /// Why, strongest first; never empty.
     pub reasons: Vec<Reason>,
 }
@@ -229,7 +232,9 @@ impl Engine {
     }
 
     fn placed(&self, subject: &Subject, incident: IncidentId, score: &Score) -> Placed {
-        Placed { incident, score: score.probability(), reasons: score.reasons(subject, &self.topology) }
+        let reasons = score.reasons(subject, &self.topology);
+        let strongest = reasons.first().map_or(0.0, |r| r.score);
+        Placed { incident, score: strongest, probability: score.probability(), reasons }
     }
 
     /// Where an alert belongs, and what else it ties together. None of `forbidden`, whatever speaks for them. `standing`
@@ -269,6 +274,17 @@ impl Engine {
         let age = Duration::from_secs_f64(self.weights.merge_age);
         let later = a.profile.first.max(b.profile.first);
         a.profile.first.distance(b.profile.first) < age && at.since(later) < age
+    }
+
+    /// Of the open incidents that had an alert last, the `most` whose words are nearest to a text, with how alike they are,
+    /// best first: for the rule of mode `any`.
+    pub fn nearest(&self, doc: &Doc, most: usize) -> Vec<(IncidentId, f64)> {
+        let mut sims = Sims::new(doc, 0);
+        let alike = |number: u64| Some((IncidentId(number), sims.latest(&self.open.get(&number)?.profile)));
+        let mut found: Vec<(IncidentId, f64)> = self.index.latest().filter_map(alike).collect();
+        found.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(a.cmp(b)));
+        found.truncate(most);
+        found
     }
 
     /// A second look at an alert of an open incident: another one that it fits clearly better, with what is known by now.

@@ -12,6 +12,11 @@ use crate::{
     model::{Reason, Strategy, Time},
 };
 
+/// What the same service, the same machine, a sender's own group and a text are worth at most as one reason: as in mode
+/// `any`, so that the figures of both modes say the same.
+const SERVICE: f64 = 0.9;
+const GROUP: f64 = 0.95;
+const TEXT: f64 = 0.7;
 /// Less is not worth a sentence.
 const SAID_FROM: f64 = 0.05;
 
@@ -35,6 +40,8 @@ pub struct Term {
     pub strategy: Strategy,
     /// Log-odds; below zero is against.
     pub weight: f64,
+    /// How strong evidence of this kind is, 0 to 1: as the simple rules have it, worth less the older it is.
+    pub strength: f64,
     what: What,
 }
 
@@ -68,11 +75,15 @@ pub struct Score {
 }
 
 impl Score {
-    fn add(&mut self, strategy: Strategy, weight: f64, what: What) {
+    fn add(&mut self, strategy: Strategy, weight: f64, strength: f64, what: What) {
         self.total += weight;
         if weight.abs() > SAID_FROM {
-            self.terms.push(Term { strategy, weight, what });
+            self.terms.push(Term { strategy, weight, strength, what });
         }
+    }
+
+    fn against(&mut self, strategy: Strategy, weight: f64, what: What) {
+        self.add(strategy, -weight, -share(weight), what);
     }
 
     /// How sure it is, 0 to 1.
@@ -83,13 +94,18 @@ impl Score {
     /// Why, in sentences: for it, strongest first, then against it.
     pub fn reasons(&self, alert: &Subject, topology: &Topology) -> Vec<Reason> {
         let mut terms: Vec<&Term> = self.terms.iter().collect();
-        terms.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.strategy.cmp(&b.strategy)));
+        terms.sort_by(|a, b| b.score().total_cmp(&a.score()).then(a.strategy.cmp(&b.strategy)));
         terms.into_iter().map(|t| t.reason(alert, topology)).collect()
     }
 }
 
 pub fn probability(log_odds: f64) -> f64 {
     (1.0 / (1.0 + (-log_odds).exp()) * 1000.0).round() / 1000.0
+}
+
+/// Without seconds: what came within the same minute is as good as at once.
+fn in_minutes(apart: Duration) -> Duration {
+    Duration::from_secs(apart.as_secs() / 60 * 60)
 }
 
 fn decay(apart: Duration, lasts: f64) -> f64 {
@@ -109,24 +125,25 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
 
     let busy = p.times.iter().filter(|then| apart(**then) < Duration::from_secs(300)).count();
     let prior = w.busy * ((busy as f64 + 0.5) / 300.0 / openings).ln();
-    score.add(Strategy::TimeCluster, prior.clamp(0.0, w.busy_most), What::Busy { alerts: busy });
+    let prior = prior.clamp(0.0, w.busy_most);
+    score.add(Strategy::TimeCluster, prior, share(prior), What::Busy { alerts: busy });
 
     let open = home.firing.saturating_sub(p.endless);
     let done = home.alerts.saturating_sub(home.firing);
     if done > 0 {
         let share = done as f64 / (done + open) as f64;
         let against = w.ended * (share - 0.5).max(0.0) * 2.0;
-        score.add(Strategy::TimeCluster, -against, What::Ended { of: done, all: home.alerts });
+        score.against(Strategy::TimeCluster, against, What::Ended { of: done, all: home.alerts });
     }
-    score.add(Strategy::TimeCluster, -w.silence * p.silence(s.at), What::Silence { apart: apart(p.last) });
+    score.against(Strategy::TimeCluster, w.silence * p.silence(s.at), What::Silence { apart: apart(p.last) });
     if let Some(e) = s.environment
         && !p.environments.is_empty()
         && !p.environments.contains(&e.0)
     {
-        score.add(Strategy::TagMatch, -w.environment, What::Environment);
+        score.against(Strategy::TagMatch, w.environment, What::Environment);
     }
     if s.group.is_some_and(|g| home.groups.contains(&g)) && apart(p.first) < Duration::from_secs_f64(w.group_lasts) {
-        score.add(Strategy::TagMatch, w.group, What::Group);
+        score.add(Strategy::TagMatch, w.group, GROUP, What::Group);
     }
 
     let topology_lasts = Duration::from_secs_f64(w.topology_lasts);
@@ -140,11 +157,16 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
     {
         let gap = apart(seen.last);
         let fresh = decay(gap, w.same_lasts);
-        score.add(Strategy::ServiceMatch, w.same * fresh, What::Service { key, apart: gap });
+        score.add(
+            Strategy::ServiceMatch,
+            w.same * fresh,
+            SERVICE * decay(in_minutes(gap), w.same_lasts),
+            What::Service { key, apart: gap },
+        );
         let alike = sims.of_service(p, key);
         let lasting = decay(gap, w.symptom_lasts);
         let weight = alike * lasting * (w.symptom + w.same * 0.6 * (1.0 - fresh));
-        score.add(Strategy::SemanticSimilarity, weight, What::Symptom { similarity: alike });
+        score.add(Strategy::SemanticSimilarity, weight, alike * lasting * TEXT, What::Symptom { similarity: alike });
     }
 
     let mut near_by = (0.0, None);
@@ -175,7 +197,7 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
     }
     let (topology, what) = near_by;
     if let Some(what) = what {
-        score.add(Strategy::Topology, topology, what);
+        score.add(Strategy::Topology, topology, share(topology), what);
     }
 
     let mut sibling = (0.0, None);
@@ -192,7 +214,7 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
         }
     }
     if let (weight, Some(what)) = sibling {
-        score.add(Strategy::SharedDependency, weight, what);
+        score.add(Strategy::SharedDependency, weight, share(weight), what);
     }
 
     let mut named = (0.0, None);
@@ -219,15 +241,20 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
         && weight > topology
     {
         // A dependency that is also named is not twice as true.
-        score.add(Strategy::Topology, weight - 0.7 * topology, what);
+        score.add(Strategy::Topology, weight - 0.7 * topology, share(weight), what);
     }
 
     let same_host = s.host.as_ref().and_then(|h| p.host(h.key).map(|seen| (h, seen)));
     match same_host {
         Some((host, seen)) => {
             let itself = if s.machine || seen.machine { w.host_itself } else { 0.0 };
-            let weight = (w.host + itself) * decay(apart(seen.last), w.host_lasts);
-            score.add(Strategy::SameHost, weight, What::Machine { name: host.name.clone(), apart: apart(seen.last) });
+            let fresh = decay(apart(seen.last), w.host_lasts);
+            // Where nothing names a service, the machine is what they are about.
+            let alone = seen.alone.filter(|_| own.is_none()).map_or(0.0, |then| decay(apart(then), w.same_lasts));
+            let weight = ((w.host + itself) * fresh).max(w.same * alone);
+            let what = What::Machine { name: host.name.clone(), apart: apart(seen.last) };
+            let strength = SERVICE * decay(in_minutes(apart(seen.last)), w.host_lasts).max(alone);
+            score.add(Strategy::SameHost, weight, strength, what);
         }
         None => {
             let mut runs = (0.0, None);
@@ -251,28 +278,28 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
             }
             if let (weight, Some(what)) = runs {
                 let weight = weight * rare(if on == 0 { 2.0 } else { on as f64 });
-                score.add(Strategy::SameHost, weight, what);
+                score.add(Strategy::SameHost, weight, share(weight), what);
             }
         }
     }
 
     if own.is_none() || topology > 0.3 || sibling.0 > 0.3 || same_host.is_some() {
         let similarity = sims.recent(p, s.at, w.text_lasts);
-        score.add(Strategy::SemanticSimilarity, w.text * similarity, What::Text { similarity });
+        score.add(Strategy::SemanticSimilarity, w.text * similarity, TEXT * similarity, What::Text { similarity });
     }
     let same_name = p.said.iter().filter(|x| x.name == s.name.0).map(|x| x.last).max();
     if s.network && p.network > 0 && same_name.is_none() {
         let latest = p.said.iter().map(|x| x.last).max().unwrap_or(p.last);
-        let share = p.network as f64 / p.size.max(1) as f64;
-        let weight = (w.network * share + w.network_text * sims.best(p)) * decay(apart(latest), w.burst_lasts);
-        score.add(Strategy::SemanticSimilarity, weight, What::Network { apart: apart(latest) });
+        let part = p.network as f64 / p.size.max(1) as f64;
+        let weight = (w.network * part + w.network_text * sims.best(p)) * decay(apart(latest), w.burst_lasts);
+        score.add(Strategy::SemanticSimilarity, weight, TEXT * share(weight), What::Network { apart: apart(latest) });
     }
     if let Some(then) = same_name {
         // The same rare alert on many services at once; one that is everywhere says nothing.
         let elsewhere = sims.common.saturating_sub(1) as f64;
         let rarity = 1.0 / (1.0 + 0.25 * elsewhere);
         let weight = w.burst * rarity * decay(apart(then), w.burst_lasts);
-        score.add(Strategy::SemanticSimilarity, weight, What::SameAlert { apart: apart(then) });
+        score.add(Strategy::SemanticSimilarity, weight, TEXT * share(weight), What::SameAlert { apart: apart(then) });
     }
     score
 }
@@ -319,19 +346,25 @@ impl Term {
             }
             What::SameAlert { apart } => format!("The same alert elsewhere, {} apart.", span(*apart)),
             What::Busy { alerts } => format!("{alerts} alerts of this incident came within five minutes of it."),
-            What::Group => "Its sender put it into the same group.".to_owned(),
+            What::Group => format!(
+                "{}, within the window of 5 min.",
+                alert.group_name.as_deref().unwrap_or("Its sender put it into the same group")
+            ),
             What::Environment => "Against: another environment.".to_owned(),
             What::Ended { of, all } => format!("Against: {of} of {all} alerts of this incident have ended."),
             What::Silence { apart } => {
                 format!("Against: nothing of this incident for {}, longer than its rhythm.", span(*apart))
             }
         };
-        Reason { strategy: self.strategy, score: share(self.weight), text }
+        Reason { strategy: self.strategy, score: self.score(), text }
+    }
+
+    fn score(&self) -> f64 {
+        (self.strength * 100.0).round() / 100.0
     }
 }
 
 /// A piece of evidence as a number between 0 and 1, below zero against.
 fn share(weight: f64) -> f64 {
-    let magnitude = 1.0 - (-weight.abs() / 2.0).exp();
-    (magnitude.copysign(weight) * 100.0).round() / 100.0
+    (1.0 - (-weight.abs() / 2.0).exp()).copysign(weight)
 }

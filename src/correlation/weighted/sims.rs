@@ -12,6 +12,7 @@ use crate::{
 /// Texts of one service, and in all, that are compared: the latest.
 const OF_SERVICE: usize = 8;
 const RECENT: usize = 24;
+const LATEST: usize = 4;
 
 /// The likenesses of one alert's text.
 #[derive(Debug)]
@@ -43,6 +44,11 @@ impl<'a> Sims<'a> {
     pub fn recent(&mut self, profile: &Profile, at: Time, lasts: f64) -> f64 {
         let said = profile.said.iter().rev().take(RECENT);
         said.map(|x| self.with(&x.doc) * (-at.distance(x.last).as_secs_f64() / lasts).exp()).fold(0.0, f64::max)
+    }
+
+    /// The closest of the few things that were said last.
+    pub fn latest(&mut self, profile: &Profile) -> f64 {
+        profile.said.iter().rev().take(LATEST).map(|x| self.with(&x.doc)).fold(0.0, f64::max)
     }
 
     /// The closest of all, whenever it was said.

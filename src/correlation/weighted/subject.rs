@@ -2,6 +2,7 @@
 
 use crate::{
     correlation::{
+        Group,
         names::{self, Key},
         topology::{Meant, Topology},
     },
@@ -46,6 +47,8 @@ pub struct Subject {
     pub named: Vec<Key>,
     /// The sender's group, where that counts.
     pub group: Option<Fingerprint>,
+    /// The same as its sender names it, with who that is.
+    pub group_name: Option<String>,
     /// It is about a machine.
     pub machine: bool,
     /// It is about the network, or a machine that cannot be reached.
@@ -56,12 +59,12 @@ pub struct Subject {
 
 impl Subject {
     /// Reads an alert without knowing anything of services: what can be made again from its row at any time.
-    pub fn plain(alert: &Alert, group: Option<Fingerprint>) -> Self {
-        Self::of(alert, group, &Topology::default())
+    pub fn plain(alert: &Alert) -> Self {
+        Self::of(alert, None, &Topology::default())
     }
 
     /// Reads an alert.
-    pub fn of(alert: &Alert, group: Option<Fingerprint>, topology: &Topology) -> Self {
+    pub fn of(alert: &Alert, group: Option<Group<'_>>, topology: &Topology) -> Self {
         let description = alert.description.as_deref().unwrap_or_default();
         let text = format!("{} | {description}", alert.title);
         let host = alert.host.as_deref().map(names::host).filter(|h| !h.is_empty());
@@ -78,7 +81,8 @@ impl Subject {
             named: topology.named_in(&text, service.as_ref().map(|s| s.key)),
             environment: alert.environment.as_deref().map(names::plain),
             name: pattern(alert, service.as_ref(), host.as_ref(), topology),
-            group,
+            group: group.map(|g| g.of),
+            group_name: group.map(|g| format!("{} put it into the same group ({})", alert.platform, g.short())),
             machine: doc.is_about(Class::Host),
             network: doc.is_about(Class::Network),
             endless: alert.quiet_at.is_some(),

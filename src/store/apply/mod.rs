@@ -2,9 +2,11 @@
 
 pub mod lifecycle;
 pub mod moves;
+pub mod mutes;
 pub mod place;
 pub mod signals;
 pub mod taught;
+pub mod thresholds;
 pub mod timers;
 mod told;
 

@@ -90,6 +90,7 @@ pub fn merge(
     let incident = tx.known_incident(into)?;
     incident.alert_count += gone.alert_count;
     incident.firing_count += gone.firing_count;
+    incident.muted_count += gone.muted_count;
     incident.merging.absorbed.push(from);
     told::take(tx, into, &told::of(&gone))?;
     place::absorb(tx, known, into);
@@ -116,6 +117,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     copy_timeline(tx, id, &above, before.seq)?;
     let (alerts, firing) = (signed(gone.alert_count), signed(gone.firing_count));
     tx.count(parent, -alerts, -firing)?;
+    tx.count_all_muted(parent, -signed(gone.muted_count))?;
     tx.known_incident(parent)?.merging.absorbed.retain(|i| *i != id);
     let incident = tx.known_incident(id)?;
     incident.status = before.status;

@@ -44,10 +44,23 @@ pub struct Decided {
     doubtful: bool,
 }
 
+impl Decided {
+    /// When nothing was found: what something else says of it.
+    pub fn or_with(self, found: Option<correlation::Match>) -> Self {
+        let other = found.filter(|_| self.found.is_none()).map(|m| Found {
+            incident: m.incident,
+            score: m.reasons.first().map_or(0.0, |r| r.score),
+            reasons: m.reasons,
+            merge: Vec::new(),
+        });
+        Self { found: other.or(self.found), ..self }
+    }
+}
+
 /// Looks for the incident of an alert.
 pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>, advice: &Advice) -> Decided {
     tx.world.catch_up();
-    let subject = Subject::of(alert, group.map(|g| g.of), &tx.world.engine.topology);
+    let subject = Subject::of(alert, group, &tx.world.engine.topology);
     let forbidden: BTreeSet<IncidentId> = advice.kept_out.keys().copied().collect();
     if let Some((incident, reason)) = &advice.join {
         let (incident, score, reasons) = (*incident, reason.score, vec![reason.clone()]);
@@ -76,17 +89,19 @@ pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>, advice: 
 fn any(
     tx: &Tx<'_>,
     alert: &Alert,
-    _subject: &Subject,
+    subject: &Subject,
     group: Option<Group<'_>>,
     forbidden: &BTreeSet<IncidentId>,
 ) -> Option<Found> {
     let window = tx.policy.cluster_window;
+    let nearest = tx.world.engine.nearest(&subject.doc, correlation::NEAREST);
     let asked = correlation::Subject {
         platform: &alert.platform,
         service: alert.service.as_deref(),
         host: alert.host.as_deref(),
         onset: alert.onset_at,
         group,
+        nearest: &nearest,
     };
     let candidates = tx.world.candidates(&asked, window);
     let found = correlation::best(asked, candidates.into_iter().filter(|c| !forbidden.contains(&c.incident)), window)?;
@@ -98,7 +113,8 @@ fn any(
 /// noted down for a second look.
 pub fn settled(tx: &mut Tx<'_>, alert: &Alert, decided: Decided, opened: bool) -> Result<(), StoreError> {
     let (Some(id), Some(subject)) = (alert.incident, decided.subject) else { return Ok(()) };
-    let plain = opened && subject == Subject::plain(alert, subject.group);
+    let by_itself = Subject { group: subject.group, group_name: subject.group_name.clone(), ..Subject::plain(alert) };
+    let plain = opened && subject == by_itself;
     tx.world.engine.add(id, &subject, plain);
     tx.profiled(id);
     for other in decided.found.map(|f| f.merge).unwrap_or_default() {
@@ -131,7 +147,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     }
     tx.world.catch_up();
     let group = alert.group_key.as_deref().filter(|_| !incident.sender_groups.is_empty());
-    let group = group.map(|key| Group::new(&alert.platform, key).of);
+    let group = group.map(|key| Group::new(&alert.platform, key));
     let subject = Subject::of(&alert, group, &tx.world.engine.topology);
     let advice = taught::advice(tx, &alert)?;
     let forbidden: BTreeSet<IncidentId> = advice.kept_out.keys().copied().collect();
@@ -155,7 +171,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     }
     let text = format!(
         "At the second look it fits {to} clearly better ({:.0} % against {:.0} %).",
-        better.to.score * 100.0,
+        better.to.probability * 100.0,
         better.stays * 100.0
     );
     moves::move_alerts(tx, &[number], own, to, better.to.reasons, &Actor::System, &text)?;

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{
-    lifecycle,
+    lifecycle, mutes,
     place::{self, Decided},
     taught,
+    thresholds::{self, Held},
 };
 use crate::{
     correlation::{self, Group},
@@ -116,6 +117,7 @@ impl Door<'_> {
         let quiet_before = alert.quiet_at;
         place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         if alert.incident.is_none() {
@@ -135,6 +137,7 @@ impl Door<'_> {
         let quiet_before = alert.quiet_at;
         place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
+        mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         alert.ended_at = None;
@@ -165,6 +168,7 @@ impl Door<'_> {
             return self.answer(tx, None);
         }
         let mut alert = self.new_alert(tx);
+        mutes::mark(tx, &mut alert);
         tx.learn_edges(&alert);
         let opened = self.place(tx, &mut alert)?;
         tx.put_alert(&alert, None)?;
@@ -173,7 +177,11 @@ impl Door<'_> {
 
     /// An alert that was too mild for an incident until now: what it has become decides, from now on.
     fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, quiet_before: Option<Time>) -> Result<Applied, StoreError> {
-        let began = std::mem::replace(&mut alert.onset_at, self.delivery.at);
+        let began = alert.onset_at;
+        // What waits for a threshold has burned since then.
+        if !alert.is_waiting() {
+            alert.onset_at = self.delivery.at;
+        }
         let opened = self.place(tx, &mut alert)?;
         if alert.incident.is_none() {
             alert.onset_at = began;
@@ -192,16 +200,22 @@ impl Door<'_> {
         if !manual && !opens {
             return Ok(false);
         }
+        let alone = manual || alert.test;
+        let held = if alone { Held::Free } else { thresholds::hold(tx, alert, self.delivery.at)? };
+        if held == Held::Waits {
+            return Ok(false);
+        }
         let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
         let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
-        let alone = manual || alert.test;
         let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
         let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
+        let decided = decided.or_with(thresholds::follows(&held));
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
         let opened = place::put(tx, alert, decided, group, source)?;
         if let Some(id) = alert.incident.filter(|_| opened) {
             lifecycle::kept_out(tx, id, alert, &advice.kept_out)?;
         }
+        thresholds::reached(tx, &held, alert)?;
         Ok(opened)
     }
 
@@ -242,6 +256,10 @@ impl Door<'_> {
             path: s.path.clone(),
             group_key: s.group_key.clone(),
             quiet_at: self.quiet_at(tx),
+            muted_by: Vec::new(),
+            was_muted_by: Vec::new(),
+            threshold: None,
+            threshold_hits: Vec::new(),
         }
     }
 
@@ -326,8 +344,10 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         return tx.put_alert(&alert, quiet_before);
     }
     alert.status = AlertStatus::Resolved;
-    alert.ended_at = Some(tx.now);
-    alert.closed_at = Some(tx.now);
+    // When its time came, which may be a while ago: nothing ran meanwhile.
+    let over = quiet_before.map_or(tx.now, |at| at.min(tx.now));
+    alert.ended_at = Some(over);
+    alert.closed_at = Some(over);
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
     tx.put_alert(&alert, quiet_before)?;
     if let Some(under) = alert.incident {

@@ -98,6 +98,7 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::APART)?;
     visit.table(tables::LESSONS)?;
     visit.table(tables::MUTES)?;
+    visit.table(tables::MUTED)?;
     visit.table(tables::THRESHOLDS)?;
     visit.table(tables::WAITING)?;
     visit.table(tables::SETTINGS)?;

@@ -8,7 +8,11 @@ mod corrections;
 mod correlation;
 pub(super) mod incidents;
 pub(super) mod investigation;
+mod mutes;
 mod services;
+mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
+pub use mutes::{MutePatch, NewMute};
+pub use thresholds::{NewThreshold, ThresholdPatch};

@@ -140,6 +140,7 @@ impl Tx<'_> {
         if let Some(at) = alert.quiet_at {
             self.quiet.remove((at.millis(), number))?;
         }
+        self.forget_muted(alert)?;
         if self.world.alerts.get(&alert.fingerprint).is_some_and(|live| live.number == number) {
             self.world.forget(&alert.fingerprint);
         }

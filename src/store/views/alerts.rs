@@ -126,7 +126,7 @@ impl View {
         page(rows, before, limit, |row| filter.fits(row).map(Fit::from))
     }
 
-    fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
+    pub(super) fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
         let live = self.table(tables::LIVE_ALERTS)?.range(..before.unwrap_or(u64::MAX))?.rev();
         let open = live.filter_map(|row| match row {
             Ok((number, state)) => (state.value().1 == i64::MAX).then(|| Ok(number.value())),

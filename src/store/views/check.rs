@@ -1,6 +1,6 @@
 //! Whether the store says one thing: every invariant between its tables and its files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
@@ -28,6 +28,7 @@ impl View {
         self.check_alerts(&mut found)?;
         self.check_jobs(&mut found)?;
         self.check_corrections(&mut found)?;
+        self.check_mutes(&mut found)?;
         self.check_numbers(&mut found)?;
         Ok(found.0)
     }
@@ -310,6 +311,71 @@ impl View {
         }
         if members.len()? != members_found {
             found.add(format!("there are {} memberships and {members_found} alerts with an incident", members.len()?));
+        }
+        Ok(())
+    }
+
+    /// What is muted, and what waits, is what the alerts say; and the counts are of these.
+    fn check_mutes(&self, found: &mut Findings) -> Result<(), StoreError> {
+        let (mut rows, mut by_mute, mut by_incident) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        for row in self.table(tables::MUTED)?.iter()? {
+            let (key, incident) = row?;
+            let (alert, mute) = key.value();
+            *by_mute.entry(mute).or_insert(0) += 1;
+            if rows.last().is_none_or(|(last, _, _)| *last != alert) {
+                *by_incident.entry(incident.value()).or_insert(0) += 1;
+            }
+            rows.insert((alert, mute, incident.value()));
+        }
+        let (mut says, mut waits) = (BTreeSet::new(), BTreeSet::new());
+        for row in self.table(tables::ALERTS)?.iter()? {
+            let alert: Alert = codec::decode(row?.1.value())?;
+            let number = alert.id.number();
+            if alert.is_muted() {
+                let incident = alert.incident.map_or(0, |i| i.0);
+                says.extend(alert.muted_by.iter().map(|m| (number, m.number, incident)));
+            }
+            if alert.is_waiting() {
+                waits.extend(alert.threshold.map(|t| (t.0, number)));
+            }
+        }
+        for (alert, mute, _) in says.symmetric_difference(&rows) {
+            found.add(format!("alert {alert} and the list of what mute {mute} mutes do not agree"));
+        }
+        let mut waiting = BTreeSet::new();
+        for row in self.table(tables::WAITING)?.iter()? {
+            waiting.insert(row?.0.value());
+        }
+        for (threshold, alert) in waits.symmetric_difference(&waiting) {
+            found.add(format!("alert {alert} and the list of what waits for T-{threshold} do not agree"));
+        }
+        for mute in self.mutes()? {
+            let count = by_mute.remove(&mute.id.number).unwrap_or(0);
+            if count != mute.muted_now {
+                found.add(format!("{} counts {} alerts that it mutes; there are {count}", mute.id, mute.muted_now));
+            }
+            if mute.on_until.is_none() && count > 0 {
+                found.add(format!("{} is off and mutes {count} alerts", mute.id));
+            }
+        }
+        for (mute, count) in by_mute {
+            found.add(format!("mute {mute} mutes {count} alerts and has no row"));
+        }
+        for row in self.table(tables::INCIDENTS)?.iter()? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            let parts = self.family(incident.id)?;
+            let count: u64 = parts.iter().filter_map(|part| by_incident.get(&part.0)).sum();
+            if count != incident.muted_count {
+                let says = incident.muted_count;
+                found.add(format!("{} counts {says} open alerts that are muted; there are {count}", incident.id));
+            }
+            let all = incident.firing_count > 0 && count >= incident.firing_count;
+            if incident.is_open() && incident.muted != all {
+                found.add(format!(
+                    "{} says muted {} with {count} of {} open alerts muted",
+                    incident.id, incident.muted, incident.firing_count
+                ));
+            }
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Opened {
 pub struct Overview {
     /// Open incidents.
     pub open: u64,
+    /// Of them those that are muted: they call for nobody, and are left out of the next three.
+    pub muted: u64,
     /// Open and critical.
     pub critical: u64,
     /// Open without owner.
@@ -56,16 +58,19 @@ struct Brief {
     owned: bool,
     detected_at: Time,
     test: bool,
+    muted: bool,
 }
 
 impl Brief {
     fn of(row: &[u8]) -> Result<Self, StoreError> {
-        let [severity, owner, detected_at, test] = fields(row, ["severity", "owner", "detected_at", "test"])?;
+        let [severity, owner, detected_at, test, muted] =
+            fields(row, ["severity", "owner", "detected_at", "test", "muted"])?;
         Ok(Self {
             severity: value(severity)?,
             owned: optional::<&str>(owner)?.is_some(),
             detected_at: value(detected_at)?,
             test: optional(test)?.unwrap_or(false),
+            muted: optional(muted)?.unwrap_or(false),
         })
     }
 }
@@ -99,6 +104,10 @@ impl View {
                 continue;
             }
             o.open += 1;
+            if incident.muted {
+                o.muted += 1;
+                continue;
+            }
             if incident.severity == Severity::Critical {
                 o.critical += 1;
             }

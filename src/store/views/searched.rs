@@ -128,7 +128,7 @@ impl View {
         let rows = self.table(tables::ALERTS)?.range(after.saturating_add(1)..)?.take(limit);
         rows.map(|row| {
             let (number, bytes) = row?;
-            alert_text(number.value(), &*codec::plain(bytes.value())?)
+            alert_text(number.value(), &codec::plain(bytes.value())?)
         })
         .collect()
     }
@@ -160,7 +160,7 @@ type Row = Result<(u64, redb::AccessGuard<'static, &'static [u8]>), StoreError>;
 fn said(words: &Words, row: Row, fits: impl Fn(&[u8]) -> Result<bool, StoreError>) -> Option<Row> {
     let looked = row.and_then(|(number, bytes)| {
         let fits = words.knows(number)
-            || (words.fresh.binary_search_by(|n| number.cmp(n)).is_ok() && fits(&*codec::plain(bytes.value())?)?);
+            || (words.fresh.binary_search_by(|n| number.cmp(n)).is_ok() && fits(&codec::plain(bytes.value())?)?);
         Ok(fits.then_some((number, bytes)))
     });
     looked.transpose()

@@ -44,6 +44,30 @@ impl Writer {
         Ok(())
     }
 
+    /// What the time asks for of mutes and thresholds: before deliveries are applied, so that they meet what is on.
+    pub(super) fn mutes(&mut self) -> Result<(), StoreError> {
+        self.refresh()?;
+        if !self.world.calm.is_due(self.clock.now()) || !self.mutes_again.left().is_zero() {
+            return Ok(());
+        }
+        let done = self.transaction(|tx| {
+            apply::mutes::look(tx)?;
+            Ok(apply::thresholds::expire(tx)?)
+        });
+        match done.map_err(as_store) {
+            // A row that cannot be read: taking deliveries goes on.
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(
+                    why,
+                    "silences and thresholds cannot be kept; run `watchfire check`. Tried again in a minute"
+                );
+                self.mutes_again = Wait::begin(SWEEP_LATER);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     /// One of the alerts that are due cannot be closed, whenever it is tried: the others, and deliveries, must not wait for
     /// it for ever. It loses its timer.
     fn quiet_singly(&mut self) -> Result<(), StoreError> {

@@ -147,13 +147,18 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Answer<AlertDetail>, ApiError> {
     let id: AlertId = id.parse().map_err(|_| ApiError::not_found("such alert"))?;
-    let found = state.store.read(move |view| detail(view, id)).await?;
+    let now = state.clock.now();
+    let found = state.store.read(move |view| detail(view, id, now)).await?;
     found.map(Answer).ok_or_else(|| ApiError::not_found(format!("alert {id}")))
 }
 
-fn detail(view: &View, id: AlertId) -> Result<Option<AlertDetail>, StoreError> {
+fn detail(view: &View, id: AlertId, now: Time) -> Result<Option<AlertDetail>, StoreError> {
     let Some(alert) = view.alert(id)? else { return Ok(None) };
     let membership = view.membership(&alert)?;
+    let waiting = match alert.threshold.filter(|_| alert.is_waiting()) {
+        Some(threshold) => view.threshold_progress(threshold, now)?,
+        None => None,
+    };
     let mut deliveries = vec![alert.first_delivery, alert.last_delivery];
     deliveries.dedup();
     let mut history = Vec::new();
@@ -174,6 +179,8 @@ fn detail(view: &View, id: AlertId) -> Result<Option<AlertDetail>, StoreError> {
         image_url: alert.image_url,
         repaired: alert.repaired,
         group_key: alert.group_key,
+        waiting,
+        threshold: alert.threshold,
         closes_at: alert.quiet_at,
         history,
         raw,

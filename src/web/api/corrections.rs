@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use super::{incident_id, incidents::answer, listing, objects::IncidentObject};
 use crate::{
-    correlation::lessons::{Verdict, learned},
     model::*,
     web::{
         auth::{Responder, Viewer},
@@ -164,9 +163,9 @@ impl LessonObject {
             parted: lesson.parted,
             last_at: lesson.last_at,
             last_by: lesson.last_by.clone(),
-            verdict: learned(lesson).map(|v| match v {
-                Verdict::Join(_) => "join",
-                Verdict::Apart(_) => "apart",
+            verdict: lesson.learned().map(|v| match v {
+                Learned::Join => "join",
+                Learned::Apart => "apart",
             }),
         }
     }

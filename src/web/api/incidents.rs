@@ -99,7 +99,7 @@ fn sorted(
         "-alerts" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.alert_count), newest(i))),
         "-updated" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.updated_at), newest(i))),
         // What needs somebody first: open before closed, nobody's before somebody's, then how bad.
-        _ => all.items.sort_by_key(|i| (!i.is_open(), i.owner.is_some(), i.severity, newest(i))),
+        _ => all.items.sort_by_key(|i| (!i.is_open(), i.muted, i.owner.is_some(), i.severity, newest(i))),
     }
     let skip = usize::try_from(cursor.unwrap_or(0)).unwrap_or(usize::MAX);
     let found = all.items.len();
@@ -115,6 +115,7 @@ pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Opti
     let answer = view.investigation(id)?;
     Ok(Some(IncidentObject {
         row: IncidentRow::of(&incident),
+        muted_by: MutedBy::all(view, &incident)?,
         causes: answer.causes,
         alerts: view.members(id, 100)?.iter().map(|(m, a)| MemberObject::of(a, Some(m))).collect(),
         thoughts: view.thoughts(id)?,

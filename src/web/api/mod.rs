@@ -15,6 +15,7 @@ pub mod correlation;
 mod deliveries;
 mod hooks;
 mod incidents;
+mod mutes;
 pub mod netdata;
 pub mod netdata_cloud;
 #[cfg(not(any(test, fuzzing)))]
@@ -25,6 +26,7 @@ mod parts;
 pub mod services;
 mod sources;
 pub mod system;
+mod thresholds;
 mod tokens;
 mod users;
 
@@ -129,6 +131,15 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(services::get, services::put, services::remove))
         .routes(routes!(services::topology, services::replace))
         .routes(routes!(services::judge))
+        .routes(routes!(mutes::silences, mutes::make_silence))
+        .routes(routes!(mutes::preview_silence))
+        .routes(routes!(mutes::silence, mutes::change_silence, mutes::end_silence))
+        .routes(routes!(mutes::windows, mutes::make_window))
+        .routes(routes!(mutes::preview_window))
+        .routes(routes!(mutes::window, mutes::change_window, mutes::end_window))
+        .routes(routes!(thresholds::list, thresholds::make))
+        .routes(routes!(thresholds::preview))
+        .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::*;
+use crate::{
+    model::*,
+    store::{StoreError, View},
+};
 
 /// The state of an investigation.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -73,6 +76,10 @@ pub struct IncidentRow {
     pub alert_count: u64,
     /// Those that are not resolved.
     pub firing_count: u64,
+    /// Those of them that a silence or maintenance window mutes.
+    pub muted_count: u64,
+    /// All that are not resolved are muted: it calls for nobody. Of one that has ended: so it was.
+    pub muted: bool,
     /// The survivor, when merged.
     pub merged_into: Option<IncidentId>,
     /// Its alerts go up and down.
@@ -126,6 +133,8 @@ impl IncidentRow {
             updated_at: i.updated_at,
             alert_count: i.alert_count,
             firing_count: i.firing_count,
+            muted_count: i.muted_count,
+            muted: i.muted,
             merged_into: i.merged_into,
             flapping: i.flapping,
             test: i.test,
@@ -153,6 +162,8 @@ pub struct IncidentObject {
     /// Its own fields.
     #[serde(flatten)]
     pub row: IncidentRow,
+    /// What mutes open alerts of it now.
+    pub muted_by: Vec<MutedBy>,
     /// Ranked.
     pub causes: Vec<Cause>,
     /// The first hundred.
@@ -167,6 +178,35 @@ pub struct IncidentObject {
     pub timeline: Vec<TimelineEntry>,
     /// Earlier ones like it.
     pub similar: Vec<SimilarObject>,
+}
+
+/// What mutes some of an incident's alerts.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct MutedBy {
+    /// Which.
+    pub id: MuteId,
+    /// Which kind.
+    pub kind: MuteKind,
+    /// Who made it.
+    pub author: String,
+    /// What for.
+    pub reason: String,
+    /// Until when.
+    pub until: Option<Time>,
+    /// How many of the incident's open alerts.
+    pub alerts: u64,
+}
+
+impl MutedBy {
+    /// All that mute open alerts of an incident now.
+    pub fn all(view: &View, incident: &Incident) -> Result<Vec<Self>, StoreError> {
+        let mut found = Vec::new();
+        for (id, alerts) in view.muted_in(incident)? {
+            let Some(m) = view.mute(id)? else { continue };
+            found.push(Self { id, kind: id.kind, author: m.author, reason: m.reason, until: m.on_until, alerts });
+        }
+        Ok(found)
+    }
 }
 
 /// An earlier incident.
@@ -219,6 +259,12 @@ pub struct MemberObject {
     pub count: u64,
     /// Deep link.
     pub source_url: Option<String>,
+    /// It is not resolved, and a silence or maintenance window mutes it.
+    pub muted: bool,
+    /// Which do, or did when it resolved.
+    pub muted_by: Vec<MuteId>,
+    /// The threshold that it waits for; no incident is opened before that is reached.
+    pub waiting_for: Option<ThresholdId>,
     /// The strongest reason's kind; none for an alert without incident.
     pub strategy: Option<Strategy>,
     /// The strongest reason's score.
@@ -243,6 +289,9 @@ impl MemberObject {
             ended_at: alert.ended_at,
             count: alert.count,
             source_url: alert.source_url.clone(),
+            muted: alert.is_muted(),
+            muted_by: alert.muted_by.clone(),
+            waiting_for: alert.threshold.filter(|_| alert.is_waiting()),
             strategy: membership.map(|m| m.strategy),
             correlation_score: membership.map(|m| m.score),
             reasons: membership.map(|m| m.reasons.clone()).unwrap_or_default(),
@@ -311,6 +360,10 @@ pub struct AlertDetail {
     pub repaired: bool,
     /// The sender's own grouping.
     pub group_key: Option<String>,
+    /// How far the threshold is that it waits for: `2 of 5`.
+    pub waiting: Option<String>,
+    /// The threshold that it waited for, whether that was reached or not.
+    pub threshold: Option<ThresholdId>,
     /// When it ends if nothing repeats it before: its platform never says that it is over, or it is a test.
     pub closes_at: Option<Time>,
     /// What was received, latest last: the first and the latest delivery that are still kept.

@@ -437,6 +437,6 @@ mod tests {
         check(json!([{"name": ["a"]}]), "[\"/services/0/name\"]");
         check(json!({"name": "a", "depends_on": "b"}), "[\"/depends_on\"]");
         check(json!([["a"]]), "[\"/services/0\"]");
-        check(json!("a"), "[\"/\"]");
+        check(json!("a"), "[\"\"]");
     }
 }

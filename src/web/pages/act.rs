@@ -28,7 +28,8 @@ use crate::{
 /// Somebody who acts, with what they sent.
 #[derive(Debug)]
 pub struct Form {
-    ask: Ask,
+    /// Who looks.
+    pub ask: Ask,
     /// Who acts.
     pub actor: Actor,
     /// What was sent.

@@ -1,5 +1,7 @@
 //! All alerts, and one beside the list.
 
+use std::collections::BTreeMap;
+
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
@@ -34,13 +36,15 @@ pub struct AlertRow {
     source: Markup,
     status: Markup,
     incident: Option<IncidentId>,
+    muted: Option<String>,
+    waits: Option<String>,
     seen: When,
 }
 impl HtmlSafe for AlertRow {}
 
 impl AlertRow {
     /// A row of the list of `q`.
-    pub fn new(a: &Alert, q: &str, before: Option<u64>, chosen: bool, now: Time) -> Self {
+    pub fn new(a: &Alert, q: &str, before: Option<u64>, chosen: bool, waiting: &Waiting, now: Time) -> Self {
         let short = |s: &Option<String>| s.as_deref().map(|s| text::visible(&text::shorten(s, 80))).unwrap_or_default();
         let id = a.id.to_string();
         let before = before.map(|b| b.to_string());
@@ -58,9 +62,26 @@ impl AlertRow {
             source: ui::source(&a.platform),
             status: ui::alert_status(a.status),
             incident: a.incident,
+            muted: muted(a),
+            waits: waits(a, waiting),
             seen: When::age(a.last_seen, now),
         }
     }
+}
+
+/// How far each threshold is that some alert waits for: `2 of 5`.
+pub type Waiting = BTreeMap<ThresholdId, String>;
+
+/// `by S-4, M-5`; none when it is not muted.
+fn muted(a: &Alert) -> Option<String> {
+    let ids: Vec<String> = a.muted_by.iter().map(ToString::to_string).collect();
+    a.is_muted().then(|| format!("by {}", ids.join(", ")))
+}
+
+/// `waits for T-2: 2 of 5`; none when it does not wait.
+fn waits(a: &Alert, waiting: &Waiting) -> Option<String> {
+    let id = a.threshold.filter(|_| a.is_waiting())?;
+    Some(format!("waiting for threshold {id}: {}", waiting.get(&id).map_or("", String::as_str)))
 }
 
 /// A fact of the detail.
@@ -68,6 +89,23 @@ impl AlertRow {
 pub struct Fact {
     name: &'static str,
     value: Markup,
+}
+
+#[derive(Template)]
+#[template(
+    source = "{% if was %}at its end {% endif %}by{% for id in ids %} <a class=\"mono\" href=\"/silences/{{ id }}\">{{ id }}</a>{% endfor %}",
+    ext = "html"
+)]
+struct Mutes<'a> {
+    ids: &'a [MuteId],
+    was: bool,
+}
+
+#[derive(Template)]
+#[template(source = "<a href=\"/silences/thresholds/{{ id }}\">{{ words }}</a>", ext = "html")]
+struct Waits {
+    id: ThresholdId,
+    words: String,
 }
 
 /// Why it is in its incident.
@@ -99,6 +137,7 @@ pub struct Detail {
     title: String,
     description: Option<String>,
     close: String,
+    silence: Option<String>,
     facts: Vec<Fact>,
     incident: String,
     reasons: Vec<Why>,
@@ -110,7 +149,7 @@ pub struct Detail {
 
 impl Detail {
     /// With why it is where it is, and what was last received of it.
-    pub fn new(a: &Alert, m: Option<&Membership>, raw: Option<&Delivery>, q: &str) -> Self {
+    pub fn new(a: &Alert, m: Option<&Membership>, raw: Option<&Delivery>, q: &str, waiting: &Waiting) -> Self {
         #[derive(Template)]
         #[template(
             source = "{% if let Some(t) = at %}{{ t }}{% endif %}{% if let Some(h) = href %}<a href=\"{{ h }}\" rel=\"noopener noreferrer\">{{ words }}</a>{% endif %}{% if let Some(s) = signal %}{{ s }}{% endif %}",
@@ -150,6 +189,17 @@ impl Detail {
         if let Some(href) = text::url(&a.runbook_url) {
             fact("Runbook", link(href, &text::shorten(href, 60)));
         }
+        if !a.muted_by.is_empty() {
+            fact("Muted", Markup::of(&Mutes { ids: &a.muted_by, was: !a.is_open() }));
+        }
+        match (waits(a, waiting), a.threshold) {
+            (Some(words), Some(id)) => fact("Incident", Markup::of(&Waits { id, words })),
+            (None, Some(id)) if a.incident.is_none() => {
+                let words = "none: the threshold that it waited for was not reached in time".to_owned();
+                fact("Incident", Markup::of(&Waits { id, words }));
+            }
+            _ => {}
+        }
         if a.test {
             fact("Test", ui::foreign("sent by the test button; left out of every figure"));
         }
@@ -165,6 +215,7 @@ impl Detail {
             title: text::visible(&a.title),
             description: a.description.as_deref().map(text::visible),
             close: href("/alerts", if q == DEFAULT_QUERY { "" } else { q }, &[]),
+            silence: a.is_open().then(|| format!("/silences/new?alert={}", a.id)),
             facts,
             incident: a.incident.map(|i| i.to_string()).unwrap_or_default(),
             reasons: m
@@ -241,7 +292,7 @@ impl AlertsPage {
     pub fn new(
         frame: Frame,
         q: &str,
-        listing: &Listing<Alert>,
+        (listing, waiting): (&Listing<Alert>, &Waiting),
         before: Option<u64>,
         detail: Option<(AlertId, Detail)>,
         error: Option<QueryError>,
@@ -276,7 +327,11 @@ impl AlertsPage {
             .filter(|f| !f.options.is_empty())
             .collect(),
             heading: format!("{about}{}", ui::plural(listing.total, "alert")),
-            rows: listing.items.iter().map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), frame.now)).collect(),
+            rows: listing
+                .items
+                .iter()
+                .map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), waiting, frame.now))
+                .collect(),
             none: if filtered { "No alert matches" } else { "No alert in the last 24 hours" },
             none_why: if filtered {
                 "Take a term away, or look further back with since:7d."
@@ -313,13 +368,13 @@ mod tests {
         let mut d = samples::delivery();
         d.body = evil.as_bytes().to_vec();
         let m = samples::membership(&a, Strategy::TimeCluster, 0.7, evil);
-        let detail = Detail::new(&a, Some(&m), Some(&d), evil);
+        let detail = Detail::new(&a, Some(&m), Some(&d), evil, &Waiting::new());
         let id = a.id;
         let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false };
         let page = AlertsPage::new(
             samples::frame("Alerts", Section::Alerts),
             evil,
-            &listing,
+            (&listing, &Waiting::new()),
             None,
             Some((id, detail)),
             None,

@@ -119,6 +119,8 @@ pub enum Section {
     Alerts,
     /// `/connectors` and `/deliveries`
     Connectors,
+    /// `/topology`
+    Services,
     /// `/settings`
     Settings,
     /// Outside of them: sign-in, set-up, errors.
@@ -200,7 +202,7 @@ impl Frame {
     }
 
     /// The rail.
-    pub fn nav(&self) -> [NavItem; 4] {
+    pub fn nav(&self) -> [NavItem; 5] {
         let item = |section, href, icon, name| NavItem {
             href,
             icon,
@@ -211,6 +213,7 @@ impl Frame {
         [
             item(Section::Incidents, "/incidents", "flame", "Incidents"),
             item(Section::Alerts, "/alerts", "bell", "Alerts"),
+            item(Section::Services, "/topology", "graph", "Services"),
             item(Section::Connectors, "/connectors", "plug", "Connectors"),
             item(Section::Settings, "/settings", "gear", "Settings"),
         ]

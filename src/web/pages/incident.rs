@@ -10,7 +10,9 @@ use super::{
         Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine, TimelineLine,
         writing,
     },
-    platforms, text,
+    platforms,
+    silences::{Ending, ending},
+    text,
     ui::{self, Markup, When},
 };
 use crate::{
@@ -49,6 +51,8 @@ pub struct Read {
     pub change: Option<Change>,
     /// The request that the first alert came in.
     pub raw: Option<Delivery>,
+    /// What mutes open alerts of it, and how many.
+    pub muted_by: Vec<(Mute, u64)>,
 }
 
 impl Read {
@@ -62,6 +66,10 @@ impl Read {
             None => None,
         };
         let before = search.earlier(view, &incident, EARLIER)?;
+        let mut muted_by = Vec::new();
+        for (id, count) in view.muted_in(&incident)? {
+            muted_by.extend(view.mute(id)?.map(|m| (m, count)));
+        }
         let from = incident.onset_at.minus(CHANGE_BEFORE);
         let service = incident.service.as_deref();
         let change = view.changes(service, from, incident.onset_at, 1)?.into_iter().next();
@@ -73,6 +81,7 @@ impl Read {
             before,
             change,
             raw,
+            muted_by,
             incident,
         }))
     }
@@ -182,6 +191,7 @@ pub struct IncidentPage {
     raw_line: Markup,
     raw: Option<Raw>,
     facts: Facts,
+    ending: Vec<Ending>,
     timeline: Markup,
     before: Vec<Earlier>,
 }
@@ -274,7 +284,8 @@ impl IncidentPage {
                 let (text, cut) = text::body(&d.body, RAW);
                 Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
             }),
-            facts: Facts::new(i, &read.members, read.change.as_ref()),
+            facts: Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by),
+            ending: ending(read.muted_by.iter().map(|(m, _)| m), now),
             timeline: timeline(read, may_act, now),
             before: read.before.iter().map(earlier).collect(),
             frame: Frame { title: text::visible(&format!("{} {}", i.id, text::shorten(&i.title, 80))), ..frame },
@@ -318,7 +329,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
-        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref()))),
+        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by))),
         ("timeline", timeline(read, may_act, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();

@@ -242,13 +242,13 @@ fn default_list(
         all.truncate(PAGE);
     }
     let count = |need| all.iter().filter(|i| Need::of(i) == need).count();
-    let counts = [count(Need::Someone), count(Need::Handled)];
+    let counts = [count(Need::Someone), count(Need::Handled), count(Need::Muted)];
     all.sort_by_key(triage);
     let from = after.and_then(|a| all.iter().position(|i| i.id == a)).map_or(0, |p| p + 1);
     let page: Vec<&Incident> = all.iter().skip(from).take(PAGE).collect();
     let more = storm.is_none() && from + page.len() < all.len();
     let rows = |need| page.iter().filter(|i| Need::of(i) == need).map(|i| Row::new(i, now)).collect::<Vec<_>>();
-    let [someone, handled] = counts;
+    let [someone, handled, muted] = counts;
     let mut groups = vec![
         Group {
             key: "someone",
@@ -264,6 +264,7 @@ fn default_list(
             all: None,
             rows: rows(Need::Handled),
         },
+        Group { key: "muted", name: "Muted", count: ui::count(muted as u64), all: None, rows: rows(Need::Muted) },
     ];
     if !more {
         let (mut ended, ended_total) = closed;

@@ -13,7 +13,6 @@ use super::{
     ui::{self, Markup, When},
 };
 use crate::{
-    correlation::lessons::{Verdict, learned},
     model::*,
     web::{error::ApiError, state::AppState},
 };
@@ -64,9 +63,9 @@ impl Row {
             incident: name(&lesson.incident),
             incident_at: place(&lesson.incident),
             said: said(lesson),
-            learned: learned(lesson).map(|v| match v {
-                Verdict::Join(_) => "the next one joins",
-                Verdict::Apart(_) => "the next one stays out",
+            learned: lesson.learned().map(|v| match v {
+                Learned::Join => "the next one joins",
+                Learned::Apart => "the next one stays out",
             }),
             last: When::ago(lesson.last_at, now),
             by: ui::foreign(&lesson.last_by),

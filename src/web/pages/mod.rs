@@ -15,9 +15,11 @@ mod facts;
 mod frame;
 mod incident;
 mod incidents;
+mod layers;
 mod lessons;
 mod live;
 mod login;
+mod map;
 mod netdata_alerts;
 mod panels;
 mod platforms;
@@ -27,8 +29,12 @@ mod row;
 mod said;
 #[cfg(test)]
 mod samples;
+mod service;
 mod settings;
 mod setup;
+mod silence_form;
+mod silence_thresholds;
+mod silences;
 mod source;
 mod source_form;
 mod spark;
@@ -37,6 +43,7 @@ mod storage;
 mod terms;
 mod text;
 mod time;
+mod topology;
 mod ui;
 mod watch;
 mod words;
@@ -81,6 +88,16 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/alerts", get(read::alerts))
+        .route("/silences", get(silences::list))
+        .route("/silences/new", get(silence_form::new).post(silence_form::make))
+        .route("/silences/thresholds", get(silence_thresholds::list))
+        .route("/silences/thresholds/new", get(silence_thresholds::new).post(silence_thresholds::make))
+        .route("/silences/thresholds/{id}", get(silence_thresholds::show).post(silence_thresholds::change))
+        .route("/silences/thresholds/{id}/remove", post(silence_thresholds::remove))
+        .route("/silences/{id}", get(silences::one))
+        .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
+        .route("/silences/{id}/extend", post(silences::extend))
+        .route("/silences/{id}/end", post(silences::end))
         .route("/connectors", get(connectors::connectors))
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
@@ -96,6 +113,11 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
         .route("/connectors/netdata/alerts", get(netdata_alerts::list))
+        .route("/topology", get(topology::topology))
+        .route("/topology/edges", post(topology::judge))
+        .route("/topology/service", get(service::show).post(service::change))
+        .route("/topology/import", get(service::import).post(service::take))
+        .route("/topology/export", get(service::export))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

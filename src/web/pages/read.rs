@@ -1,5 +1,7 @@
 //! Handlers of the pages about incidents and alerts: extract, one snapshot, answer.
 
+use std::collections::btree_map::Entry;
+
 use axum::{
     extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
@@ -256,7 +258,7 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
     }
     let before: Option<u64> = params.get("before").parse().ok();
     let search = state.search.clone();
-    let (overview, seq, listing, chosen, senders) = state
+    let (overview, seq, listing, chosen, senders, waiting) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -269,16 +271,23 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
                 Some(a) => Some((view.membership(&a)?, view.delivery(a.last_delivery)?, a)),
                 None => None,
             };
-            Ok((overview, seq, listing, chosen, view.senders()?))
+            let mut waiting = alerts::Waiting::new();
+            let shown = chosen.iter().map(|(_, _, a)| a).chain(&listing.items);
+            for id in shown.filter(|a| a.is_waiting()).filter_map(|a| a.threshold) {
+                if let Entry::Vacant(entry) = waiting.entry(id) {
+                    entry.insert(view.threshold_progress(id, now)?.unwrap_or_default());
+                }
+            }
+            Ok((overview, seq, listing, chosen, view.senders()?, waiting))
         })
         .await?;
     if let (Some(id), None) = (id, &chosen) {
         return Err(ApiError::not_found(format_args!("alert {id}")));
     }
-    let detail = chosen.map(|(m, raw, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &q)));
+    let detail = chosen.map(|(m, raw, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &q, &waiting)));
     let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
     let frame = ask.frame("Alerts", Section::Alerts, &overview, seq);
-    Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, &listing, before, detail, error, &sources)))
+    Ok(ask.page(StatusCode::OK, &AlertsPage::new(frame, &q, (&listing, &waiting), before, detail, error, &sources)))
 }
 
 #[cfg(test)]

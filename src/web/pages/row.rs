@@ -15,18 +15,21 @@ pub enum Need {
     Someone,
     /// Open, and somebody has it.
     Handled,
+    /// Open, and all that burns of it is muted: nobody is called.
+    Muted,
     /// Resolved or merged.
     Closed,
 }
 
 impl Need {
     /// All, in the order of the list.
-    pub const ALL: [Need; 3] = [Need::Someone, Need::Handled, Need::Closed];
+    pub const ALL: [Need; 4] = [Need::Someone, Need::Handled, Need::Muted, Need::Closed];
 
     /// What the incident needs.
     pub fn of(i: &Incident) -> Self {
         match (i.is_open(), &i.owner) {
             (false, _) => Self::Closed,
+            (true, _) if i.muted => Self::Muted,
             (true, None) => Self::Someone,
             (true, Some(_)) => Self::Handled,
         }
@@ -37,6 +40,7 @@ impl Need {
         match self {
             Self::Someone => "someone",
             Self::Handled => "handled",
+            Self::Muted => "muted",
             Self::Closed => "closed",
         }
     }
@@ -56,6 +60,7 @@ pub struct Row {
     id: IncidentId,
     group: &'static str,
     done: bool,
+    calm: bool,
     severity: Markup,
     title: String,
     tags: Vec<&'static str>,
@@ -91,10 +96,14 @@ impl Row {
         if i.flapping {
             tags.push("flapping");
         }
+        if i.muted {
+            tags.push("muted");
+        }
         Self {
             id: i.id,
             group: Need::of(i).key(),
             done: !i.is_open(),
+            calm: !i.is_open() || i.muted,
             severity: ui::severity(i.severity),
             title: text::visible(&text::shorten(&i.title, TITLE)),
             tags,
@@ -164,6 +173,7 @@ mod tests {
         check(|i| i.merged_into = Some(IncidentId(3)), "Merged into INC-3");
         check(|i| i.owner = Some("sre-2".into()), "data-group=\"handled\"");
         check(|i| i.owner = None, "nobody yet");
+        check(|i| i.muted = true, "data-group=\"muted\"");
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub fn overview() -> Overview {
     let opened = |m, id, severity| Opened { at: ago(m), id: IncidentId(id), severity };
     Overview {
         open: 7,
+        muted: 0,
         critical: 2,
         unowned: 2,
         oldest_unowned: Some(ago(12)),
@@ -79,6 +80,9 @@ pub fn incident(n: u64) -> Incident {
         firing_count: 9,
         merged_into: None,
         sender_groups: Vec::new(),
+        muted_count: 0,
+        muted: false,
+        mutes: Vec::new(),
         merging: Merging::default(),
         flapping: false,
         test: false,
@@ -217,6 +221,10 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         path: "/alerts/0".into(),
         group_key: None,
         quiet_at: None,
+        muted_by: Vec::new(),
+        was_muted_by: Vec::new(),
+        threshold: None,
+        threshold_hits: Vec::new(),
     }
 }
 
@@ -316,6 +324,7 @@ pub fn read() -> super::incident::Read {
     let mut i = incident(2041);
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
+        muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
             thought(

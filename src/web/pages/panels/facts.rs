@@ -6,7 +6,7 @@ use askama::filters::HtmlSafe;
 use crate::{
     model::*,
     web::pages::{
-        text,
+        text, time,
         ui::{self, Markup, When},
     },
 };
@@ -29,8 +29,13 @@ pub struct Facts {
 impl HtmlSafe for Facts {}
 
 impl Facts {
-    /// Of the incident, its first alerts and the last change before it.
-    pub fn new(i: &Incident, members: &[(Membership, Alert)], change: Option<&Change>) -> Self {
+    /// Of the incident, its first alerts, the last change before it, and what mutes so many of its open alerts.
+    pub fn new(
+        i: &Incident,
+        members: &[(Membership, Alert)],
+        change: Option<&Change>,
+        muted_by: &[(Mute, u64)],
+    ) -> Self {
         let mut rows = Vec::new();
         let mut fact = |name, value: Markup, note: Option<String>| rows.push(Fact { name, value, note });
         let list = |names: &[String]| {
@@ -53,6 +58,12 @@ impl Facts {
             ui::foreign(&ui::plural(i.alert_count, "alert")),
             Some(format!("{} firing", ui::count(i.firing_count))),
         );
+        for (m, count) in muted_by {
+            let value = Markup::of(&MutedBy { id: m.id, words: muted(i, *count) });
+            let until = m.on_until.map(|t| format!(" until {}", time::full(t))).unwrap_or_default();
+            let note = format!("{}: {}{until}", m.author, text::shorten(&m.reason, 200));
+            fact("Muted", value, Some(text::visible(&note)));
+        }
         fact(
             "Began",
             when(i.started_at),
@@ -85,6 +96,18 @@ impl Facts {
             i.labels.iter().take(12).map(|(k, v)| text::visible(&text::shorten(&format!("{k}={v}"), 60))).collect();
         Self { rows, labels }
     }
+}
+
+/// `3 of 14 open alerts`.
+fn muted(i: &Incident, count: u64) -> String {
+    format!("{} of {}", ui::count(count), ui::plural(i.firing_count, "open alert"))
+}
+
+#[derive(Template)]
+#[template(source = "{{ words }} by <a class=\"mono\" href=\"/silences/{{ id }}\">{{ id }}</a>", ext = "html")]
+struct MutedBy {
+    id: MuteId,
+    words: String,
 }
 
 #[derive(Template)]

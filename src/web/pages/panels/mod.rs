@@ -40,6 +40,7 @@ impl Head {
         let mut tags = Vec::new();
         tags.extend(i.test.then_some("test"));
         tags.extend(i.flapping.then_some("flapping"));
+        tags.extend(i.muted.then_some("muted"));
         tags.extend(i.severity_pinned.then_some("severity set by hand"));
         let query = i.service.as_deref().map(|s| format!("service:{}", terms::quote(s))).unwrap_or_default();
         Self {
