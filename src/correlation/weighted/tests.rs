@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::{
-    prelude::{Just, ProptestConfig, prop, prop_assert_eq, prop_oneof, proptest},
-    strategy::Strategy as _,
-};
+use proptest::prelude::{Just, ProptestConfig, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
 use crate::{correlation::Group, model::*};
