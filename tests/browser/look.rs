@@ -291,7 +291,7 @@ async fn look_at_silences() {
         "distinct": 3, "distinct_by": "host", "within_minutes": 10, "reason": "Single jobs fail often and are tried again"});
     assert_eq!(test.post("/api/thresholds", &threshold).await.json["id"], "T-4");
     let job = json!({"title": "Job export failed", "service": "batch", "host": "n1", "severity": "high", "key": "job"});
-    let waits = test.deliver("generic", &job).await.json["alerts"][0]["alert_id"].clone();
+    assert_eq!(test.deliver("generic", &job).await.status, 202);
     test.clock.advance(Duration::from_secs(24 * 60));
     test.until("/api/silences/S-1", |s| s["ends_soon"] == true).await;
     let browser = Browser::signed_in(&test).await;
@@ -308,7 +308,6 @@ async fn look_at_silences() {
     look.at("thresholds", "/silences/thresholds").await;
     look.at("threshold", "/silences/thresholds/T-4").await;
     look.at("incident-muted", "/incidents/1").await;
-    look.at("alert-waiting", &format!("/alerts?id={}", waits.as_str().unwrap())).await;
     let all =
         json!({"matchers": [matcher("service", "=~", ".+")], "ends_at": "2026-03-03T15:00:00Z", "reason": "all of it"});
     assert_eq!(test.post("/api/silences", &all).await.status, 201);
