@@ -62,12 +62,14 @@ const DOMAINS: &[&str] = &[
 #[derive(Clone, Copy, Debug)]
 pub struct Hasher(u64);
 
-impl Hasher {
+impl Default for Hasher {
     /// Of no characters.
-    pub const fn new() -> Self {
+    fn default() -> Self {
         Self(OFFSET)
     }
+}
 
+impl Hasher {
     /// Letters and digits count, without case; everything else does not.
     pub fn push(&mut self, text: &str) {
         for c in text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase) {
@@ -83,7 +85,7 @@ impl Hasher {
 
 /// The key of a text: letters and digits without case.
 pub fn plain(text: &str) -> Key {
-    let mut hasher = Hasher::new();
+    let mut hasher = Hasher::default();
     hasher.push(text);
     hasher.key()
 }

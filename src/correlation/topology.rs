@@ -338,7 +338,7 @@ impl Topology {
                     return;
                 }
                 budget -= 1;
-                let mut hasher = Hasher::new();
+                let mut hasher = Hasher::default();
                 let mut length = 0;
                 for (words, part) in parts.iter().skip(i).take(WORDS).enumerate() {
                     if part.is_empty() {

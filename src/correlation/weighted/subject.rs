@@ -95,7 +95,7 @@ impl Subject {
 
 /// A title without what differs between the alerts of one rule: services, machines, numbers.
 fn pattern(alert: &Alert, service: Option<&Meant>, host: Option<&Meant>, topology: &Topology) -> Key {
-    let mut hasher = names::Hasher::new();
+    let mut hasher = names::Hasher::default();
     let own = |word: &str| {
         let key = names::plain(word);
         service.is_some_and(|s| s.key == key)
