@@ -106,10 +106,6 @@ pub fn without(
             left.services.contains(&key(s)) || own.as_ref() == Some(s) || said(before.map(|(b, _)| &b.services), s)
         });
         incident.affected_hosts.retain(|h| left.hosts.contains(&key(h)) || said(before.map(|(b, _)| &b.hosts), h));
-        for (service, host) in &left.names {
-            push_name(&mut incident.affected_services, service.as_deref());
-            push_name(&mut incident.affected_hosts, host.as_deref());
-        }
         match before {
             Some((told, _)) => {
                 incident.labels.clone_from(&told.labels);
@@ -119,6 +115,10 @@ pub fn without(
                 incident.last_alert_at = left.last.map_or(told.last_alert_at, |t| t.max(told.last_alert_at));
             }
             None => {
+                for (service, host) in &left.names {
+                    push_name(&mut incident.affected_services, service.as_deref());
+                    push_name(&mut incident.affected_hosts, host.as_deref());
+                }
                 incident.labels = left.labels.unwrap_or_default();
                 incident.last_alert_at = left.last.unwrap_or(incident.last_alert_at);
             }
