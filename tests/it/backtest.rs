@@ -21,8 +21,17 @@ async fn form(test: &TestApp, path: &str, fields: &[(&str, &str)]) -> Answer {
     answer(request.header("content-type", "application/x-www-form-urlencoded")).await
 }
 
+/// Alerts that have nothing in common but their time, and some of them their service.
 fn alert(id: &str, service: &str) -> Value {
-    json!({"id": id, "title": format!("{id} is down"), "service": service, "severity": "high"})
+    let title = match id {
+        "a" => "Checkout requests fail",
+        "b" => "Replica lags behind",
+        "c" => "Memory grows",
+        "d" => "Certificate expires soon",
+        "e" => "Backlog of jobs",
+        _ => "Login is slow",
+    };
+    json!({"id": id, "title": title, "service": service, "severity": "high"})
 }
 
 async fn done(test: &TestApp, settings: Value) -> Value {
@@ -39,7 +48,7 @@ async fn settings_are_tried_on_stored_deliveries_and_then_set() {
         test.deliver("generic", &alert(id, service)).await;
         test.clock.advance(Duration::from_secs(20));
     }
-    let ends = json!({"id": "a", "title": "a is down", "service": "api", "status": "resolved"});
+    let ends = json!({"id": "a", "title": "Checkout requests fail", "service": "api", "status": "resolved"});
     assert_eq!(test.deliver("generic", &ends).await.status, 202);
     let groups = test.get("/api/incidents").await.json;
     assert_eq!(groups["total"], 1, "{groups}");
@@ -57,7 +66,10 @@ async fn settings_are_tried_on_stored_deliveries_and_then_set() {
     assert_eq!((&outcome["regrouped"], &outcome["deliveries"], &outcome["alerts"]), (&json!(3), &json!(4), &json!(3)));
     let b = outcome["changes"].as_array().unwrap().iter().find(|c| c["service"] == "db").unwrap();
     assert_eq!((&b["apart"], &b["together"], &b["incident_id"]), (&json!(2), &json!(0), &json!("INC-1")), "{b}");
-    assert_eq!(test.get(&format!("/api/alerts/{}", b["alert_id"].as_str().unwrap())).await.json["title"], "b is down");
+    assert_eq!(
+        test.get(&format!("/api/alerts/{}", b["alert_id"].as_str().unwrap())).await.json["title"],
+        "Replica lags behind"
+    );
     assert_eq!(test.get("/api/incidents").await.json["total"], 1, "nothing was changed");
 
     // The page says the same, and its button sets it.
