@@ -327,3 +327,18 @@ async fn lessons_keep_apart_what_the_rules_join() {
         f.clock.advance(minutes(60));
     }
 }
+
+#[tokio::test]
+async fn an_old_alert_that_is_moved_is_not_met_again() {
+    let f = three().await;
+    let mut mild = firing("grafana:i", Some("cache"));
+    mild.severity = Severity::Info;
+    let old = f.send("grafana", vec![mild.clone()]).await;
+    f.send("grafana", vec![resolved("grafana:i")]).await;
+    f.clock.advance(minutes(16));
+    let new = f.send("grafana", vec![mild.clone()]).await;
+    assert_ne!(old[0].alert_id, new[0].alert_id);
+    f.store.attach(IncidentId(1), vec![old[0].alert_id.unwrap()], me()).await.unwrap();
+    f.consistent();
+    assert_eq!(f.send("grafana", vec![mild]).await[0].alert_id, new[0].alert_id);
+}

@@ -359,8 +359,7 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
             }
         }
         alert.incident = Some(to);
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        tx.put_moved(&alert)?;
         if few {
             place::comes(tx, &alert, to);
         }

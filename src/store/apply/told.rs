@@ -65,17 +65,17 @@ struct Left {
     all: bool,
 }
 
-/// Reads the alerts that are left. With `since`, labels and the latest onset are those of what came after that only.
+/// Reads the alerts that are left. With `since`, all but the worst severity is of what came after that only.
 fn left(tx: &Tx<'_>, id: IncidentId, since: Option<Time>) -> Result<Left, StoreError> {
     let (members, all) = tx.some_members(id, LOOKED_AT)?;
     let mut left = Left { all, ..Left::default() };
     for member in members {
         let Some(alert) = tx.alert(member.alert.number())? else { continue };
-        left.services.extend(alert.service.as_deref().map(key));
-        left.hosts.extend(alert.host.as_deref().map(key));
         left.worst = Some(left.worst.map_or(alert.severity, |w| w.worst(alert.severity)));
         // What was merged into it may have come later, whenever its alerts joined that.
         if since.is_none_or(|t| member.at >= t || member.incident != id) {
+            left.services.extend(alert.service.as_deref().map(key));
+            left.hosts.extend(alert.host.as_deref().map(key));
             match &mut left.labels {
                 Some(labels) => labels.retain(|name, value| alert.labels.get(name) == Some(value)),
                 None => left.labels = Some(alert.labels.clone()),
