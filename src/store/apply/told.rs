@@ -66,14 +66,15 @@ struct Left {
 }
 
 /// Reads the alerts that are left. With `since`, all but the worst severity is of what came after that only.
-fn left(tx: &Tx<'_>, id: IncidentId, since: Option<Time>) -> Result<Left, StoreError> {
+fn left(tx: &Tx<'_>, id: IncidentId, since: Option<&BeforeMerge>) -> Result<Left, StoreError> {
     let (members, all) = tx.some_members(id, LOOKED_AT)?;
     let mut left = Left { all, ..Left::default() };
     for member in members {
         let Some(alert) = tx.alert(member.alert.number())? else { continue };
         left.worst = Some(left.worst.map_or(alert.severity, |w| w.worst(alert.severity)));
         // What was merged into it may have come later, whenever its alerts joined that.
-        if since.is_none_or(|t| member.at >= t || member.incident != id) {
+        let later = |b: &BeforeMerge| member.at > b.at || alert.id.number() > b.alert || member.incident != id;
+        if since.is_none_or(later) {
             left.services.extend(alert.service.as_deref().map(key));
             left.hosts.extend(alert.host.as_deref().map(key));
             match &mut left.labels {
@@ -93,9 +94,10 @@ pub fn without(
     tx: &mut Tx<'_>,
     id: IncidentId,
     gone: Option<Severity>,
-    before: Option<(&Told, Time)>,
+    before: Option<&BeforeMerge>,
 ) -> Result<(), StoreError> {
-    let left = left(tx, id, before.map(|(_, at)| at))?;
+    let left = left(tx, id, before)?;
+    let before = before.map(|b| &b.into);
     let incident = tx.known_incident(id)?;
     if left.all {
         let own = incident.service.clone();
@@ -103,11 +105,11 @@ pub fn without(
             names.is_some_and(|n| n.iter().any(|n| n.eq_ignore_ascii_case(name)))
         };
         incident.affected_services.retain(|s| {
-            left.services.contains(&key(s)) || own.as_ref() == Some(s) || said(before.map(|(b, _)| &b.services), s)
+            left.services.contains(&key(s)) || own.as_ref() == Some(s) || said(before.map(|b| &b.services), s)
         });
-        incident.affected_hosts.retain(|h| left.hosts.contains(&key(h)) || said(before.map(|(b, _)| &b.hosts), h));
+        incident.affected_hosts.retain(|h| left.hosts.contains(&key(h)) || said(before.map(|b| &b.hosts), h));
         match before {
-            Some((told, _)) => {
+            Some(told) => {
                 incident.labels.clone_from(&told.labels);
                 if let Some(since) = &left.labels {
                     incident.labels.retain(|name, value| since.get(name) == Some(value));
@@ -125,7 +127,7 @@ pub fn without(
         }
     }
     let was = incident.severity;
-    let floor = before.map(|(b, _)| b.severity);
+    let floor = before.map(|b| b.severity);
     let stays = match (left.worst, floor) {
         (Some(a), Some(b)) => Some(a.worst(b)),
         (a, b) => a.or(b),
