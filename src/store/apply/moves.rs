@@ -66,6 +66,7 @@ pub fn merge(
     let before = BeforeMerge {
         at: tx.now,
         seq: tx.world.last(meta::CHANGE),
+        alert: tx.world.last(meta::ALERT),
         by: by.to_string(),
         reasons: reasons.clone(),
         status: gone.status,
@@ -126,7 +127,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     incident.investigation.state = before.investigation;
     for part in &above {
         drop_groups(tx.known_incident(*part)?, &gone, &before.into.groups);
-        let told = (*part == parent).then_some((&before.into, before.at));
+        let told = (*part == parent).then_some(before.as_ref());
         told::without(tx, *part, Some(gone.severity), told)?;
     }
     tx.known_incident(parent)?.flapping &= !gone.flapping || before.into.flapping;
@@ -359,8 +360,7 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
             }
         }
         alert.incident = Some(to);
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        tx.put_moved(&alert)?;
         if few {
             place::comes(tx, &alert, to);
         }

@@ -111,6 +111,12 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Writes an alert that went into another incident. What can meet and close it stays: of one that ended long ago, a newer
+    /// one may have its identity.
+    pub fn put_moved(&mut self, alert: &Alert) -> Result<(), StoreError> {
+        self.alerts.put(alert.id.number(), alert)
+    }
+
     /// The alert is no longer under that incident; it is counted elsewhere.
     pub fn remove_membership(&mut self, incident: IncidentId, alert: AlertId) -> Result<(), StoreError> {
         self.members.remove((incident.0, alert.number()))?;
