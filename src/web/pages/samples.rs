@@ -84,6 +84,7 @@ pub fn incident(n: u64) -> Incident {
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),
+        flapping_count: 0,
         flapping: false,
         test: false,
         manual: false,
@@ -225,6 +226,8 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         was_muted_by: Vec::new(),
         threshold: None,
         threshold_hits: Vec::new(),
+        refires: Vec::new(),
+        flapping: None,
     }
 }
 
