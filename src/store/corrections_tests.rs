@@ -69,7 +69,7 @@ async fn a_merge_counts_at_the_survivor_and_comes_back_exactly() {
     assert_eq!((alerts.total, alerts.items.len()), (3, 3));
     assert!(alerts.items.iter().all(|a| a.incident == Some(IncidentId(1))));
     let why = memberships(&f, 1)[1].reasons[0].text.clone();
-    assert_eq!(why, "Came with INC-2, which was merged into INC-1 by sre-1. sre-1 said that they are one.");
+    assert_eq!(why, "Came with INC-2, which was merged into INC-1 by sre-1.");
     // What happens to its alerts happens at the survivor; what is new for its service joins that as well.
     let repeat = f.send("grafana", vec![firing("grafana:b", Some("db"))]).await;
     assert_eq!(repeat[0].incident_id, Some(IncidentId(1)));

@@ -199,7 +199,7 @@ impl World {
     pub fn catch_up(&mut self) {
         if self.engine_knows.0 != self.topology_version.0 {
             self.engine_knows = self.topology_version;
-            let edges = self.edges.values().map(|e| (e.from.as_str(), e.to.as_str()));
+            let edges = self.edges.values().filter(|e| e.holds()).map(|e| (e.from.as_str(), e.to.as_str()));
             self.engine.learn(Topology::new(self.services.values(), edges));
         }
     }

@@ -346,3 +346,6 @@ pub struct Better {
     /// What is known of its own without it.
     pub without: Profile,
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ impl Rehearsal {
         let mut rehearsal = Self::new(policy)?;
         let (from, _) = view.transactions();
         let txn = rehearsal.main.write()?;
-        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, MUTES, THRESHOLDS, CONNECTORS);
+        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, THRESHOLDS, CONNECTORS);
         txn.commit()?;
         rehearsal.world = World::load(&rehearsal.main.read()?)?;
         Ok(rehearsal)

@@ -48,8 +48,9 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (filter, cursor, limit) = (filter(&params, state.clock.now())?, params.cursor()?, params.limit()?);
+    let search = state.search.clone();
     let page = move |view: &View| {
-        let mut page = view.alerts(&filter, cursor, limit)?;
+        let mut page = search.alerts(view, &filter, cursor, limit)?;
         let alerts = std::mem::take(&mut page.items);
         let rows = alerts.iter().map(|a| Ok(AlertObject::of(a, view.membership(a)?.as_ref())));
         let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;

@@ -4,7 +4,9 @@
 //! It keeps the lifecycle as the store does (repeats by fingerprint, an end when all have ended, a second life within 15
 //! minutes), without a store: for weighing evidence and for the cost of a decision. `watchfire backtest` is the whole.
 //!
-//! `groups --dirs A,B,C [--set name=value,name=value]`
+//! `groups --dirs A,B,C [--set name=value,name=value] [--crowd N]`: with `--crowd`, N other incidents are open all the time,
+//! of services and machines of the same topology, so that the cost of looking among many shows.
+//! `--tune ROUNDS` seeks better weights, one at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -101,41 +103,16 @@ fn load(dir: &str) -> Stream {
 }
 
 fn alert(s: &Signal, platform: &str, at: Time, number: u64) -> Alert {
-    Alert {
-        id: AlertId::new(at, number),
-        fingerprint: s.fingerprint(),
-        dedup_key: s.dedup_key.clone(),
-        identity: s.identity.clone(),
-        platform: platform.to_owned(),
-        title: s.title.clone(),
-        description: s.description.clone(),
-        service: s.service.clone(),
-        host: s.host.clone(),
-        environment: s.environment.clone(),
-        severity: s.severity,
-        severity_raw: None,
-        status: AlertStatus::Firing,
-        started_at: s.started_at.unwrap_or(at),
-        onset_at: correlation::onset(s.started_at, at),
-        first_seen: at,
-        last_seen: at,
-        ended_at: None,
-        closed_at: None,
-        count: 1,
-        source_url: None,
-        image_url: None,
-        runbook_url: None,
-        labels: s.labels.clone(),
-        annotations: BTreeMap::new(),
-        test: false,
-        repaired: false,
-        incident: None,
-        first_delivery: 0,
-        last_delivery: 0,
-        path: String::new(),
-        group_key: None,
-        quiet_at: s.quiet_after_secs.map(|n| at.plus(Duration::from_secs(n.into()))),
-    }
+    let quiet = s.quiet_after_secs.map(|n| at.plus(Duration::from_secs(n.into())));
+    let row = json!({
+        "id": AlertId::new(at, number), "fingerprint": s.fingerprint(), "dedup_key": s.dedup_key, "platform": platform,
+        "title": s.title, "description": s.description, "service": s.service, "host": s.host,
+        "environment": s.environment, "severity": s.severity, "status": "firing",
+        "started_at": s.started_at.unwrap_or(at), "onset_at": correlation::onset(s.started_at, at),
+        "first_seen": at, "last_seen": at, "count": 1, "labels": s.labels, "first_delivery": 0, "last_delivery": 0,
+        "quiet_at": quiet,
+    });
+    serde_json::from_value(row).unwrap_or_else(|e| quit(&e.to_string()))
 }
 
 struct Live {
@@ -263,10 +240,38 @@ fn row(id: u64, at: Time) -> Incident {
     serde_json::from_value(row).unwrap_or_else(|e| quit(&e.to_string()))
 }
 
+/// Other open incidents, of one alert each: what alerts are compared with when a whole company burns.
+fn crowd(stream: &Stream, engine: &mut Engine, run: &mut Run) {
+    let many = arg("crowd", 0u64);
+    let firing: Vec<(&Event, &Signal)> = stream
+        .events
+        .iter()
+        .flat_map(|e| e.parsed.signals.iter().map(move |s| (e, s)))
+        .filter(|(_, s)| s.status == SignalStatus::Firing)
+        .collect();
+    let Some((first, _)) = firing.first() else { return };
+    for n in 0..many {
+        let Some((e, s)) = firing.get(n as usize * 31 % firing.len()) else { break };
+        // An hour before the stream begins, half a second apart.
+        let at = first.at.minus(Duration::from_millis(3_600_000 + n * 500));
+        let signal = Signal { started_at: None, ..(*s).clone() };
+        run.last += 1;
+        let id = run.last;
+        let mut incident = row(id, at);
+        (incident.alert_count, incident.firing_count) = (1, 1);
+        engine.note_opened(incident.id, at, id);
+        engine.open(&incident);
+        let subject = Subject::of(&alert(&signal, &e.platform, at, 1_000_000 + n), None, &engine.topology);
+        engine.add(incident.id, &subject, true);
+        run.incidents.insert(id, incident);
+    }
+}
+
 fn play(stream: &Stream, weights: &Weights) -> (Vec<Option<u64>>, Vec<u64>) {
     let mut engine = Engine::new(Topology::new(&stream.services, []));
     engine.weights = weights.clone();
     let mut run = Run::default();
+    crowd(stream, &mut engine, &mut run);
     let mut of: Vec<Option<u64>> = vec![None; stream.events.len()];
     let look = arg("look", 90u64);
     for (n, e) in stream.events.iter().enumerate() {
