@@ -24,6 +24,8 @@ mod faults_power;
 mod faults_tests;
 mod fields;
 mod file;
+#[cfg(test)]
+mod flapping_tests;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod intake;

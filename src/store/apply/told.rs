@@ -24,7 +24,6 @@ pub fn of(i: &Incident) -> Told {
         groups: i.sender_groups.clone(),
         labels: i.labels.clone(),
         last_alert_at: i.last_alert_at,
-        flapping: i.flapping,
     }
 }
 
@@ -45,7 +44,6 @@ pub fn take(tx: &mut Tx<'_>, id: IncidentId, more: &Told) -> Result<bool, StoreE
     }
     incident.labels.retain(|name, value| more.labels.get(name) == Some(value));
     incident.last_alert_at = incident.last_alert_at.max(more.last_alert_at);
-    incident.flapping |= more.flapping;
     if incident.is_open() {
         let found_by = incident.clone();
         tx.world.open(&found_by);

@@ -111,10 +111,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Writes an alert that went into another incident. What can meet and close it stays: of one that ended long ago, a newer
-    /// one may have its identity.
-    pub fn put_moved(&mut self, alert: &Alert) -> Result<(), StoreError> {
-        self.alerts.put(alert.id.number(), alert)
+    /// So many alerts more or less flap under that incident, and under all that it was merged into.
+    pub fn count_flapping(&mut self, id: IncidentId, by: i64) -> Result<(), StoreError> {
+        if by == 0 {
+            return Ok(());
+        }
+        for part in self.lineage(id)? {
+            let incident = self.known_incident(part)?;
+            incident.flapping_count = incident.flapping_count.saturating_add_signed(by);
+            incident.flapping = incident.flapping_count > 0;
+        }
+        Ok(())
     }
 
     /// The alert is no longer under that incident; it is counted elsewhere.

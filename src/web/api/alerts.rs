@@ -170,6 +170,7 @@ fn detail(view: &View, id: AlertId, now: Time) -> Result<Option<AlertDetail>, St
         }
     }
     let raw = view.delivery(alert.last_delivery)?.map(|d| String::from_utf8_lossy(&d.body).into_owned());
+    let closes_at = if alert.is_held() { alert.timer() } else { alert.quiet_at };
     Ok(Some(AlertDetail {
         alert: AlertObject::of(&alert, membership.as_ref()),
         annotations: alert.annotations,
@@ -181,7 +182,8 @@ fn detail(view: &View, id: AlertId, now: Time) -> Result<Option<AlertDetail>, St
         group_key: alert.group_key,
         waiting,
         threshold: alert.threshold,
-        closes_at: alert.quiet_at,
+        closes_at,
+        flaps: alert.flapping,
         history,
         raw,
         raw_path: alert.path,
