@@ -164,6 +164,8 @@ impl World {
             let (from, to) = names.value();
             world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
         }
+        // Also where nothing is declared.
+        world.topology_version.touch();
         world.catch_up();
         let incidents = txn.open_table(tables::INCIDENTS)?;
         for row in txn.open_table(tables::OPEN)?.iter()? {
@@ -199,7 +201,7 @@ impl World {
     pub fn catch_up(&mut self) {
         if self.engine_knows.0 != self.topology_version.0 {
             self.engine_knows = self.topology_version;
-            let edges = self.edges.values().map(|e| (e.from.as_str(), e.to.as_str()));
+            let edges = self.edges.values().filter(|e| e.holds()).map(|e| (e.from.as_str(), e.to.as_str()));
             self.engine.learn(Topology::new(self.services.values(), edges));
         }
     }
