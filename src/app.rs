@@ -328,11 +328,12 @@ pub fn policy(config: &Config) -> Policy {
     }
 }
 
-/// Makes the text index of a stopped server anew; how many incidents it holds then.
-pub async fn reindex(config: &Config, clock: Clock) -> Result<u64, AppError> {
+/// Makes the text index of a stopped server anew; how many incidents it holds then. `told` hears how many of how many
+/// alerts are done.
+pub async fn reindex(config: &Config, clock: Clock, told: impl Fn(u64, u64) + Send + 'static) -> Result<u64, AppError> {
     let store = open_store(config, clock).await?;
     let of = store.clone();
-    let made = tokio::task::spawn_blocking(move || Search::anew(of).map(|search| search.len())).await;
+    let made = tokio::task::spawn_blocking(move || Search::anew(of, told).map(|search| search.len())).await;
     close(store).await;
     Ok(made.map_err(|e| AppError::Interrupted(e.to_string()))??)
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::*;
-use crate::{app, config, model::Service};
+use crate::{
+    app, config,
+    model::{Service, Time},
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backtest")
@@ -49,6 +52,50 @@ fn recorded_lines_become_what_stands_beside_them_every_time() {
         assert_eq!(lines, want.lines().collect::<Vec<_>>(), "{case}");
     }
     assert!(tried >= 5);
+}
+
+/// Hundreds of alerts of services that call each other: enough for the order of anything unordered to show.
+#[test]
+fn many_alerts_are_weighed_to_the_same_bytes() {
+    let mut seed = 7_u64;
+    let mut draw = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    let what = ["latency is high", "connections used up", "queue grows", "errors on requests", "disk is full"];
+    let (mut lines, mut at) = (String::new(), 1_772_500_000_000_i64);
+    for n in 0..600 {
+        at += i64::try_from(draw(40_000)).unwrap();
+        let (service, symptom) = (draw(24), draw(5));
+        let status = if draw(4) == 0 { "resolved" } else { "firing" };
+        let title = format!("{} on svc-{service}", what[symptom as usize]);
+        let body = serde_json::json!({
+            "id": format!("{service}-{symptom}"), "title": title, "service": format!("svc-{service}"),
+            "host": format!("node-{}", service / 3), "status": status, "severity": "high",
+        });
+        lines += &serde_json::json!({ "at": Time::from_millis(at), "platform": "generic", "body": body }).to_string();
+        lines.push('\n');
+        if n % 150 == 149 {
+            lines += &serde_json::json!({ "at": Time::from_millis(at), "resolve": "latest" }).to_string();
+            lines.push('\n');
+        }
+    }
+    let services = (0..24).map(|n| Service {
+        name: format!("svc-{n}"),
+        depends_on: vec![format!("svc-{}", (n * 7 + 3) % 24), format!("svc-{}", (n + 1) % 24)],
+        ..Service::default()
+    });
+    let topology = Topology::of(services.collect());
+    let config = configured(Path::new("/none.toml"));
+    let play = || {
+        let mut input = opened(&lines).unwrap();
+        let report = run(&mut input, &topology, &config, app::policy(&config), true).unwrap();
+        serde_json::to_string(&(&report.deliveries, &report.incidents)).unwrap()
+    };
+    let first = play();
+    for _ in 0..3 {
+        assert_eq!(first, play());
+    }
 }
 
 fn opened(text: &str) -> Result<Input, BacktestError> {

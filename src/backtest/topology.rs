@@ -45,12 +45,11 @@ impl Topology {
     pub fn of(declared: Vec<Service>) -> Self {
         let mut topology = Self::default();
         for service in declared.into_iter().map(Service::tidy) {
-            let key = name_key(&service.name);
-            if key.is_empty() {
+            if service.name.is_empty() {
                 topology.left_out.push("a service without a name".to_owned());
                 continue;
             }
-            match topology.names.entry(key) {
+            match topology.names.entry(name_key(&service.name)) {
                 Entry::Occupied(_) => topology.left_out.push(format!("a second service `{}`", service.name)),
                 Entry::Vacant(place) => {
                     place.insert(service.name.clone());

@@ -86,7 +86,12 @@ fn texts(text: &str) -> Result<Vec<(String, Doc)>, String> {
     let mut lines: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = n + 1;
-        let line: Line = serde_json::from_str(line).map_err(|e| format!("line {number}: {e}"))?;
+        let line: Line = serde_json::from_str(line).map_err(|e| {
+            // It counts lines from where it begins to read, which is always this one.
+            let said = e.to_string();
+            let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+            format!("line {number}: {said} (column {})", e.column())
+        })?;
         if line.id.is_empty() || line.id.contains(['\t', '\n']) {
             return Err(format!("line {number}: an id must not be empty nor hold a tab or a line break"));
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{AuthMode, Severity};
+use crate::model::{AuthMode, IdentityField, Severity};
 
 const PLATFORMS: [&str; 3] = ["grafana", "jenkins", "uptime-kuma"];
 
@@ -109,6 +109,10 @@ const ROWS: &[Row] = &[
     }),
     ("connectors.grafana.group_by_sender", "true", "on", |c| {
         connector(c, "grafana", ConnectorConfig { group_by_sender: Some(true), ..Default::default() });
+    }),
+    ("connectors.grafana.identity", "[\"service\", \"labels.alertname\"]", "service, labels.alertname", |c| {
+        let identity = Some(vec![IdentityField::Service, IdentityField::Label("alertname".to_owned())]);
+        connector(c, "grafana", ConnectorConfig { identity, ..Default::default() });
     }),
     ("connectors.grafana.client_ca", "\"/g.pem\"", "/g.pem", |c| {
         connector(c, "grafana", ConnectorConfig { client_ca: Some("/g.pem".into()), ..Default::default() });

@@ -417,6 +417,15 @@ pub const CONNECTOR_OPTIONS: &[Opt<ConnectorConfig>] = &[
         set: set!(some group_by_sender, values::boolean),
     },
     Opt {
+        key: "identity",
+        kind: Kind::List,
+        placeholder: "FIELDS",
+        default: None,
+        example: "service, labels.alertname",
+        help: "What makes two signals the same alert, in place of the connector's own rule: service, host, title, severity, environment, labels.NAME, annotations.NAME; in order. A signal without one of them is told apart by the connector's own rule. POST /api/connectors/{platform}/identity/try says what it would change.",
+        set: set!(some identity, values::identity),
+    },
+    Opt {
         key: "client_ca",
         kind: Kind::Text,
         placeholder: "FILE",

@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 
 pub use crate::model::CorrelationMode;
-use crate::model::{AuthMode, Declaration, Severity};
+use crate::model::{AuthMode, Declaration, IdentityField, Severity};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,8 @@ pub struct ConnectorConfig {
     pub opens: Option<Vec<Severity>>,
     /// What the sender puts into one group belongs to one incident.
     pub group_by_sender: Option<bool>,
+    /// What makes an alert the same as another, in place of the connector's own rule.
+    pub identity: Option<Vec<IdentityField>>,
     /// PEM file of the CAs of its sender's client certificates.
     pub client_ca: Option<PathBuf>,
     /// Common names of which the client certificate must have one.

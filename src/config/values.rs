@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::model::Severity;
+use crate::model::{IdentityField, Severity};
 
 const UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
@@ -129,6 +129,17 @@ pub fn severities(text: &str) -> Result<Vec<Severity>, String> {
         return Err("the list is empty; name at least one severity, or leave the key out for all but `info`".to_owned());
     }
     Ok(found)
+}
+
+/// Fields that make an alert the same as another, in order.
+pub fn identity(text: &str) -> Result<Vec<IdentityField>, String> {
+    let found = list(text).map(str::parse).collect::<Result<Vec<IdentityField>, _>>()?;
+    if found.is_empty() {
+        return Err(
+            "the list is empty; name at least one field, or leave the key out for the connector's own rule".to_owned()
+        );
+    }
+    IdentityField::mistake(&found).map_or(Ok(found), Err)
 }
 
 /// Addresses and ranges of them, with commas.

@@ -25,7 +25,7 @@ mod grafana;
 mod healthchecks;
 mod html;
 mod icinga;
-mod identity;
+pub mod identity;
 mod kibana;
 mod labels;
 mod moment;

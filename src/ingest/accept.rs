@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    connectors::{Connector, Handle, Overload, Request, Signature, find},
+    connectors::{Connector, Handle, Overload, Request, Signature, find, identity::by_fields},
     model::*,
     runtime::clock::Clock,
     store::{NewDelivery, Store, StoreError},
@@ -282,7 +282,7 @@ impl Door {
         self.confirm(&*admission.connector, &delivery, &mut read).await;
         let problem = match read {
             Ok(mut parsed) => {
-                apply_settings(&mut parsed, &admission.settings);
+                apply_settings(admission.connector.slug(), &mut parsed, &admission.settings);
                 delivery.parsed = parsed;
                 None
             }
@@ -474,13 +474,21 @@ pub(super) fn parse(connector: &dyn Connector, request: &Request<'_>) -> Result<
     })
 }
 
-/// What the operator has set wins over the connector's table: words of severity, and the time without a repeat after which
-/// an alert ends.
-pub(super) fn apply_settings(parsed: &mut Parsed, settings: &Effective) {
+/// What the operator has set wins over the connector's table: words of severity, the time without a repeat after which an
+/// alert ends, and what makes it the same as another.
+pub(super) fn apply_settings(platform: &str, parsed: &mut Parsed, settings: &Effective) {
     apply_words(parsed, &settings.severity_map, settings.closes_after_secs);
+    apply_identity(platform, parsed, &settings.identity);
 }
 
-/// As `apply_settings`, with just those two.
+/// What makes an alert the same as another, by the fields that are set. After the words: a severity may be one of them.
+pub(super) fn apply_identity(platform: &str, parsed: &mut Parsed, fields: &[IdentityField]) {
+    for signal in &mut parsed.signals {
+        by_fields(platform, fields, signal);
+    }
+}
+
+/// As `apply_settings`, with just the first two.
 pub(super) fn apply_words(parsed: &mut Parsed, severities: &BTreeMap<String, Severity>, closes_after: Option<u32>) {
     for signal in &mut parsed.signals {
         let word = signal.severity_raw.as_deref().filter(|_| !severities.is_empty());

@@ -117,6 +117,7 @@ mod tests {
             rca_enabled: false,
             severity_map: BTreeMap::new(),
             closes_after_secs: None,
+            identity: Vec::new(),
             rate_per_minute: 0,
         }
     }

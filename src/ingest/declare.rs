@@ -128,6 +128,7 @@ impl NewIncident {
                 None => "declared once, by itself".into(),
             },
             fields: vec![("source_alert_id".into(), key.to_owned())],
+            missing: Vec::new(),
         };
         signal.severity = severity;
         signal.severity_raw = given(&self.severity);

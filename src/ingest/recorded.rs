@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    accept::{QUERY_HEADER, apply_words, parse},
+    accept::{QUERY_HEADER, apply_identity, apply_words, parse},
     declare::{NewChange, NewIncident, Wrong},
     settings::overridden,
     sources::SourceError,
@@ -35,6 +35,7 @@ struct Reading {
     rca_enabled: bool,
     severity_map: BTreeMap<String, Severity>,
     closes_after_secs: Option<u32>,
+    identity: Vec<IdentityField>,
 }
 
 /// Reads recorded requests.
@@ -54,6 +55,7 @@ impl Reader {
             let reading = Reading {
                 off: fixed.enabled == Some(false),
                 rca_enabled: fixed.rca_enabled.unwrap_or(false),
+                identity: fixed.identity.clone().unwrap_or_default(),
                 ..Reading::default()
             };
             settings.insert(platform.clone(), reading);
@@ -69,6 +71,7 @@ impl Reader {
                 rca_enabled: stored.rca_enabled,
                 severity_map: stored.severity_map,
                 closes_after_secs: stored.closes_after_secs,
+                identity: stored.identity,
             };
             settings.insert(platform, reading);
         }
@@ -133,6 +136,7 @@ impl Reader {
         };
         let mut parsed = parse(&*connector, &request)?;
         apply_words(&mut parsed, &settings.severity_map, settings.closes_after_secs);
+        apply_identity(platform, &mut parsed, &settings.identity);
         Ok(parsed)
     }
 

@@ -33,7 +33,7 @@ impl Door {
         let success = connector.success(&request(&arrival, &delivery, &settings));
         match read {
             Ok(mut parsed) => {
-                apply_settings(&mut parsed, &settings);
+                apply_settings(platform, &mut parsed, &settings);
                 for signal in &mut parsed.signals {
                     signal.is_test = true;
                     // The sample looks like somebody's alert; a test must never touch that one.
@@ -90,7 +90,7 @@ impl Door {
         self.confirm(&*connector, &delivery, &mut read).await;
         match read {
             Ok(mut parsed) => {
-                apply_settings(&mut parsed, &settings);
+                apply_settings(&delivery.platform, &mut parsed, &settings);
                 // The sender's retry id belongs to the first reading.
                 parsed.retry_id = None;
                 for signal in &mut parsed.signals {

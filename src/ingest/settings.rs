@@ -36,6 +36,8 @@ pub struct Effective {
     pub severity_map: BTreeMap<String, Severity>,
     /// Ends an alert after so many seconds without a repeat, where the platform's own way is not wanted.
     pub closes_after_secs: Option<u32>,
+    /// What makes an alert the same as another, in place of the connector's own rule; empty for that.
+    pub identity: Vec<IdentityField>,
     /// Deliveries a minute; 0 is unlimited.
     pub rate_per_minute: u32,
 }
@@ -76,6 +78,7 @@ impl Effective {
             rca_enabled: settings.rca_enabled,
             severity_map: settings.severity_map.clone(),
             closes_after_secs: settings.closes_after_secs,
+            identity: settings.identity.clone(),
             rate_per_minute: settings.rate_per_minute,
         })
     }
@@ -90,6 +93,9 @@ pub fn overridden(mut settings: ConnectorSettings, fixed: Option<&ConnectorConfi
         settings.rca_enabled = fixed.rca_enabled.unwrap_or(settings.rca_enabled);
         settings.rate_per_minute = fixed.rate_per_minute.unwrap_or(settings.rate_per_minute);
         settings.group_by_sender = fixed.group_by_sender.unwrap_or(settings.group_by_sender);
+        if let Some(identity) = &fixed.identity {
+            settings.identity.clone_from(identity);
+        }
         if let Some(opens) = &fixed.opens {
             settings.opens.clone_from(opens);
         }
@@ -122,6 +128,7 @@ pub fn default_settings(platform: &str, now: Time, sealer: &Sealer) -> Result<Co
         group_by_sender: false,
         severity_map: BTreeMap::new(),
         closes_after_secs: None,
+        identity: Vec::new(),
         rate_per_minute: 6000,
         test_token: None,
         cloud: None,

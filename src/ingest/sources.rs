@@ -170,7 +170,7 @@ impl Door {
         let mut trial = off_thread(move || declared.try_on(&read_at(&arrival, &body, at))).await?;
         let settings = self.memory.settings(slug, &self.store, &self.config).await?;
         if let (Ok(parsed), Some(settings)) = (&mut trial.parsed, settings) {
-            apply_settings(parsed, &settings);
+            apply_settings(slug, parsed, &settings);
         }
         Ok(trial)
     }

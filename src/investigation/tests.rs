@@ -136,6 +136,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),
+        flapping_count: 0,
         flapping: false,
         test: false,
         manual: false,
@@ -187,6 +188,8 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         was_muted_by: Vec::new(),
         threshold: None,
         threshold_hits: Vec::new(),
+        refires: Vec::new(),
+        flapping: None,
     }
 }
 

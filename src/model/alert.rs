@@ -52,6 +52,9 @@ pub struct IdentityRule {
     /// The fields used and their values, in order.
     #[serde(default)]
     pub fields: Vec<(String, String)>,
+    /// Fields of the rule that people set for the connector which gave nothing: it was not used then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// One sentence of "why".
@@ -150,7 +153,8 @@ pub struct Alert {
     /// The sender's own grouping.
     #[serde(default)]
     pub group_key: Option<String>,
-    /// When it resolves by itself, where the platform never says so, or it is a test.
+    /// When it resolves by itself, where the platform never says so, or it is a test. Of no account while an end is held
+    /// down.
     #[serde(default)]
     pub quiet_at: Option<Time>,
     /// The silences and maintenance windows that mute it, or that did when it ended; in order of their numbers.
@@ -165,12 +169,40 @@ pub struct Alert {
     /// When it was received while it waits; none when it does not wait.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threshold_hits: Vec<Time>,
+    /// When it fired again after an end: the latest, as many as tell flapping.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refires: Vec<Time>,
+    /// While it goes up and down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<Flapping>,
+}
+
+/// An alert goes up and down: its ends count only when it stays quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Flapping {
+    /// When that was noticed.
+    pub since: Time,
+    /// When it is over if nothing changes: its hold-down after an end, or a long time of burning without one.
+    pub until: Time,
+    /// How often it fired again, those times that told it included.
+    pub times: u64,
 }
 
 impl Alert {
-    /// Not resolved.
+    /// Not over: it burns, or it flaps and has not been quiet for long enough.
     pub fn is_open(&self) -> bool {
-        self.status != AlertStatus::Resolved
+        self.status != AlertStatus::Resolved || self.flapping.is_some()
+    }
+
+    /// The sender said that it is over; it flaps, so that this has to last before it counts.
+    pub fn is_held(&self) -> bool {
+        self.status == AlertStatus::Resolved && self.flapping.is_some()
+    }
+
+    /// When something about it changes by itself.
+    pub fn timer(&self) -> Option<Time> {
+        let calm = self.flapping.map(|f| f.until);
+        if self.is_held() { calm } else { self.quiet_at.into_iter().chain(calm).min() }
     }
 
     /// It burns, and calls for nobody.

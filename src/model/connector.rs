@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Declaration, DeliveryId, DeliveryOutcome, Platform, Problem, Severity, Time, words};
+use super::{Declaration, DeliveryId, DeliveryOutcome, IdentityField, Platform, Problem, Severity, Time, words};
 
 words! {
     /// How a sender proves who it is.
@@ -76,6 +76,9 @@ pub struct ConnectorSettings {
     /// Ends an alert after so many seconds without a repeat; none leaves that to the platform's own way.
     #[serde(default)]
     pub closes_after_secs: Option<u32>,
+    /// The fields that make an alert the same as another, in place of the connector's own rule; empty for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<IdentityField>,
     /// Deliveries a minute, sustained; 0 is unlimited.
     pub rate_per_minute: u32,
     /// Netdata's latest verification token.
@@ -146,6 +149,12 @@ pub struct ConnectorCounters {
     /// Last heartbeat (`Watchdog`).
     #[serde(default)]
     pub last_heartbeat: Option<Time>,
+    /// Of how many signals each field of the rule that people set gave nothing, since it was set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identity_missing: BTreeMap<String, u64>,
+    /// How many signals that rule was asked about, since it was set.
+    #[serde(default)]
+    pub identity_asked: u64,
     /// Per hour since the epoch, the last 25: accepted, refused or not understood.
     #[serde(default)]
     pub hours: BTreeMap<i64, (u64, u64)>,

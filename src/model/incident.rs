@@ -115,6 +115,9 @@ pub struct BeforeMerge {
     pub at: Time,
     /// Change sequence then: what stands in timelines after it happened since.
     pub seq: u64,
+    /// The last alert's number then.
+    #[serde(default)]
+    pub alert: u64,
     /// Who did it.
     pub by: String,
     /// Why, strongest first.
@@ -151,9 +154,6 @@ pub struct Told {
     pub labels: BTreeMap<String, String>,
     /// Onset of the latest.
     pub last_alert_at: Time,
-    /// Up and down.
-    #[serde(default)]
-    pub flapping: bool,
 }
 
 /// One incident, as its row holds it: all that a list shows, and the heads of what its page shows.
@@ -217,8 +217,11 @@ pub struct Incident {
     pub last_alert_at: Time,
     /// Members.
     pub alert_count: u64,
-    /// Members that are not resolved.
+    /// Members that are not over: also those that flap and ended too short a time ago for that to count.
     pub firing_count: u64,
+    /// Members that flap.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flapping_count: u64,
     /// Members that are not resolved and are muted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub muted_count: u64,
@@ -237,7 +240,7 @@ pub struct Incident {
     /// Digests of the senders' groups of its alerts, where their connectors group by them; the first fifty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sender_groups: Vec<Fingerprint>,
-    /// Its alerts go up and down.
+    /// Some of its alerts go up and down.
     #[serde(default)]
     pub flapping: bool,
     /// Opened by a test notification; left out of every figure.

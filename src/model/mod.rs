@@ -13,6 +13,7 @@ mod correction;
 mod declaration;
 mod delivery;
 mod id;
+mod identity;
 mod incident;
 mod investigation;
 mod live;
@@ -26,7 +27,7 @@ mod timeline;
 mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
-pub use alert::{Alert, AlertStatus, IdentityRule, Membership, Reason, Strategy};
+pub use alert::{Alert, AlertStatus, Flapping, IdentityRule, Membership, Reason, Strategy};
 pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
@@ -34,6 +35,7 @@ pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
+pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
 pub use investigation::{
     Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, RecordedCause, Risk,

@@ -82,6 +82,9 @@ pub struct Signal {
     /// The JSON was not valid and was mended before reading.
     #[serde(default)]
     pub repaired: bool,
+    /// The key by the connector's own rule, where people set another one for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<String>,
     /// Where in the body this item stands, as a JSON pointer; empty for the whole body.
     #[serde(default)]
     pub path: String,
@@ -123,6 +126,7 @@ impl Signal {
             annotations: BTreeMap::new(),
             is_test: false,
             repaired: false,
+            own_key: None,
             path: String::new(),
             episode: None,
             group_key: None,
@@ -177,6 +181,7 @@ impl Parsed {
         let pairs = |m: &BTreeMap<String, String>| m.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
         let signals = self.signals.iter().map(|s| {
             s.dedup_key.len()
+                + s.own_key.as_ref().map_or(0, String::len)
                 + s.title.len()
                 + s.identity.rule.len()
                 + s.identity.fields.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>()

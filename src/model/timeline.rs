@@ -15,6 +15,10 @@ words! {
         AlertResolved = "alert_resolved",
         /// A resolved alert of it fired again.
         AlertRefired = "alert_refired",
+        /// An alert goes up and down: what it does counts, and is not told each time.
+        FlappingBegan = "flapping_began",
+        /// An alert no longer goes up and down.
+        FlappingEnded = "flapping_ended",
         /// An alert was acknowledged in the sender's tool.
         AlertAcknowledged = "alert_acknowledged",
         /// The sender told something about an alert: a note, a reassignment.

@@ -1,8 +1,12 @@
-//! Text: a tantivy index of incidents beside the store. Derived and disposable: it follows the change log, is never ahead
-//! of it, and is made anew when it is missing, unreadable or of another version. The only room that names tantivy.
+//! Text: a tantivy index of incidents and alerts beside the store. Derived and disposable: it follows the store, is never
+//! ahead of it, and is made anew when it is missing, unreadable or of another version. The only room that names tantivy.
+//!
+//! It may lag: lists look at the rows of what is not indexed yet.
 
 mod analyzer;
+mod find;
 mod follow;
+mod schema;
 mod similar;
 
 use std::{
@@ -15,14 +19,17 @@ use std::{
 };
 
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError,
-    schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, Schema, TextFieldIndexing, TextOptions},
+    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, collector::Count,
+    schema::Schema,
 };
 
 use crate::store::{Store, StoreError, private_folder};
+use schema::{Fields, schema};
 
 /// Changes with the schema or the analyzer; an index of another number is made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The value of `kind` of incidents.
+const INCIDENT: u64 = 1;
 /// What tantivy may use for what is not yet committed.
 const WRITER_BYTES: usize = 20 << 20;
 
@@ -61,18 +68,21 @@ struct Inner {
     damaged: AtomicBool,
     /// The last change that is in the index.
     seq: AtomicU64,
+    /// The number of the last alert that is in the index.
+    alerts: AtomicU64,
+    memory: Mutex<follow::Memory>,
+}
+
+/// How far the index has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Places {
+    seq: u64,
+    alerts: u64,
 }
 
 struct Opened {
     reader: IndexReader,
     writer: Mutex<IndexWriter>,
-}
-
-#[derive(Clone, Copy)]
-struct Fields {
-    number: Field,
-    title: Field,
-    body: Field,
 }
 
 impl std::fmt::Debug for Search {
@@ -85,20 +95,24 @@ impl Search {
     /// Opens the index of the store's data folder, or makes a new one when there is none that fits. Blocking.
     pub fn open(store: Store) -> Result<Self, SearchError> {
         let (_, fields) = schema();
-        let (opened, seq) = open(&store, false)?;
-        let (opened, seq, damaged) = (RwLock::new(Some(opened)), AtomicU64::new(seq), AtomicBool::new(false));
-        Ok(Self { inner: Arc::new(Inner { store, fields, opened, damaged, seq }) })
+        let (opened, places) = open(&store, false)?;
+        let (opened, damaged) = (RwLock::new(Some(opened)), AtomicBool::new(false));
+        let (seq, alerts) = (AtomicU64::new(places.seq), AtomicU64::new(places.alerts));
+        Ok(Self { inner: Arc::new(Inner { store, fields, opened, damaged, seq, alerts, memory: Mutex::default() }) })
     }
 
     /// Opens the index again after a failure; anew, if what is there is damaged.
     fn mend(&self) -> Result<(), SearchError> {
         let mut place = self.inner.opened.write().unwrap_or_else(PoisonError::into_inner);
         if place.is_none() {
-            let (opened, seq) = open(&self.inner.store, self.inner.damaged.load(Ordering::Acquire))?;
+            let (opened, places) = open(&self.inner.store, self.inner.damaged.load(Ordering::Acquire))?;
             *place = Some(opened);
-            self.inner.seq.store(seq, Ordering::Release);
+            // What was given to the writer that failed is not in the index.
+            *self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner) = follow::Memory::default();
+            self.inner.alerts.store(places.alerts, Ordering::Release);
+            self.inner.seq.store(places.seq, Ordering::Release);
             self.inner.damaged.store(false, Ordering::Release);
-            tracing::info!(seq, "the text index was opened again");
+            tracing::info!(seq = places.seq, "the text index was opened again");
         }
         Ok(())
     }
@@ -120,20 +134,37 @@ impl Search {
         self.opened(|o| Ok(o.reader.searcher()))
     }
 
-    /// Makes the index anew from the store, whatever it holds now. Blocking; minutes with a million incidents.
-    pub fn anew(store: Store) -> Result<Self, SearchError> {
+    /// Makes the index anew from the store, whatever it holds now, and tells how many of how many alerts are done.
+    /// Blocking; a minute or so with a million alerts.
+    pub fn anew(store: Store, told: impl Fn(u64, u64)) -> Result<Self, SearchError> {
         let folder = store.dir().join("index");
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         let search = Self::open(store)?;
-        search.catch_up()?;
+        let mut done = 0;
+        while search.step(true)? {
+            let (first, last, all) = search.inner.store.view()?.alert_range()?;
+            // Numbers have gaps where alerts were removed: the share of the numbers is the share of the alerts.
+            let (of, reached) = (last.saturating_sub(first).max(1), search.alerts_reached().saturating_sub(first));
+            let now = all.saturating_mul(reached) / of;
+            if now > done {
+                done = now;
+                told(done, all);
+            }
+        }
         Ok(search)
     }
 
     /// Incidents in the index.
     pub fn len(&self) -> u64 {
-        self.searcher().map_or(0, |s| s.num_docs())
+        let count = self.searcher().and_then(|s| Ok(s.search(&self.incident_documents(), &Count)?)).unwrap_or(0);
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// The number of the last alert that is in the index.
+    fn alerts_reached(&self) -> u64 {
+        self.inner.alerts.load(Ordering::Acquire)
     }
 
     /// Whether nothing is in the index.
@@ -147,51 +178,40 @@ impl Search {
     }
 }
 
-fn schema() -> (Schema, Fields) {
-    let mut builder = Schema::builder();
-    let indexing =
-        TextFieldIndexing::default().set_tokenizer(analyzer::NAME).set_index_option(IndexRecordOption::WithFreqs);
-    let text = TextOptions::default().set_indexing_options(indexing).set_stored();
-    let fields = Fields {
-        number: builder.add_u64_field("number", INDEXED | STORED | FAST),
-        title: builder.add_text_field("title", text.clone()),
-        body: builder.add_text_field("body", text),
-    };
-    (builder.build(), fields)
-}
-
 /// What a commit says of itself.
-fn payload(nonce: u64, seq: u64) -> String {
-    format!("{VERSION} {nonce} {seq}")
+fn payload(nonce: u64, Places { seq, alerts }: Places) -> String {
+    format!("{VERSION} {nonce} {seq} {alerts}")
 }
 
 /// The index of the folder and how far it has come, when it is ours, of this version and of this store.
-fn existing(folder: &Path, schema: &Schema, nonce: u64) -> Option<(Index, u64)> {
+fn existing(folder: &Path, schema: &Schema, nonce: u64) -> Option<(Index, Places)> {
     let index = Index::open_in_dir(folder).ok().filter(|i| i.schema() == *schema)?;
     let payload = index.load_metas().ok()?.payload?;
     let mut words = payload.split(' ');
     let version: u32 = words.next()?.parse().ok()?;
     let of: u64 = words.next()?.parse().ok()?;
     let seq: u64 = words.next()?.parse().ok()?;
-    (version == VERSION && of == nonce).then_some((index, seq))
+    let alerts: u64 = words.next()?.parse().ok()?;
+    (version == VERSION && of == nonce).then_some((index, Places { seq, alerts }))
 }
 
 /// Opens the index of the store's folder for writing, or makes one where none fits or it is damaged; and how far it has come.
-fn open(store: &Store, damaged: bool) -> Result<(Opened, u64), SearchError> {
+fn open(store: &Store, damaged: bool) -> Result<(Opened, Places), SearchError> {
     let folder = store.dir().join("index");
     let (schema, _) = schema();
     let found = if damaged { None } else { existing(&folder, &schema, store.nonce()) };
-    if let Some((index, seq)) = found.filter(|(_, seq)| *seq <= *store.changes().borrow()) {
+    if let Some((index, places)) = found.filter(|(_, places)| places.seq <= *store.changes().borrow()) {
         match unharmed(|| writable(&index)) {
             Err(SearchError::Damaged) => tracing::warn!("the text index is damaged"),
-            opened => return Ok((opened?, seq)),
+            opened => return Ok((opened?, places)),
         }
     }
-    Ok((writable(&make(&folder, schema)?)?, 0))
+    Ok((writable(&make(&folder, schema)?)?, Places::default()))
 }
 
 fn writable(index: &Index) -> Result<Opened, SearchError> {
     index.tokenizers().register(analyzer::NAME, analyzer::analyzer());
+    index.tokenizers().register(analyzer::NAMES, analyzer::names());
     // The follower reloads after its own commits: no thread that watches the folder.
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
     let writer = Mutex::new(index.writer_with_num_threads(1, WRITER_BYTES)?);
@@ -229,7 +249,7 @@ mod tests {
     use crate::{
         model::*,
         runtime::clock::Clock,
-        store::{NewDelivery, Policy, StoreOptions},
+        store::{AlertFilter, IncidentFilter, NewDelivery, Policy, StoreOptions},
     };
 
     fn open_store(dir: &Path) -> Store {
@@ -286,6 +306,111 @@ mod tests {
         assert_eq!(similar(&again).iter().filter(|(id, _)| id.0 == 1).count(), 1);
     }
 
+    fn found(search: &Search, store: &Store, words: &str) -> (Vec<u64>, Vec<String>) {
+        let view = store.view().unwrap();
+        let words: Vec<String> = words.split('+').map(str::to_owned).collect();
+        let filter = IncidentFilter { words: words.clone(), ..IncidentFilter::default() };
+        let incidents = search.incidents(&view, &filter, None, 50).unwrap();
+        let filter = AlertFilter { words, ..AlertFilter::default() };
+        let alerts = search.alerts(&view, &filter, None, 50).unwrap();
+        assert_eq!(incidents.total, incidents.items.len() as u64);
+        (incidents.items.iter().map(|i| i.id.0).collect(), alerts.items.into_iter().map(|a| a.title).collect())
+    }
+
+    #[tokio::test]
+    async fn words_are_found_in_what_is_indexed_and_in_what_is_not_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        send(&store, 0, "PostgreSQL connections exhausted on pg-primary-1").await;
+        send(&store, 1, "Certificate of the edge expires in three days").await;
+        let search = Search::open(store.clone()).unwrap();
+        let check = |words: &str, want: &[u64]| {
+            let (incidents, alerts) = found(&search, &store, words);
+            assert_eq!(incidents, want, "incidents: {words}");
+            assert_eq!(alerts.len(), want.len(), "alerts: {words}");
+        };
+        // Nothing is indexed: rows are looked through, for what stands there.
+        check("certificate", &[2]);
+        check("postgresql+connections", &[1]);
+        search.catch_up().unwrap();
+        for (words, want) in [
+            ("certificate", vec![2]),
+            ("SSL", vec![2]),
+            ("cert", vec![2]),
+            ("postgres+connection", vec![1]),
+            ("pg-primary", vec![1]),
+            ("service-1", vec![2]),
+            ("certificate+postgres", vec![]),
+            ("certificate of the edge", vec![2]),
+            ("nowhere", vec![]),
+        ] {
+            check(words, &want);
+        }
+        // What came since then, at once, and with what was there before.
+        send(&store, 2, "Certificate revoked").await;
+        check("certificate", &[3, 2]);
+        check("certif+revoked", &[3]);
+        search.catch_up().unwrap();
+        check("certificate", &[3, 2]);
+        // What is said in an incident is found with it.
+        store.comment(IncidentId(1), "the vacuum was paused".into(), Actor::System).await.unwrap();
+        search.catch_up().unwrap();
+        assert_eq!(found(&search, &store, "vacuum").0, [1]);
+        let incident = store.view().unwrap().incident(IncidentId(1)).unwrap().unwrap();
+        assert!(search.says(&incident, &["vacuum".into()]) && !search.says(&incident, &["revoked".into()]));
+        // A repeat that says something else; its alert is not another one.
+        send(&store, 1, "Certificate of the mail gateway expires tomorrow").await;
+        search.catch_up().unwrap();
+        assert_eq!(found(&search, &store, "gateway").1, ["Certificate of the mail gateway expires tomorrow"]);
+        assert_eq!(found(&search, &store, "edge").1, [""; 0]);
+        let all = IncidentFilter::default();
+        let words = IncidentFilter { words: vec!["certificate".into()], ..all.clone() };
+        let service = IncidentFilter { services: vec!["Service-1".into()], ..all.clone() };
+        for (filter, value, want) in [
+            (&all, "source:grafana", Some(3)),
+            (&words, "severity:high", Some(2)),
+            (&words, "service:service-0", None),
+            (&service, "status:investigating", Some(1)),
+            // What else there is to choose.
+            (&service, "service:service-2", Some(1)),
+        ] {
+            assert_eq!(search.facets(filter).unwrap().get(value).copied(), want, "{value} of {filter:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_of_what_was_found_go_on_where_they_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        for n in 0..12 {
+            send(&store, n, &format!("Disk full on log-store-{n}")).await;
+        }
+        let search = Search::open(store.clone()).unwrap();
+        search.catch_up().unwrap();
+        for n in 12..15 {
+            send(&store, n, &format!("Disk full on log-store-{n}")).await;
+        }
+        let view = store.view().unwrap();
+        let words = vec!["disk".to_owned()];
+        for statuses in [vec![], vec![AlertStatus::Firing]] {
+            let filter = AlertFilter { words: words.clone(), statuses, ..AlertFilter::default() };
+            let (mut numbers, mut before) = (Vec::new(), None);
+            loop {
+                let page = search.alerts(&view, &filter, before, 4).unwrap();
+                assert_eq!((page.total, page.total_is_exact), (15, true));
+                numbers.extend(page.items.iter().map(|a| a.id.number()));
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(numbers.len(), 15);
+            assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
+        }
+        let open = IncidentFilter { words, statuses: vec![IncidentStatus::Resolved], ..IncidentFilter::default() };
+        assert_eq!(search.incidents(&view, &open, None, 50).unwrap().total, 0);
+    }
+
     #[tokio::test]
     async fn made_anew_it_holds_every_incident_once() {
         let dir = tempfile::tempdir().unwrap();
@@ -294,7 +419,7 @@ mod tests {
             send(&store, n, &format!("Disk full on log-store-{n}")).await;
         }
         Search::open(store.clone()).unwrap().catch_up().unwrap();
-        let search = Search::anew(store.clone()).unwrap();
+        let search = Search::anew(store.clone(), |_, _| {}).unwrap();
         assert_eq!((search.len(), search.seq()), (3, *store.changes().borrow()));
     }
 
@@ -308,7 +433,7 @@ mod tests {
         let view = store.view().unwrap();
         let incident = view.incident(IncidentId(1)).unwrap().unwrap();
         search.index(&view, &Incident { id: IncidentId(99), ..incident }).unwrap();
-        search.commit(1).unwrap();
+        search.commit(Places { seq: 1, alerts: 1 }).unwrap();
         assert_eq!(search.len(), 1);
         search.inner.seq.store(0, Ordering::Release);
         search.catch_up().unwrap();

@@ -1,4 +1,4 @@
-//! Which incidents read alike: candidates by the index, then the cosine of their weighted terms.
+//! Which incidents read alike: candidates by the index, then their rare words in common and what they mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,11 @@ use tantivy::{
     schema::{IndexRecordOption, Value},
 };
 
-use super::{Document, Search, SearchError, analyzer, follow, unharmed};
+use super::{Document, Search, SearchError, follow, unharmed};
 use crate::{
     model::{Incident, IncidentId, IncidentStatus},
     store::{StoreError, View},
+    text::{self, Doc},
 };
 
 /// Terms asked for: the rarest ones tell most.
@@ -21,6 +22,8 @@ const TERMS: usize = 32;
 const CANDIDATES: usize = 32;
 /// Less alike than this is chance.
 const LEAST: f64 = 0.25;
+/// How much the meaning counts beside the words.
+const MEANT: f64 = 0.5;
 /// A word in the title says as much as this many in the body.
 const TITLE: f64 = 2.0;
 
@@ -71,16 +74,19 @@ impl Search {
         let searcher = self.searcher()?;
         let mut rarity = Rarity { searcher: &searcher, search: self, known: BTreeMap::new() };
         let mine = rarity.weights(&title, &body)?;
+        let read = Doc::read(&title, &body);
         let mut found: Vec<(IncidentId, f64)> = Vec::new();
         let top = TopDocs::with_limit(CANDIDATES).order_by_score();
         for (_, address) in searcher.search(&self.query(&mine), &top)? {
             let document: Document = searcher.doc(address)?;
-            let text = |field| document.get_first(field).and_then(|v| v.as_str()).unwrap_or_default();
+            let kept = |field| document.get_first(field).and_then(|v| v.as_str()).unwrap_or_default();
             let fields = self.inner.fields;
             let number = document.get_first(fields.number).and_then(|v| v.as_u64());
             let Some(other) = number.map(IncidentId).filter(|n| *n != incident.id) else { continue };
-            let theirs = rarity.weights(text(fields.title), text(fields.body))?;
-            let alike = cosine(&mine, &theirs);
+            let theirs = rarity.weights(kept(fields.title), kept(fields.body))?;
+            // Rare words of this place (its services, its jobs), and what the field knows of products and troubles.
+            let meant = text::similarity(&read, &Doc::read(kept(fields.title), kept(fields.body)));
+            let alike = (1.0 - MEANT) * cosine(&mine, &theirs) + MEANT * meant;
             if alike >= LEAST {
                 found.push((other, alike));
             }
@@ -114,8 +120,8 @@ struct Rarity<'a> {
 impl Rarity<'_> {
     fn weights(&mut self, title: &str, body: &str) -> Result<Weights, SearchError> {
         let mut counts: Weights = BTreeMap::new();
-        for (text, weight) in [(title, TITLE), (body, 1.0)] {
-            for term in analyzer::terms(text) {
+        for (part, weight) in [(title, TITLE), (body, 1.0)] {
+            for term in text::terms(part) {
                 *counts.entry(term).or_default() += weight;
             }
         }
@@ -135,7 +141,7 @@ impl Rarity<'_> {
         for field in [fields.title, fields.body] {
             documents = documents.max(self.searcher.doc_freq(&Term::from_field_text(field, term))?);
         }
-        let all = self.searcher.num_docs() as f64;
+        let all = self.search.len() as f64;
         let rarity = (1.0 + (all + 1.0) / (documents as f64 + 1.0)).ln();
         self.known.insert(term.to_owned(), rarity);
         Ok(rarity)

@@ -24,6 +24,8 @@ mod faults_power;
 mod faults_tests;
 mod fields;
 mod file;
+#[cfg(test)]
+mod flapping_tests;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod intake;
@@ -75,7 +77,9 @@ pub use open::private_folder;
 pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
-pub use views::{AlertFilter, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, Preview, Stale, View};
+pub use views::{
+    AlertFilter, AlertText, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, Preview, Stale, View, Words,
+};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
 const READERS: usize = 32;

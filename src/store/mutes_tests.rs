@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    tests::{Fixture, firing, me, minutes, resolved},
+    tests::{Fixture, firing, me, minutes, resolved, titled},
     *,
 };
 
@@ -228,6 +228,33 @@ async fn a_window_comes_back_and_a_clock_that_is_set_back_makes_nothing_longer()
     f.later(Duration::ZERO, |v| v.mute(id).unwrap().unwrap().state() == MuteState::Scheduled).await;
     assert_eq!(f.mute(silence.id).state(), MuteState::Active, "it was on");
     f.later(minutes(60), |v| v.mute(silence.id).unwrap().unwrap().state() == MuteState::Expired).await;
+}
+
+#[tokio::test]
+async fn merged_incidents_count_what_is_muted_and_take_it_back() {
+    let f = Fixture::new();
+    f.send("grafana", vec![titled("Disk full", on("g:a", "api", "db-1"))]).await;
+    f.clock.advance(minutes(30));
+    f.send("grafana", vec![titled("Certificate expires", on("g:b", "web", "web-1"))]).await;
+    let id = f.silence(&["host = db-1"], 60).await.id;
+    let state = |f: &Fixture| [1, 2].map(|n| (f.incident(n).muted_count, f.incident(n).muted));
+    assert_eq!(state(&f), [(1, true), (0, false)]);
+    f.store.merge_incidents(IncidentId(2), vec![IncidentId(1)], me()).await.unwrap();
+    f.consistent();
+    assert_eq!(state(&f)[1], (1, false), "one of two is not enough");
+    let counts = f.store.view().unwrap().muted_in(&f.incident(2)).unwrap();
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(id, 1)]);
+    f.store.end_mute(id, me()).await.unwrap();
+    f.consistent();
+    assert!(f.timeline(2).iter().any(|t| t.starts_with("Silence S-1 ended: 1 alert burns")), "{:?}", f.timeline(2));
+    let all = f.silence(&["host =~ .+"], 60).await;
+    assert_eq!(state(&f)[1], (2, true));
+    f.store.unmerge(IncidentId(1), me()).await.unwrap();
+    f.consistent();
+    assert_eq!(state(&f), [(1, true), (1, true)]);
+    f.store.end_mute(all.id, me()).await.unwrap();
+    f.consistent();
+    assert_eq!(state(&f), [(0, false), (0, false)]);
 }
 
 fn threshold(matchers: &[&str], count: Option<u32>, distinct: Option<u32>, distinct_by: DistinctBy) -> NewThreshold {

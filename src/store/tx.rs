@@ -292,22 +292,26 @@ impl<'t> Tx<'t> {
         get(&self.alerts, number)
     }
 
-    /// Writes an alert, and what meets and closes it.
-    pub fn put_alert(&mut self, alert: &Alert, quiet_before: Option<Time>) -> Result<(), StoreError> {
+    /// Writes an alert, and what meets and closes it. `timer_before` is its timer (`Alert::timer`) as it was.
+    pub fn put_alert(&mut self, alert: &Alert, timer_before: Option<Time>) -> Result<(), StoreError> {
         let number = alert.id.number();
         put(&mut self.alerts, number, alert)?;
         let live = world::LiveAlert { number, closed_at: alert.closed_at };
         // Most often a repeat, which changes nothing here: writing the same again would cost a page.
-        if self.world.alerts.get(&alert.fingerprint) != Some(&live) {
+        let known = self.world.alerts.get(&alert.fingerprint);
+        // One that is over and was forgotten, or gave way to a later one, is met by nothing, whatever is written of it.
+        let met = alert.is_open() || known.is_some_and(|k| k.number == number);
+        if met && known != Some(&live) {
             let closed = alert.closed_at.map_or(i64::MAX, Time::millis);
             self.live_alerts.insert(number, (alert.fingerprint.0, closed))?;
             self.world.meet(alert.fingerprint, live);
         }
-        if quiet_before != alert.quiet_at {
-            if let Some(at) = quiet_before {
+        let timer = alert.timer();
+        if timer_before != timer {
+            if let Some(at) = timer_before {
                 self.quiet.remove((at.millis(), number))?;
             }
-            if let Some(at) = alert.quiet_at {
+            if let Some(at) = timer {
                 self.quiet.insert((at.millis(), number), ())?;
             }
         }
@@ -353,8 +357,14 @@ impl<'t> Tx<'t> {
         let quiet: Vec<u64> = self.quiet.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, StoreError>>()?;
         for number in quiet {
             if let Some(mut alert) = self.alert(number)? {
-                let before = alert.quiet_at;
-                alert.quiet_at = before.map(|t| t.minus(by));
+                let before = alert.timer();
+                alert.quiet_at = alert.quiet_at.map(|t| t.minus(by));
+                for refire in &mut alert.refires {
+                    *refire = refire.minus(by);
+                }
+                if let Some(flapping) = &mut alert.flapping {
+                    flapping.until = flapping.until.minus(by);
+                }
                 self.put_alert(&alert, before)?;
             }
         }

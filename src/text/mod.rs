@@ -36,7 +36,7 @@ impl Class {
 }
 
 /// The terms of a text in order, with repeats: identifiers split, words stemmed and given the name that the field has for
-/// them (`PostgreSQL` and `pg` are `postgres`). Names and numbers stay, because people search for them.
+/// them (`PostgreSQL` and `pg` are `postgres`). Numbers stay, and the pieces of names, because people search for them.
 pub fn terms(text: &str) -> impl Iterator<Item = String> + use<> {
     let mut found = Vec::new();
     pieces(text, |term| found.push(term.to_owned()));
@@ -49,8 +49,20 @@ pub fn pieces(text: &str, mut each: impl FnMut(&str)) {
     scan::scan(lexicon, text, &mut |piece, kind| {
         match kind {
             Kind::Word if lexicon.stops(piece) => {}
-            Kind::Word => each(lexicon.name(&lexicon.term(piece))),
-            Kind::Name | Kind::Number => each(piece),
+            Kind::Word | Kind::Name => each(lexicon.name(&lexicon.term(piece))),
+            Kind::Number => each(piece),
+            Kind::Whole => {}
+        }
+        true
+    });
+}
+
+/// The names of hosts and the like in a text, whole and in small letters: those with a number in them, which their pieces do
+/// not tell.
+pub fn names(text: &str, mut each: impl FnMut(&str)) {
+    scan::scan(Lexicon::get(), text, &mut |piece, kind| {
+        if kind == Kind::Whole && piece.contains(|c: char| c.is_ascii_digit()) {
+            each(piece);
         }
         true
     });

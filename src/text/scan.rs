@@ -7,6 +7,8 @@ use super::lexicon::Lexicon;
 pub enum Kind {
     /// A word of the language or of the field.
     Word,
+    /// A host's, an instance's or another thing's own name as it is written: `web-01.example.com`.
+    Whole,
     /// Part of a host's, an instance's or another thing's own name: says which, not what.
     Name,
     /// A number, with or without its unit.
@@ -119,6 +121,10 @@ fn chunk_of(lexicon: &Lexicon, chunk: &str, scratch: &mut String, each: &mut dyn
             continue;
         }
         let name = address || named(lexicon, part, scratch);
+        let whole = name && part.len() <= LONGEST && part.contains(|c: char| !c.is_alphanumeric());
+        if whole && !lower(part, scratch, Kind::Whole, each) {
+            return false;
+        }
         for piece in part.split(|c: char| !c.is_alphanumeric()).filter(|p| !p.is_empty() && p.len() <= LONGEST) {
             let more =
                 if name { lower(piece, scratch, Kind::Name, each) } else { piece_of(lexicon, piece, scratch, each) };

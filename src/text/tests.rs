@@ -142,7 +142,7 @@ fn terms_of_the_index_keep_names_and_numbers() {
     for (text, want) in [
         ("checkoutApi_p99 > 5%", vec!["checkout", "api", "latency", "5"]),
         ("Connections refused", vec!["connection", "reject"]),
-        ("pg-primary-1.db", vec!["pg", "primary", "1", "db"]),
+        ("pg-primary-1.db", vec!["postgres", "primary", "1", "database"]),
         ("KubePersistentVolumeFillingUp", vec!["pv", "full", "up"]),
         ("HTTP 503 in 250 ms", vec!["http", "http5xx", "250"]),
         ("", vec![]),
@@ -151,6 +151,9 @@ fn terms_of_the_index_keep_names_and_numbers() {
         assert_eq!(terms(text).collect::<Vec<_>>(), want, "{text}");
     }
     assert_eq!(terms(&"x".repeat(5000)).count(), 0, "a dump is no word");
+    let mut found = Vec::new();
+    names("503 of Web-01.example.com, crash-looping: 10.0.0.7", |name| found.push(name.to_owned()));
+    assert_eq!(found, ["web-01.example.com", "10.0.0.7"]);
 }
 
 #[test]

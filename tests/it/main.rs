@@ -29,6 +29,7 @@ mod pki;
 mod platforms;
 mod proxy;
 mod scopes;
+mod search;
 mod secrets;
 mod senders;
 mod silences;

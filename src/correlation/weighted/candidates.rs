@@ -150,6 +150,14 @@ impl Index {
         self.no_groups(number, groups);
     }
 
+    /// Whether nothing is found through it.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        [&self.services, &self.named, &self.hosts, &self.alone, &self.names].iter().all(|by| by.is_empty())
+            && self.groups.is_empty()
+            && self.recent.is_empty()
+    }
+
     /// Open incidents that have an alert of this name.
     pub fn common(&self, name: Key) -> usize {
         self.names.get(&name).map_or(0, BTreeSet::len)

@@ -3,12 +3,12 @@
 //! indexes, so that the cost of an alert depends neither on history nor on how many incidents are open.
 
 mod candidates;
+#[cfg(test)]
+mod index_tests;
 mod profile;
 mod score;
 mod sims;
 mod subject;
-#[cfg(test)]
-mod tests;
 mod weights;
 
 use std::{
@@ -352,3 +352,6 @@ pub struct Better {
     /// What is known of its own without it.
     pub without: Profile,
 }
+
+#[cfg(test)]
+mod tests;

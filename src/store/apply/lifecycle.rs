@@ -26,6 +26,8 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
         source: source.clone(),
         alert_count: 1,
         firing_count: 1,
+        flapping_count: u64::from(alert.flapping.is_some()),
+        flapping: alert.flapping.is_some(),
         manual,
         ..of_first(id, alert, tx.now)
     });
@@ -87,6 +89,7 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),
+        flapping_count: 0,
         flapping: false,
         test: alert.test,
         manual: false,
@@ -109,6 +112,8 @@ pub fn join(
     let incident = tx.known_incident(id)?;
     incident.alert_count += 1;
     incident.firing_count += 1;
+    incident.flapping_count += u64::from(alert.flapping.is_some());
+    incident.flapping = incident.flapping_count > 0;
     incident.last_alert_at = incident.last_alert_at.max(alert.onset_at);
     incident.labels.retain(|name, value| alert.labels.get(name) == Some(value));
     let new_service = push_name(&mut incident.affected_services, alert.service.as_deref());

@@ -1,5 +1,6 @@
 //! What a delivery does to the store, inside the writer's transaction: deterministic, given the rows and the policy.
 
+pub mod flapping;
 pub mod lifecycle;
 pub mod moves;
 pub mod mutes;
@@ -94,6 +95,17 @@ fn count(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
         counters.last_accepted = Some(delivery.at);
     } else if let Some(problem) = &delivery.problem {
         counters.last_problem = Some((problem.clone(), delivery.at));
+    }
+    for signal in &delivery.parsed.signals {
+        // Only where people set a rule does a signal say so.
+        if signal.own_key.is_some() || !signal.identity.missing.is_empty() {
+            counters.identity_asked += 1;
+        }
+        for field in &signal.identity.missing {
+            if counters.identity_missing.len() < IdentityField::MOST || counters.identity_missing.contains_key(field) {
+                *counters.identity_missing.entry(field.clone()).or_default() += 1;
+            }
+        }
     }
     tx.received(&delivery.platform, delivery.outcome);
     Ok(())

@@ -66,6 +66,7 @@ pub fn merge(
     let before = BeforeMerge {
         at: tx.now,
         seq: tx.world.last(meta::CHANGE),
+        alert: tx.world.last(meta::ALERT),
         by: by.to_string(),
         reasons: reasons.clone(),
         status: gone.status,
@@ -91,6 +92,8 @@ pub fn merge(
     incident.alert_count += gone.alert_count;
     incident.firing_count += gone.firing_count;
     incident.muted_count += gone.muted_count;
+    incident.flapping_count += gone.flapping_count;
+    incident.flapping = incident.flapping_count > 0;
     incident.merging.absorbed.push(from);
     told::take(tx, into, &told::of(&gone))?;
     place::absorb(tx, known, into);
@@ -118,6 +121,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     let (alerts, firing) = (signed(gone.alert_count), signed(gone.firing_count));
     tx.count(parent, -alerts, -firing)?;
     tx.count_all_muted(parent, -signed(gone.muted_count))?;
+    tx.count_flapping(parent, -signed(gone.flapping_count))?;
     tx.known_incident(parent)?.merging.absorbed.retain(|i| *i != id);
     let incident = tx.known_incident(id)?;
     incident.status = before.status;
@@ -126,10 +130,9 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     incident.investigation.state = before.investigation;
     for part in &above {
         drop_groups(tx.known_incident(*part)?, &gone, &before.into.groups);
-        let told = (*part == parent).then_some((&before.into, before.at));
+        let told = (*part == parent).then_some(before.as_ref());
         told::without(tx, *part, Some(gone.severity), told, by)?;
     }
-    tx.known_incident(parent)?.flapping &= !gone.flapping || before.into.flapping;
 
     let data = json!({ "from": id, "into": root });
     let survivor = tx.known_incident(root)?.clone();
@@ -351,6 +354,7 @@ fn relocate(
     let mut left: BTreeSet<IncidentId> = BTreeSet::new();
     for mut alert in alerts {
         let firing = i64::from(alert.is_open());
+        let flapping = i64::from(alert.flapping.is_some());
         if let Some(under) = alert.incident {
             let home = tx.home(under)?;
             if few {
@@ -358,6 +362,7 @@ fn relocate(
             }
             left.insert(home);
             tx.count(under, -1, -firing)?;
+            tx.count_flapping(under, -flapping)?;
             tx.remove_membership(under, alert.id)?;
             for part in tx.lineage(under)? {
                 let lost = poorer.entry(part).or_insert(alert.severity);
@@ -365,8 +370,8 @@ fn relocate(
             }
         }
         alert.incident = Some(to);
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        let timer = alert.timer();
+        tx.put_alert(&alert, timer)?;
         if few {
             place::comes(tx, &alert, to);
         }
@@ -374,6 +379,7 @@ fn relocate(
         let (reasons, at) = (reasons.to_vec(), tx.now);
         tx.put_membership(&Membership { incident: to, alert: alert.id, strategy, score, reasons, at })?;
         tx.count(to, 1, firing)?;
+        tx.count_flapping(to, flapping)?;
         let more = Told {
             firing_count: 0,
             severity: alert.severity,
@@ -382,7 +388,6 @@ fn relocate(
             groups: Vec::new(),
             labels: alert.labels.clone(),
             last_alert_at: alert.onset_at,
-            flapping: false,
         };
         told::take(tx, to, &more)?;
     }

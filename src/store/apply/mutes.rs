@@ -138,8 +138,8 @@ fn remark(tx: &mut Tx<'_>, turned: &Turned) -> Result<BTreeMap<(IncidentId, u64)
                 *freed.entry((tx.home(incident)?, id.number)).or_insert(0) += 1;
             }
         }
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        let timer = alert.timer();
+        tx.put_alert(&alert, timer)?;
     }
     Ok(freed)
 }

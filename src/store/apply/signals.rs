@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    lifecycle, mutes,
+    flapping, lifecycle, mutes,
     place::{self, Decided},
     taught,
     thresholds::{self, Held},
@@ -55,6 +55,7 @@ impl Door<'_> {
             None => None,
         };
         match (self.signal.status, met) {
+            (SignalStatus::Firing, Some(alert)) if alert.is_held() => self.refire(tx, alert),
             (SignalStatus::Firing, Some(alert)) if alert.is_open() => self.repeat(tx, alert),
             (SignalStatus::Firing, Some(alert)) if self.is_refire(tx, &alert) => self.refire(tx, alert),
             (SignalStatus::Firing, closed) => {
@@ -63,6 +64,7 @@ impl Door<'_> {
                 }
                 self.begin(tx)
             }
+            (_, Some(alert)) if alert.is_held() => self.answer(tx, Some(&alert)),
             (SignalStatus::Acknowledged, Some(alert)) if alert.is_open() => self.acknowledge(tx, alert),
             (SignalStatus::Resolved, Some(alert)) if alert.is_open() => self.resolve(tx, alert),
             (SignalStatus::Info, Some(alert)) if alert.is_open() => self.inform(tx, &alert),
@@ -114,16 +116,16 @@ impl Door<'_> {
     }
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
-        let quiet_before = alert.quiet_at;
+        let timer = alert.timer();
         place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         mutes::mark(tx, &mut alert);
         alert.count += 1;
         alert.status = AlertStatus::Firing;
         if alert.incident.is_none() {
-            return self.promote(tx, alert, quiet_before);
+            return self.promote(tx, alert, timer);
         }
-        tx.put_alert(&alert, quiet_before)?;
+        tx.put_alert(&alert, timer)?;
         if let Some(under) = alert.incident {
             let id = tx.home(under)?;
             tx.known_incident(id)?;
@@ -133,8 +135,9 @@ impl Door<'_> {
         self.answer(tx, Some(&alert))
     }
 
+    /// It fires after an end. While it flaps, that is counted and told by nothing else.
     fn refire(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
-        let quiet_before = alert.quiet_at;
+        let timer = alert.timer();
         place::restating(tx, &alert, self.signal);
         self.refresh(tx, &mut alert);
         mutes::mark(tx, &mut alert);
@@ -142,19 +145,27 @@ impl Door<'_> {
         alert.status = AlertStatus::Firing;
         alert.ended_at = None;
         alert.closed_at = None;
+        let (told_before, begins) = (alert.flapping.is_some(), flapping::fired_again(tx, &mut alert, self.delivery.at));
         if alert.incident.is_none() {
-            return self.promote(tx, alert, quiet_before);
+            return self.promote(tx, alert, timer);
         }
-        tx.put_alert(&alert, quiet_before)?;
+        tx.put_alert(&alert, timer)?;
         if let Some(under) = alert.incident {
-            tx.count(under, 0, 1)?;
             let id = tx.home(under)?;
             let incident = tx.known_incident(id)?;
             let was_resolved = incident.status == IncidentStatus::Resolved;
             tx.changed(id, IncidentChange::Alerts);
-            let text = format!("{} fired again.", alert.title);
             let by = Actor::Sender(self.delivery.platform.clone());
-            tx.note(id, TimelineKind::AlertRefired, &by, text, json!({ "alert_id": alert.id }))?;
+            if !told_before {
+                tx.count(under, 0, 1)?;
+            }
+            if begins {
+                tx.count_flapping(under, 1)?;
+                flapping::tell_begin(tx, id, &alert, &by)?;
+            } else if !told_before {
+                let text = format!("{} fired again.", alert.title);
+                tx.note(id, TimelineKind::AlertRefired, &by, text, json!({ "alert_id": alert.id }))?;
+            }
             if was_resolved {
                 lifecycle::reopen(tx, id, &by, format!("Reopened: {} fired again.", alert.title))?;
             }
@@ -176,7 +187,7 @@ impl Door<'_> {
     }
 
     /// An alert that was too mild for an incident until now: what it has become decides, from now on.
-    fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, quiet_before: Option<Time>) -> Result<Applied, StoreError> {
+    fn promote(&self, tx: &mut Tx<'_>, mut alert: Alert, timer: Option<Time>) -> Result<Applied, StoreError> {
         let began = alert.onset_at;
         // What waits for a threshold has burned since then.
         if !alert.is_waiting() {
@@ -186,7 +197,7 @@ impl Door<'_> {
         if alert.incident.is_none() {
             alert.onset_at = began;
         }
-        tx.put_alert(&alert, quiet_before)?;
+        tx.put_alert(&alert, timer)?;
         Ok(Applied { new_incident: opened, ..self.answer(tx, Some(&alert))? })
     }
 
@@ -260,6 +271,8 @@ impl Door<'_> {
             was_muted_by: Vec::new(),
             threshold: None,
             threshold_hits: Vec::new(),
+            refires: Vec::new(),
+            flapping: None,
         }
     }
 
@@ -268,8 +281,8 @@ impl Door<'_> {
         alert.status = AlertStatus::Acknowledged;
         alert.last_seen = alert.last_seen.max(self.delivery.at);
         alert.last_delivery = self.delivery.seq;
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        let timer = alert.timer();
+        tx.put_alert(&alert, timer)?;
         if let Some(under) = alert.incident.filter(|_| first) {
             let id = tx.home(under)?;
             tx.known_incident(id)?;
@@ -282,15 +295,18 @@ impl Door<'_> {
     }
 
     fn resolve(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
-        let quiet_before = alert.quiet_at;
+        let timer = alert.timer();
         alert.status = AlertStatus::Resolved;
         alert.ended_at = Some(self.signal.ended_at.unwrap_or(self.delivery.at));
-        alert.closed_at = Some(tx.now);
         alert.last_seen = alert.last_seen.max(self.delivery.at);
         alert.last_delivery = self.delivery.seq;
         alert.path.clone_from(&self.signal.path);
+        if flapping::hold(tx, &mut alert, tx.now, timer)? {
+            return self.answer(tx, Some(&alert));
+        }
+        alert.closed_at = Some(tx.now);
         alert.quiet_at = None;
-        tx.put_alert(&alert, quiet_before)?;
+        tx.put_alert(&alert, timer)?;
         if let Some(under) = alert.incident {
             let id = tx.home(under)?;
             let by = Actor::Sender(self.delivery.platform.clone());
@@ -338,18 +354,25 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let Some(mut alert) = tx.alert(number)? else {
         return Err(StoreError::Damaged(format!("alert {number} has a timer and no row")));
     };
-    let quiet_before = alert.quiet_at;
-    alert.quiet_at = None;
+    let timer = alert.timer();
+    if alert.flapping.is_some_and(|f| f.until <= tx.now) {
+        return flapping::over(tx, alert);
+    }
     if !alert.is_open() {
-        return tx.put_alert(&alert, quiet_before);
+        alert.quiet_at = None;
+        return tx.put_alert(&alert, timer);
     }
     alert.status = AlertStatus::Resolved;
     // When its time came, which may be a while ago: nothing ran meanwhile.
-    let over = quiet_before.map_or(tx.now, |at| at.min(tx.now));
+    let over = timer.map_or(tx.now, |at| at.min(tx.now));
     alert.ended_at = Some(over);
+    if flapping::hold(tx, &mut alert, over, timer)? {
+        return Ok(());
+    }
     alert.closed_at = Some(over);
+    alert.quiet_at = None;
     let how = if alert.test { "closed: it was a test" } else { "closed: nothing was heard of it for its quiet time" };
-    tx.put_alert(&alert, quiet_before)?;
+    tx.put_alert(&alert, timer)?;
     if let Some(under) = alert.incident {
         let id = tx.home(under)?;
         let text = format!("{} {how}.", alert.title);

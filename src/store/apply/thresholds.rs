@@ -167,8 +167,8 @@ fn admit(
     let found_by = row.clone();
     tx.world.open(&found_by);
     tx.world.opened(&found_by);
-    let quiet = alert.quiet_at;
-    tx.put_alert(alert, quiet)
+    let timer = alert.timer();
+    tx.put_alert(alert, timer)
 }
 
 /// Lets go what waits and no longer should: of a threshold that is removed or was changed. What burns opens an incident;
@@ -179,8 +179,8 @@ pub fn let_go(tx: &mut Tx<'_>, id: ThresholdId, numbers: &[u64], why: &str) -> R
         let Some(mut alert) = tx.alert(*number)? else { continue };
         if !alert.is_open() {
             tx.wait_no_more(&mut alert)?;
-            let quiet = alert.quiet_at;
-            tx.put_alert(&alert, quiet)?;
+            let timer = alert.timer();
+            tx.put_alert(&alert, timer)?;
             continue;
         }
         if let Some(opened) = incident {
@@ -192,8 +192,8 @@ pub fn let_go(tx: &mut Tx<'_>, id: ThresholdId, numbers: &[u64], why: &str) -> R
         tx.wait_no_more(&mut alert)?;
         let opened = lifecycle::open(tx, &mut alert, None)?;
         place::comes(tx, &alert, opened);
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        let timer = alert.timer();
+        tx.put_alert(&alert, timer)?;
         let text = format!("Alerts that waited for threshold {id} were let go. {why}");
         tx.note(opened, TimelineKind::Threshold, &Actor::System, text, json!({ "threshold": id }))?;
         incident = Some(opened);
@@ -206,8 +206,8 @@ pub fn expire(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for (id, number) in tx.world.calm.waited_in_vain(tx.now) {
         let Some(mut alert) = tx.alert(number)? else { continue };
         tx.wait_no_more(&mut alert)?;
-        let quiet = alert.quiet_at;
-        tx.put_alert(&alert, quiet)?;
+        let timer = alert.timer();
+        tx.put_alert(&alert, timer)?;
         tx.count_threshold(id, |t| {
             t.passed += 1;
             t.passed_since += 1;

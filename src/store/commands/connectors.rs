@@ -71,8 +71,15 @@ impl Store {
         self.command(move |tx| {
             let found: Option<ConnectorSettings> = get(&tx.connectors, platform.as_str())?;
             let mut settings = found.ok_or_else(|| CommandError::NotFound(format!("connector {platform}")))?;
+            let identity = settings.identity.clone();
             change(&mut settings);
             put(&mut tx.connectors, platform.as_str(), &settings)?;
+            if settings.identity != identity {
+                // What was counted was of another rule.
+                let counters = tx.counters(&platform)?;
+                counters.identity_missing.clear();
+                counters.identity_asked = 0;
+            }
             tx.audit(&actor, "connector.update", platform, what)?;
             Ok(settings)
         })

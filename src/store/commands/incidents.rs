@@ -176,15 +176,20 @@ pub(in crate::store) fn resolve(
     let now = tx.now;
     for number in tx.member_numbers(id)? {
         let Some(mut alert) = tx.alert(number)?.filter(Alert::is_open) else { continue };
-        let quiet_before = alert.quiet_at;
+        let timer = alert.timer();
+        if !alert.is_held() {
+            alert.ended_at = Some(now);
+        }
         alert.status = AlertStatus::Resolved;
-        alert.ended_at = Some(now);
         alert.closed_at = Some(now);
         alert.quiet_at = None;
-        tx.put_alert(&alert, quiet_before)?;
+        // How often it fired again is kept: if it goes on, that is seen at once.
+        alert.flapping = None;
+        tx.put_alert(&alert, timer)?;
     }
     for part in tx.family(id)? {
-        tx.known_incident(part)?.firing_count = 0;
+        let incident = tx.known_incident(part)?;
+        (incident.firing_count, incident.flapping_count, incident.flapping) = (0, 0, false);
     }
     let text = reason.clone().unwrap_or_else(|| "Resolved by hand.".to_owned());
     lifecycle::end(tx, id, actor, text)?;

@@ -306,6 +306,11 @@ impl Rehearsal {
             self.forgot = tx.now;
             tx.forget_closed()?;
         }
+        // What comes now meets the silences and thresholds that are on by now.
+        if tx.world.calm.is_due(tx.now) {
+            apply::mutes::look(tx)?;
+            apply::thresholds::expire(tx)?;
+        }
         Ok(())
     }
 

@@ -111,6 +111,19 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// So many alerts more or less flap under that incident, and under all that it was merged into.
+    pub fn count_flapping(&mut self, id: IncidentId, by: i64) -> Result<(), StoreError> {
+        if by == 0 {
+            return Ok(());
+        }
+        for part in self.lineage(id)? {
+            let incident = self.known_incident(part)?;
+            incident.flapping_count = incident.flapping_count.saturating_add_signed(by);
+            incident.flapping = incident.flapping_count > 0;
+        }
+        Ok(())
+    }
+
     /// The alert is no longer under that incident; it is counted elsewhere.
     pub fn remove_membership(&mut self, incident: IncidentId, alert: AlertId) -> Result<(), StoreError> {
         self.members.remove((incident.0, alert.number()))?;

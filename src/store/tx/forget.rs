@@ -137,7 +137,7 @@ impl Tx<'_> {
         let number = alert.id.number();
         self.alerts.remove(number)?;
         self.live_alerts.remove(number)?;
-        if let Some(at) = alert.quiet_at {
+        if let Some(at) = alert.timer() {
             self.quiet.remove((at.millis(), number))?;
         }
         self.forget_muted(alert)?;

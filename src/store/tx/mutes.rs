@@ -287,7 +287,7 @@ impl Tx<'_> {
 
     /// An alert's row is removed.
     pub(super) fn forget_muted(&mut self, alert: &Alert) -> Result<(), StoreError> {
-        let gone = Alert { status: AlertStatus::Resolved, ..alert.clone() };
+        let gone = Alert { status: AlertStatus::Resolved, flapping: None, ..alert.clone() };
         self.follow_mutes(&gone)?;
         self.wait_no_more(&mut alert.clone())
     }
@@ -329,8 +329,8 @@ impl Tx<'_> {
             for hit in &mut alert.threshold_hits {
                 *hit = hit.minus(by);
             }
-            let quiet = alert.quiet_at;
-            self.put_alert(&alert, quiet)?;
+            let timer = alert.timer();
+            self.put_alert(&alert, timer)?;
         }
         Ok(())
     }

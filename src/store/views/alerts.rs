@@ -38,7 +38,7 @@ pub struct AlertFilter {
 }
 
 impl AlertFilter {
-    fn fits(&self, row: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn fits(&self, row: &[u8]) -> Result<bool, StoreError> {
         let [platform, service, host, severity, status, last_seen] =
             fields(row, ["platform", "service", "host", "severity", "status", "last_seen"])?;
         let last_seen: Time = value(last_seen)?;
@@ -53,7 +53,7 @@ impl AlertFilter {
             && self.labels_fit(row)?)
     }
 
-    fn words_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn words_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
         if self.words.is_empty() {
             return Ok(true);
         }

@@ -165,12 +165,15 @@ impl View {
                     found.add(format!("{id} is not listed under its service {service}"));
                 }
             }
-            let (mut count, mut firing) = (0, 0);
+            let (mut count, mut firing, mut flapping) = (0, 0, 0);
             for row in members.range((number, 0)..=(number, u64::MAX))? {
                 let (_, alert) = row?.0.value();
                 count += 1;
                 match alerts.get(alert)?.map(|bytes| codec::decode::<Alert>(bytes.value())).transpose()? {
-                    Some(a) if a.incident == Some(id) => firing += u64::from(a.is_open()),
+                    Some(a) if a.incident == Some(id) => {
+                        firing += u64::from(a.is_open());
+                        flapping += u64::from(a.flapping.is_some());
+                    }
                     Some(a) => found.add(format!("alert {} is a member of {id} and says {:?}", a.id, a.incident)),
                     None => found.add(format!("{id} has the member {alert}, which has no row")),
                 }
@@ -179,12 +182,17 @@ impl View {
                 let part: Option<Incident> = self.row(tables::INCIDENTS, part.0)?;
                 count += part.as_ref().map_or(0, |p| p.alert_count);
                 firing += part.as_ref().map_or(0, |p| p.firing_count);
+                flapping += part.as_ref().map_or(0, |p| p.flapping_count);
             }
             if (count, firing) != (incident.alert_count, incident.firing_count) {
                 found.add(format!(
                     "{id} counts {} alerts, {} of them open; it has {count}, {firing} of them open",
                     incident.alert_count, incident.firing_count
                 ));
+            }
+            if flapping != incident.flapping_count || incident.flapping != (flapping > 0) {
+                let (says, counts) = (incident.flapping, incident.flapping_count);
+                found.add(format!("{id} says flapping {says} and counts {counts} such alerts; it has {flapping}"));
             }
             if incident.status == IncidentStatus::Resolved && firing > 0 {
                 found.add(format!("{id} is resolved and {firing} of its alerts are open"));
@@ -287,7 +295,10 @@ impl View {
             if alert.is_open() && listed != Some((alert.fingerprint.0, i64::MAX)) {
                 found.add(format!("alert {} is open and its identity is not listed so", alert.id));
             }
-            quiet += u64::from(alert.quiet_at.is_some());
+            quiet += u64::from(alert.timer().is_some());
+            if alert.flapping.is_some() && alert.closed_at.is_some() {
+                found.add(format!("alert {} is closed and flaps", alert.id));
+            }
             if let Some(id) = alert.incident {
                 members_found += 1;
                 if members.get((id.0, number))?.is_none() {
@@ -313,7 +324,7 @@ impl View {
         for row in self.table(tables::QUIET)?.iter()? {
             let (at, number) = row?.0.value();
             let alert = alerts.get(number)?.map(|row| codec::decode::<Alert>(row.value())).transpose()?;
-            if alert.and_then(|a| a.quiet_at).map(Time::millis) != Some(at) {
+            if alert.and_then(|a| a.timer()).map(Time::millis) != Some(at) {
                 found.add(format!("alert {number} is listed to fall quiet at another time than it says"));
             }
             waiting += 1;

@@ -162,7 +162,9 @@ impl View {
         let first = before.reasons.first();
         let (strategy, score) = first.map_or((Strategy::Manual, 1.0), |r| (r.strategy, r.score));
         let by = if before.by == "system" { String::new() } else { format!(" by {}", before.by) };
-        let why = first.map(|r| format!(" {}", r.text)).unwrap_or_default();
+        // Of a person's decision nothing more is known than who made it.
+        let known = first.filter(|r| r.strategy != Strategy::Manual);
+        let why = known.map(|r| format!(" {}", r.text)).unwrap_or_default();
         let text = format!("Came with {part}, which was merged into {id}{by}.{why}");
         let mut reasons = vec![Reason { strategy, score, text }];
         reasons.extend(before.reasons.into_iter().skip(1));

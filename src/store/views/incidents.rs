@@ -53,7 +53,7 @@ impl IncidentFilter {
         self.head_fits(&head) && (!self.wants_names() || self.names_fit(i))
     }
 
-    fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
+    pub(super) fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
         let head = Head::of(row)?;
         // Numbers grow with the time of detection, but for a clock that was set back.
         if self.since.is_some_and(|since| head.detected_at < since.minus(CLOCK_SET_BACK)) {
@@ -114,7 +114,7 @@ impl IncidentFilter {
         Ok(any(&self.services, services)? && any(&self.hosts, hosts)? && self.words_in_row_fit(row)?)
     }
 
-    fn words_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn words_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
         if self.words.is_empty() {
             return Ok(true);
         }

@@ -11,6 +11,7 @@ mod incidents;
 mod live;
 mod mutes;
 mod overview;
+mod searched;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use incidents::IncidentFilter;
 pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
+pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
 pub use topology::{Call, Known, Origin, Topology};
 

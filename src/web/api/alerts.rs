@@ -48,8 +48,9 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (filter, cursor, limit) = (filter(&params, state.clock.now())?, params.cursor()?, params.limit()?);
+    let search = state.search.clone();
     let page = move |view: &View| {
-        let mut page = view.alerts(&filter, cursor, limit)?;
+        let mut page = search.alerts(view, &filter, cursor, limit)?;
         let alerts = std::mem::take(&mut page.items);
         let rows = alerts.iter().map(|a| Ok(AlertObject::of(a, view.membership(a)?.as_ref())));
         let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
@@ -169,6 +170,7 @@ fn detail(view: &View, id: AlertId, now: Time) -> Result<Option<AlertDetail>, St
         }
     }
     let raw = view.delivery(alert.last_delivery)?.map(|d| String::from_utf8_lossy(&d.body).into_owned());
+    let closes_at = if alert.is_held() { alert.timer() } else { alert.quiet_at };
     Ok(Some(AlertDetail {
         alert: AlertObject::of(&alert, membership.as_ref()),
         annotations: alert.annotations,
@@ -180,7 +182,8 @@ fn detail(view: &View, id: AlertId, now: Time) -> Result<Option<AlertDetail>, St
         group_key: alert.group_key,
         waiting,
         threshold: alert.threshold,
-        closes_at: alert.quiet_at,
+        closes_at,
+        flaps: alert.flapping,
         history,
         raw,
         raw_path: alert.path,

@@ -83,7 +83,8 @@ pub async fn bulk(
         (None, Some(q)) => {
             let mut filter = IncidentFilter::default();
             query::incidents(q, state.clock.now(), Some(&who.identity.name()), &mut filter)?;
-            let found = state.store.read(move |view| view.incidents(&filter, None, MOST)).await?;
+            let search = state.search.clone();
+            let found = state.store.read(move |view| search.incidents(view, &filter, None, MOST)).await?;
             found.items.into_iter().map(|i| i.id).collect()
         }
         _ => return Err(ApiError::invalid("/incident_ids", "either `incident_ids` or `q` is needed")),

@@ -74,22 +74,24 @@ pub async fn list(
     if !SORTS.contains(&sort.as_str()) {
         return Err(wrong("sort", &format!("one of {} is needed", SORTS.join(", "))));
     }
+    let search = state.search.clone();
     let listing = if sort == "-id" {
-        state.store.read(move |view| view.incidents(&filter, cursor, limit)).await?
+        state.store.read(move |view| search.incidents(view, &filter, cursor, limit)).await?
     } else {
-        state.store.read(move |view| sorted(view, &filter, &sort, cursor, limit)).await?
+        state.store.read(move |view| sorted(view, &search, &filter, &sort, cursor, limit)).await?
     };
     Ok(axum::Json(Incidents::of(listing, IncidentRow::of)))
 }
 
 fn sorted(
     view: &View,
+    search: &Search,
     filter: &IncidentFilter,
     sort: &str,
     cursor: Option<u64>,
     limit: usize,
 ) -> Result<Listing<Incident>, StoreError> {
-    let mut all = view.incidents(filter, None, SORTED_AT_MOST)?;
+    let mut all = search.incidents(view, filter, None, SORTED_AT_MOST)?;
     let newest = |i: &Incident| std::cmp::Reverse(i.id);
     match sort {
         "-started" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.started_at), newest(i))),

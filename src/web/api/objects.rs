@@ -259,6 +259,8 @@ pub struct MemberObject {
     pub count: u64,
     /// Deep link.
     pub source_url: Option<String>,
+    /// It goes up and down: `status` is what was said last, and an end counts when it has stayed quiet for five minutes.
+    pub flapping: bool,
     /// It is not resolved, and a silence or maintenance window mutes it.
     pub muted: bool,
     /// Which do, or did when it resolved.
@@ -289,6 +291,7 @@ impl MemberObject {
             ended_at: alert.ended_at,
             count: alert.count,
             source_url: alert.source_url.clone(),
+            flapping: alert.flapping.is_some(),
             muted: alert.is_muted(),
             muted_by: alert.muted_by.clone(),
             waiting_for: alert.threshold.filter(|_| alert.is_waiting()),
@@ -364,8 +367,11 @@ pub struct AlertDetail {
     pub waiting: Option<String>,
     /// The threshold that it waited for, whether that was reached or not.
     pub threshold: Option<ThresholdId>,
-    /// When it ends if nothing repeats it before: its platform never says that it is over, or it is a test.
+    /// When it ends if nothing repeats it before: its platform never says that it is over, it is a test, or it flaps and
+    /// its end is held down until then.
     pub closes_at: Option<Time>,
+    /// While it goes up and down: since when, how often it fired again, and when that is over if nothing changes.
+    pub flaps: Option<Flapping>,
     /// What was received, latest last: the first and the latest delivery that are still kept.
     pub history: Vec<HistoryEntry>,
     /// The latest delivery's body as received; none when it is no longer kept.

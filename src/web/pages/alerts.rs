@@ -36,6 +36,7 @@ pub struct AlertRow {
     source: Markup,
     status: Markup,
     incident: Option<IncidentId>,
+    flapping: bool,
     muted: Option<String>,
     waits: Option<String>,
     seen: When,
@@ -62,6 +63,7 @@ impl AlertRow {
             source: ui::source(&a.platform),
             status: ui::alert_status(a.status),
             incident: a.incident,
+            flapping: a.flapping.is_some(),
             muted: muted(a),
             waits: waits(a, waiting),
             seen: When::age(a.last_seen, now),
@@ -181,6 +183,15 @@ impl Detail {
         fact("Last seen", when(a.last_seen));
         if let Some(at) = a.ended_at {
             fact("Ended", when(at));
+        }
+        if let Some(flaps) = &a.flapping {
+            let until = if a.is_held() {
+                "is over if it stays quiet for 5 min"
+            } else {
+                "burns; its next end is held down for 5 min"
+            };
+            fact("Flapping", ui::foreign(&format!("fired again {}, and {until}", ui::plural(flaps.times, "time"))));
+            fact("Flapping since", when(flaps.since));
         }
         if let Some(href) = text::url(&a.source_url) {
             let (_, name) = platforms::tile_and_name(&a.platform);

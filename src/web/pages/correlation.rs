@@ -261,7 +261,7 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
             name: "window",
             label: "Time window",
             help: format!(
-                "An alert that began so soon after an incident's start belongs to it; up to {}.",
+                "In mode any, an alert that began so soon after an incident's start belongs to it; up to {}.",
                 secs(MOST_WINDOW)
             ),
             value: now_or("window", secs(object.cluster_window_secs)),

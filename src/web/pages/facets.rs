@@ -1,8 +1,11 @@
 //! What narrows the incident list down: tabs, facets and times.
 
+use std::collections::BTreeMap;
+
 use super::{
     incidents::DEFAULT_QUERY,
     terms::{self, href},
+    ui,
 };
 use crate::{model::*, store::Overview};
 
@@ -34,6 +37,8 @@ pub struct Choice {
     pub(super) value: String,
     pub(super) name: String,
     pub(super) checked: bool,
+    /// How many incidents have it, where that is known.
+    pub(super) count: Option<String>,
 }
 
 /// A link with a name.
@@ -59,7 +64,8 @@ pub(super) fn tabs(o: &Overview, mine: Option<usize>, q: &str) -> Vec<Tab> {
     ]
 }
 
-pub(super) fn facets(q: &str, sources: &[(String, String)]) -> Vec<Facet> {
+/// `counts`: as the text index tells them, `status:resolved`.
+pub(super) fn facets(q: &str, sources: &[(String, String)], counts: &BTreeMap<String, u64>) -> Vec<Facet> {
     let facet = |name, field, options: Vec<(String, String)>| {
         let set = terms::values(q, field);
         let options: Vec<Choice> = options
@@ -68,7 +74,8 @@ pub(super) fn facets(q: &str, sources: &[(String, String)]) -> Vec<Facet> {
                 let open = field == "status"
                     && set.iter().any(|s| s == "open")
                     && matches!(value.as_str(), "investigating" | "analyzed");
-                Choice { checked: open || set.contains(&value), value, name }
+                let count = counts.get(&format!("{field}:{value}")).map(|n| ui::count(*n));
+                Choice { checked: open || set.contains(&value), value, name, count }
             })
             .collect();
         // "open" is what the list means anyway: a number beside the button would say nothing.

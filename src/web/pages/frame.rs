@@ -201,7 +201,19 @@ impl Frame {
         }
     }
 
-    /// The rail.
+    /// The rail: the five of the bar, and what has no place in it.
+    pub fn rail(&self) -> Vec<NavItem> {
+        let silences = self.path.starts_with("/silences");
+        let mut items = self.nav().to_vec();
+        for item in items.iter_mut().filter(|i| i.href == "/alerts") {
+            item.current &= !silences;
+        }
+        let calm = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
+        items.insert(2, calm);
+        items
+    }
+
+    /// The bar of narrow screens.
     pub fn nav(&self) -> [NavItem; 5] {
         let item = |section, href, icon, name| NavItem {
             href,

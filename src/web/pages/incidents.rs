@@ -1,6 +1,9 @@
 //! The incident list: what needs somebody, first.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use askama::Template;
 
@@ -72,6 +75,8 @@ pub struct Input {
     pub sources: Vec<(String, String)>,
     /// The query as typed; empty for the default.
     pub q: String,
+    /// Incidents of each value of a facet, as `status:resolved`.
+    pub counts: BTreeMap<String, u64>,
     /// Who reads.
     pub me: String,
     /// The query was not understood.
@@ -172,7 +177,7 @@ pub struct ListPage {
 impl ListPage {
     /// The page of `input`.
     pub fn new(frame: Frame, input: Input) -> Self {
-        let Input { overview, found, sources, q, me, error, teach, refused } = input;
+        let Input { overview, found, sources, counts, q, me, error, teach, refused } = input;
         let now = frame.now;
         let mine = match &found {
             Found::Default { open, .. } if open.1 <= STORM => {
@@ -195,7 +200,7 @@ impl ListPage {
         Self {
             watch: Watch::new(&overview, now),
             tabs: tabs(&overview, mine, &shown),
-            facets: facets(&shown, &sources),
+            facets: facets(&shown, &sources, &counts),
             since: terms::values(&shown, "since").into_iter().next(),
             sinces: sinces(&shown),
             guilty: guilty(&shown),
@@ -351,6 +356,7 @@ mod tests {
             overview: samples::overview(),
             found,
             sources: senders(),
+            counts: BTreeMap::from([("severity:critical".to_owned(), 1_204)]),
             q: q.to_owned(),
             me: "on-call".into(),
             error: None,

@@ -21,7 +21,7 @@ const BOXES: usize = 150;
 /// Edges drawn at most.
 const EDGES: usize = 800;
 /// Characters of a name that fit into a box.
-const FITS: usize = 19;
+const FITS: usize = 17;
 
 /// A box.
 #[derive(Debug)]
@@ -247,7 +247,7 @@ fn around(
     }
     let node = |n: &usize| {
         let known = all.services.get(*n)?;
-        let (open, worst) = burning(all, activities, known);
+        let (open, worst) = burning(activities, known);
         Some(Node {
             href: pick(&known.name, q),
             undeclared: known.origin != Origin::Declared,
@@ -269,13 +269,13 @@ fn around(
 }
 
 /// Open incidents of a service by any of its names, and the worst of them.
-pub fn burning(all: &Topology, activities: &Activities, known: &Known) -> (u64, Option<Severity>) {
-    let of = of(all, activities, known);
+pub fn burning(activities: &Activities, known: &Known) -> (u64, Option<Severity>) {
+    let of = of(activities, known);
     (of.open, of.worst)
 }
 
 /// What goes on at a service, by any of its names.
-pub fn of(_: &Topology, activities: &Activities, known: &Known) -> Activity {
+pub fn of(activities: &Activities, known: &Known) -> Activity {
     let keys: BTreeSet<String> = match &known.service {
         Some(service) => service.keys().collect(),
         None => [name_key(&known.name)].into(),
@@ -301,23 +301,29 @@ fn group(known: &Known) -> String {
     })
 }
 
-/// Services of a group, their open incidents, the worst of these, and whether none is declared.
-type GroupSeen = (u64, u64, Option<Severity>, bool);
+/// What a group of services amounts to.
+#[derive(Default)]
+struct Group {
+    services: u64,
+    declared: u64,
+    open: u64,
+    worst: Option<Severity>,
+}
 
 /// Groups of services instead of the services.
 fn grouped(all: &Topology, activities: &Activities) -> Graph {
-    let mut groups: BTreeMap<String, GroupSeen> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for known in all.services.iter().filter(|k| !k.calls.is_empty() || !k.called_by.is_empty()) {
-        let (open, worst) = burning(all, activities, known);
-        let of = groups.entry(group(known)).or_insert((0, 0, None, true));
-        of.0 += 1;
-        of.1 += open;
-        of.2 = of.2.into_iter().chain(worst).reduce(Severity::worst);
-        of.3 &= known.origin != Origin::Declared;
+        let (open, worst) = burning(activities, known);
+        let of = groups.entry(group(known)).or_default();
+        of.services += 1;
+        of.declared += u64::from(known.origin == Origin::Declared);
+        of.open += open;
+        of.worst = of.worst.into_iter().chain(worst).reduce(Severity::worst);
     }
     let total = groups.len();
-    let mut largest: Vec<(&String, &GroupSeen)> = groups.iter().collect();
-    largest.sort_by_key(|(name, of)| (std::cmp::Reverse(of.0), *name));
+    let mut largest: Vec<(&String, &Group)> = groups.iter().collect();
+    largest.sort_by_key(|(name, of)| (std::cmp::Reverse(of.services), *name));
     largest.truncate(BOXES);
     let places: BTreeMap<&str, usize> = largest.iter().enumerate().map(|(n, (name, _))| (name.as_str(), n)).collect();
     let of = |n: usize| all.services.get(n).and_then(|k| places.get(group(k).as_str()).copied());
@@ -337,14 +343,14 @@ fn grouped(all: &Topology, activities: &Activities) -> Graph {
     if total > BOXES {
         notes.push(format!("The {BOXES} largest of {} groups are drawn.", ui::count(total)));
     }
-    let node = |(name, (count, open, worst, undeclared)): (&String, &GroupSeen)| Node {
+    let node = |(name, of): (&String, &Group)| Node {
         name: name.clone(),
         href: href("/topology", name, &[]),
-        undeclared: *undeclared,
+        undeclared: of.declared == 0,
         current: false,
-        open: *open,
-        worst: *worst,
-        of: Some(*count),
+        open: of.open,
+        worst: of.worst,
+        of: Some(of.services),
     };
     Graph {
         nodes: largest.into_iter().map(node).collect(),

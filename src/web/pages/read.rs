@@ -92,7 +92,8 @@ pub async fn list_page(
     let default = q.is_empty() || error.is_some();
     let before = params.get("before").parse().ok();
     let after = params.get("after").parse().ok();
-    let (overview, seq, found, ever, senders) = state
+    let search = state.search.clone();
+    let (overview, seq, found, ever, senders, counts) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -103,9 +104,11 @@ pub async fn list_page(
                     after,
                 }
             } else {
-                Found::Matched { listing: view.incidents(&filter, before, PAGE)?, later_page: before.is_some() }
+                Found::Matched { listing: search.incidents(view, &filter, before, PAGE)?, later_page: before.is_some() }
             };
-            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?))
+            // Without them the list is still a list.
+            let counts = search.facets(&filter).unwrap_or_default();
+            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?, counts))
         })
         .await?;
     let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
@@ -116,7 +119,7 @@ pub async fn list_page(
         connectors: platforms::all().collect(),
     });
     let frame = ask.frame("", Section::Incidents, &overview, seq);
-    Ok(ListPage::new(frame, Input { overview, found, sources, q, me, error, teach, refused }))
+    Ok(ListPage::new(frame, Input { overview, found, sources, counts, q, me, error, teach, refused }))
 }
 
 fn ever_had_an_alert(view: &View) -> Result<bool, StoreError> {
@@ -134,6 +137,7 @@ pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Param
     query::incidents(&q, now, Some(&me), &mut filter)?;
     let default = q.is_empty() || q == DEFAULT_QUERY;
     let ids: Vec<IncidentId> = params.get("ids").split(',').filter_map(|i| i.parse().ok()).take(200).collect();
+    let search = state.search.clone();
     let found = state
         .store
         .read(move |view| {
@@ -143,7 +147,7 @@ pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Param
                     all.extend(view.closed_since(now.minus(CLOSED_WITHIN), incidents::CLOSED_ROWS)?.0);
                     Ok(all)
                 } else {
-                    Ok(view.incidents(&filter, None, PAGE)?.items)
+                    Ok(search.incidents(view, &filter, None, PAGE)?.items)
                 };
             }
             ids.into_iter().filter_map(|id| view.incident(id).transpose()).collect::<Result<Vec<_>, StoreError>>()
@@ -151,10 +155,13 @@ pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Param
         .await?;
     let mut filter = IncidentFilter::default();
     query::incidents(&q, now, Some(&me), &mut filter)?;
+    // A word may stand where the row has none: in a note, in an alert.
+    let bare = IncidentFilter { words: Vec::new(), ..filter.clone() };
+    let fits = |i: &Incident| filter.matches(i) || (bare.matches(i) && state.search.says(i, &filter.words));
     let rows: Vec<_> = found
         .iter()
         .map(|i| {
-            let fits = default || filter.matches(i);
+            let fits = default || fits(i);
             let html = super::ui::Markup::of(&Row::new(i, now)).to_string();
             json!({"id": i.id, "group": Need::of(i).key(), "fits": fits, "severity": i.severity, "html": html})
         })
@@ -250,11 +257,12 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
             AlertFilter { since: Some(now.minus(std::time::Duration::from_secs(86_400))), ..AlertFilter::default() };
     }
     let before: Option<u64> = params.get("before").parse().ok();
+    let search = state.search.clone();
     let (overview, seq, listing, chosen, senders, waiting) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            let listing = view.alerts(&filter, before, alerts::PAGE)?;
+            let listing = search.alerts(view, &filter, before, alerts::PAGE)?;
             let chosen = match id {
                 Some(id) => view.alert(id)?,
                 None => None,

@@ -84,6 +84,7 @@ pub fn incident(n: u64) -> Incident {
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),
+        flapping_count: 0,
         flapping: false,
         test: false,
         manual: false,
@@ -189,6 +190,7 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         fingerprint: Fingerprint::of(title),
         dedup_key: format!("{platform}:{title}"),
         identity: IdentityRule {
+            missing: Vec::new(),
             rule: "the fingerprint that the sender computes from the labels".into(),
             fields: vec![("fingerprint".into(), "a1b2c3d4".into())],
         },
@@ -225,6 +227,8 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         was_muted_by: Vec::new(),
         threshold: None,
         threshold_hits: Vec::new(),
+        refires: Vec::new(),
+        flapping: None,
     }
 }
 

@@ -142,7 +142,7 @@ impl Read {
     }
 
     fn open(&self, known: &Known) -> Option<(Markup, String, String)> {
-        let (open, worst) = map::burning(&self.all, &self.activities, known);
+        let (open, worst) = map::burning(&self.activities, known);
         let worst = worst.filter(|_| open > 0)?;
         let to = href("/incidents", &format!("status:open {}", service_term(known)), &[]);
         Some((ui::severity(worst), ui::count(open), to))
@@ -151,7 +151,7 @@ impl Read {
     fn row(&self, n: usize, known: &Known, chosen: Option<usize>, q: &str) -> Row {
         let service = known.service.clone().unwrap_or_default();
         let names = |all: &[String], most| Some3::of(all.iter().map(|n| ui::foreign(&text::shorten(n, 60))), most);
-        let alerts = map::of(&self.all, &self.activities, known).alerts;
+        let alerts = map::of(&self.activities, known).alerts;
         let lately = href("/alerts", &format!("{} since:24h", service_term(known)), &[]);
         Row {
             name: ui::foreign(&text::shorten(&known.name, 80)),
@@ -222,9 +222,9 @@ fn service_term(known: &Known) -> String {
 /// What to paste to declare a few.
 fn example(base: &str) -> String {
     format!(
-        "curl -X PUT {base}/api/topology -H \"Authorization: Bearer $TOKEN\" \\\n  -d '{{\"services\": [\n    {{\"name\": \"storefront\", \
-         \"depends_on\": [\"checkout-api\"]}},\n    {{\"name\": \"checkout-api\", \"aliases\": [\"checkout\"], \"depends_on\": \
-         [\"orders-db\"], \"owner\": \"shop\"}},\n    {{\"name\": \"orders-db\", \"hosts\": [\"db-1\"]}}]}}'"
+        "curl -X PUT {base}/api/topology \\\n  -H \"Authorization: Bearer $TOKEN\" \\\n  -d '{{\"services\": [\n    {{\"name\": \"storefront\", \
+         \"depends_on\": [\"checkout\"]}},\n    {{\"name\": \"checkout\", \"depends_on\": [\"orders-db\"]}},\n    {{\"name\": \"orders-db\", \
+         \"hosts\": [\"db-1\"]}}]}}'"
     )
 }
 
@@ -260,7 +260,7 @@ pub async fn topology(
         read.all.services.iter().enumerate().filter(|(_, k)| wanted.is_empty() || fits(k, &wanted)).collect();
     // What burns first, worst first; then as they stand: declared ones by name, then the others.
     found.sort_by_cached_key(|(n, k)| {
-        let (open, worst) = map::burning(&read.all, &read.activities, k);
+        let (open, worst) = map::burning(&read.activities, k);
         (worst.filter(|_| open > 0).is_none(), worst, std::cmp::Reverse(open), *n)
     });
     let from: usize = params.get("from").parse().unwrap_or(0);

@@ -77,8 +77,9 @@ pub const fn timeline_dot(k: TimelineKind) -> &'static str {
         | TimelineKind::Merged
         | TimelineKind::Unmerged
         | TimelineKind::AlertRefired
+        | TimelineKind::FlappingBegan
         | TimelineKind::Reopened => "c",
-        TimelineKind::Resolved | TimelineKind::AlertResolved => "k",
+        TimelineKind::Resolved | TimelineKind::AlertResolved | TimelineKind::FlappingEnded => "k",
         _ => "",
     }
 }
