@@ -130,6 +130,9 @@ enum How {
     Reversed,
 }
 
+/// Closed incidents with how many alerts they have, the last incident's number, and where each alert is.
+type Standing = (Vec<(IncidentId, u64)>, u64, HashMap<u64, Option<IncidentId>>);
+
 struct Run {
     r: Rehearsal,
     at: Time,
@@ -180,7 +183,7 @@ impl Run {
     }
 
     /// Alerts of closed incidents, and how many incidents there are.
-    fn standing(&self) -> (Vec<(IncidentId, u64)>, u64, HashMap<u64, Option<IncidentId>>) {
+    fn standing(&self) -> Standing {
         let all = self.rows();
         let closed = all.iter().filter(|i| i.status == IncidentStatus::Resolved).map(|i| (i.id, i.alert_count));
         let merged: HashMap<IncidentId, IncidentId> =
@@ -201,11 +204,7 @@ impl Run {
         rows.iter().unwrap().map(|row| codec::decode(row.unwrap().1.value()).unwrap()).collect()
     }
 
-    fn check(
-        &self,
-        step: &Step,
-        (closed, last, homes): &(Vec<(IncidentId, u64)>, u64, HashMap<u64, Option<IncidentId>>),
-    ) {
+    fn check(&self, step: &Step, (closed, last, homes): &Standing) {
         let view = self.r.view().unwrap();
         assert_eq!(view.check_groups().unwrap(), Vec::<String>::new(), "{step:?}");
         let rows = self.rows();
