@@ -4,13 +4,11 @@
 
 mod candidates;
 #[cfg(test)]
-mod memory_tests;
+mod index_tests;
 mod profile;
 mod score;
 mod sims;
 mod subject;
-#[cfg(test)]
-mod tests;
 mod weights;
 
 use std::{

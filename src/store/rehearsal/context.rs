@@ -26,7 +26,7 @@ impl Rehearsal {
         let mut rehearsal = Self::new(policy)?;
         let (from, _) = view.transactions();
         let txn = rehearsal.main.write()?;
-        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, MUTES, THRESHOLDS, CONNECTORS);
+        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, THRESHOLDS, CONNECTORS);
         // The incident that a threshold was reached for last is none of the rehearsal's, whose numbers begin anew.
         let mut thresholds = Vec::new();
         for row in txn.open_table(tables::THRESHOLDS)?.iter()? {

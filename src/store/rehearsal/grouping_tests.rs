@@ -10,9 +10,6 @@ use proptest::{
 use super::*;
 use crate::store::apply::{lifecycle, moves, taught};
 
-/// Closed incidents with their alerts, the last number given, and where each alert is.
-type Stand = (Vec<(IncidentId, u64)>, u64, HashMap<u64, Option<IncidentId>>);
-
 const START: i64 = 1_772_500_000;
 const SERVICES: [&str; 8] = ["api", "svc/api", "db", "ledger-db", "web-prod", "API", "-", ""];
 const HOSTS: [&str; 6] = ["", "h1.internal:9100", "h1", "h2", "-", "h3"];
@@ -133,6 +130,9 @@ enum How {
     Reversed,
 }
 
+/// Closed incidents with how many alerts they have, the last incident's number, and where each alert is.
+type Standing = (Vec<(IncidentId, u64)>, u64, HashMap<u64, Option<IncidentId>>);
+
 struct Run {
     r: Rehearsal,
     at: Time,
@@ -183,7 +183,7 @@ impl Run {
     }
 
     /// Alerts of closed incidents, and how many incidents there are.
-    fn standing(&self) -> Stand {
+    fn standing(&self) -> Standing {
         let all = self.rows();
         let closed = all.iter().filter(|i| i.status == IncidentStatus::Resolved).map(|i| (i.id, i.alert_count));
         let merged: HashMap<IncidentId, IncidentId> =
@@ -204,7 +204,7 @@ impl Run {
         rows.iter().unwrap().map(|row| codec::decode(row.unwrap().1.value()).unwrap()).collect()
     }
 
-    fn check(&self, step: &Step, (closed, last, homes): &Stand) {
+    fn check(&self, step: &Step, (closed, last, homes): &Standing) {
         let view = self.r.view().unwrap();
         assert_eq!(view.check_groups().unwrap(), Vec::<String>::new(), "{step:?}");
         let rows = self.rows();
