@@ -115,6 +115,9 @@ pub struct BeforeMerge {
     pub at: Time,
     /// Change sequence then: what stands in timelines after it happened since.
     pub seq: u64,
+    /// The last alert's number then.
+    #[serde(default)]
+    pub alert: u64,
     /// Who did it.
     pub by: String,
     /// Why, strongest first.

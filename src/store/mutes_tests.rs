@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    tests::{Fixture, firing, me, minutes, resolved},
+    tests::{Fixture, firing, me, minutes, resolved, titled},
     *,
 };
 
@@ -233,9 +233,9 @@ async fn a_window_comes_back_and_a_clock_that_is_set_back_makes_nothing_longer()
 #[tokio::test]
 async fn merged_incidents_count_what_is_muted_and_take_it_back() {
     let f = Fixture::new();
-    f.send("grafana", vec![on("g:a", "api", "db-1")]).await;
+    f.send("grafana", vec![titled("Disk full", on("g:a", "api", "db-1"))]).await;
     f.clock.advance(minutes(30));
-    f.send("grafana", vec![on("g:b", "web", "web-1")]).await;
+    f.send("grafana", vec![titled("Certificate expires", on("g:b", "web", "web-1"))]).await;
     let id = f.silence(&["host = db-1"], 60).await.id;
     let state = |f: &Fixture| [1, 2].map(|n| (f.incident(n).muted_count, f.incident(n).muted));
     assert_eq!(state(&f), [(1, true), (0, false)]);

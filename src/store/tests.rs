@@ -78,6 +78,11 @@ pub(super) fn firing(key: &str, service: Option<&str>) -> Signal {
     signal
 }
 
+/// The same with another title: in mode `any` alerts join by texts that say about the same.
+pub(super) fn titled(title: &str, signal: Signal) -> Signal {
+    Signal { title: title.to_owned(), ..signal }
+}
+
 pub(super) fn resolved(key: &str) -> Signal {
     let mut signal = firing(key, None);
     signal.status = SignalStatus::Resolved;
@@ -139,10 +144,19 @@ async fn what_a_sender_groups_stays_together_where_that_is_set() {
     for (set, want, why) in [(false, 1, Strategy::ServiceMatch), (true, 2, Strategy::TagMatch)] {
         let group_by_sender = [("grafana".to_owned(), set)].into();
         let f = Fixture::with(Policy { mode: CorrelationMode::Any, reserve: 0, group_by_sender, ..Policy::default() });
-        let grouped = |key: &str, service: &str| Signal { group_key: Some("g".into()), ..firing(key, Some(service)) };
-        f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+        let title = |key: &str| match key.chars().last() {
+            Some('c') => "Queue grows",
+            Some('d') => "CPU saturated",
+            Some('e') => "Disk full",
+            _ => "DNS fails",
+        };
+        let grouped = |key: &str, service: &str| Signal {
+            group_key: Some("g".into()),
+            ..titled(title(key), firing(key, Some(service)))
+        };
+        f.send("grafana", vec![titled("Certificate expires", firing("grafana:a", Some("api")))]).await;
         f.clock.advance(minutes(6));
-        f.send("datadog", vec![firing("datadog:b", Some("db"))]).await;
+        f.send("datadog", vec![titled("Replication lag", firing("datadog:b", Some("db")))]).await;
         // The group comes to the second incident with an alert that joins it.
         let first = f.send("grafana", vec![grouped("grafana:c", "db")]).await;
         assert_eq!((first[0].incident_id, first[0].strategy), (Some(IncidentId(2)), Some(Strategy::ServiceMatch)));
@@ -162,15 +176,15 @@ async fn what_a_sender_groups_stays_together_where_that_is_set() {
 #[tokio::test]
 async fn a_refire_reopens_in_time_and_opens_anew_later() {
     let f = Fixture::new();
-    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.send("grafana", vec![titled("Certificate expires", firing("grafana:a", Some("api")))]).await;
     f.store.resolve(IncidentId(1), Some("restarted".into()), me()).await.unwrap();
     f.consistent();
     f.clock.advance(minutes(14));
-    let back = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    let back = f.send("grafana", vec![titled("Certificate expires", firing("grafana:a", Some("api")))]).await;
     assert_eq!((back[0].incident_id, f.incident(1).status), (Some(IncidentId(1)), IncidentStatus::Investigating));
     f.send("grafana", vec![resolved("grafana:a")]).await;
     f.clock.advance(minutes(16));
-    let late = f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    let late = f.send("grafana", vec![titled("Certificate expires", firing("grafana:a", Some("api")))]).await;
     assert_eq!((late[0].incident_id, f.incident(1).status), (Some(IncidentId(2)), IncidentStatus::Resolved));
     assert_ne!(late[0].alert_id, back[0].alert_id);
 }
@@ -339,7 +353,16 @@ async fn lists_page_without_losing_or_doubling_rows() {
     let f = Fixture::new();
     for n in 0..7 {
         f.clock.advance(minutes(10));
-        f.send("grafana", vec![firing(&format!("grafana:{n}"), Some(&format!("s{n}")))]).await;
+        let title = [
+            "Disk full",
+            "Certificate expires",
+            "Replication lag",
+            "Queue grows",
+            "CPU saturated",
+            "DNS fails",
+            "OOM kill",
+        ];
+        f.send("grafana", vec![titled(title[n], firing(&format!("grafana:{n}"), Some(&format!("s{n}"))))]).await;
     }
     f.store.resolve(IncidentId(3), None, me()).await.unwrap();
     let view = f.store.view().unwrap();

@@ -66,6 +66,7 @@ pub fn merge(
     let before = BeforeMerge {
         at: tx.now,
         seq: tx.world.last(meta::CHANGE),
+        alert: tx.world.last(meta::ALERT),
         by: by.to_string(),
         reasons: reasons.clone(),
         status: gone.status,
@@ -129,7 +130,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     incident.investigation.state = before.investigation;
     for part in &above {
         drop_groups(tx.known_incident(*part)?, &gone, &before.into.groups);
-        let told = (*part == parent).then_some((&before.into, before.at));
+        let told = (*part == parent).then_some(before.as_ref());
         told::without(tx, *part, Some(gone.severity), told)?;
     }
 

@@ -63,17 +63,18 @@ struct Left {
     all: bool,
 }
 
-/// Reads the alerts that are left. With `since`, labels and the latest onset are those of what came after that only.
-fn left(tx: &Tx<'_>, id: IncidentId, since: Option<Time>) -> Result<Left, StoreError> {
+/// Reads the alerts that are left. With `since`, all but the worst severity is of what came after that only.
+fn left(tx: &Tx<'_>, id: IncidentId, since: Option<&BeforeMerge>) -> Result<Left, StoreError> {
     let (members, all) = tx.some_members(id, LOOKED_AT)?;
     let mut left = Left { all, ..Left::default() };
     for member in members {
         let Some(alert) = tx.alert(member.alert.number())? else { continue };
-        left.services.extend(alert.service.as_deref().map(key));
-        left.hosts.extend(alert.host.as_deref().map(key));
         left.worst = Some(left.worst.map_or(alert.severity, |w| w.worst(alert.severity)));
         // What was merged into it may have come later, whenever its alerts joined that.
-        if since.is_none_or(|t| member.at >= t || member.incident != id) {
+        let later = |b: &BeforeMerge| member.at > b.at || alert.id.number() > b.alert || member.incident != id;
+        if since.is_none_or(later) {
+            left.services.extend(alert.service.as_deref().map(key));
+            left.hosts.extend(alert.host.as_deref().map(key));
             match &mut left.labels {
                 Some(labels) => labels.retain(|name, value| alert.labels.get(name) == Some(value)),
                 None => left.labels = Some(alert.labels.clone()),
@@ -91,9 +92,10 @@ pub fn without(
     tx: &mut Tx<'_>,
     id: IncidentId,
     gone: Option<Severity>,
-    before: Option<(&Told, Time)>,
+    before: Option<&BeforeMerge>,
 ) -> Result<(), StoreError> {
-    let left = left(tx, id, before.map(|(_, at)| at))?;
+    let left = left(tx, id, before)?;
+    let before = before.map(|b| &b.into);
     let incident = tx.known_incident(id)?;
     if left.all {
         let own = incident.service.clone();
@@ -101,15 +103,11 @@ pub fn without(
             names.is_some_and(|n| n.iter().any(|n| n.eq_ignore_ascii_case(name)))
         };
         incident.affected_services.retain(|s| {
-            left.services.contains(&key(s)) || own.as_ref() == Some(s) || said(before.map(|(b, _)| &b.services), s)
+            left.services.contains(&key(s)) || own.as_ref() == Some(s) || said(before.map(|b| &b.services), s)
         });
-        incident.affected_hosts.retain(|h| left.hosts.contains(&key(h)) || said(before.map(|(b, _)| &b.hosts), h));
-        for (service, host) in &left.names {
-            push_name(&mut incident.affected_services, service.as_deref());
-            push_name(&mut incident.affected_hosts, host.as_deref());
-        }
+        incident.affected_hosts.retain(|h| left.hosts.contains(&key(h)) || said(before.map(|b| &b.hosts), h));
         match before {
-            Some((told, _)) => {
+            Some(told) => {
                 incident.labels.clone_from(&told.labels);
                 if let Some(since) = &left.labels {
                     incident.labels.retain(|name, value| since.get(name) == Some(value));
@@ -117,13 +115,17 @@ pub fn without(
                 incident.last_alert_at = left.last.map_or(told.last_alert_at, |t| t.max(told.last_alert_at));
             }
             None => {
+                for (service, host) in &left.names {
+                    push_name(&mut incident.affected_services, service.as_deref());
+                    push_name(&mut incident.affected_hosts, host.as_deref());
+                }
                 incident.labels = left.labels.unwrap_or_default();
                 incident.last_alert_at = left.last.unwrap_or(incident.last_alert_at);
             }
         }
     }
     let was = incident.severity;
-    let floor = before.map(|(b, _)| b.severity);
+    let floor = before.map(|b| b.severity);
     let stays = match (left.worst, floor) {
         (Some(a), Some(b)) => Some(a.worst(b)),
         (a, b) => a.or(b),

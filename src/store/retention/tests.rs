@@ -3,7 +3,7 @@ use crate::{
     model::*,
     store::{
         AlertFilter, DeliveryFilter, IncidentFilter, NewDelivery, Policy,
-        tests::{Fixture, firing, me, minutes, resolved},
+        tests::{Fixture, firing, me, minutes, resolved, titled},
     },
 };
 
@@ -60,7 +60,7 @@ async fn what_is_too_old_goes_with_all_that_hangs_on_it_and_open_incidents_stay(
     f.store.comment(IncidentId(1), "looking".into(), me()).await.unwrap();
     f.send("grafana", vec![resolved("grafana:ends"), resolved("grafana:with it")]).await;
     f.clock.advance(minutes(60));
-    f.send("grafana", vec![firing("grafana:burns", Some("db"))]).await;
+    f.send("grafana", vec![titled("Certificate expires", firing("grafana:burns", Some("db")))]).await;
     let mut mild = firing("grafana:mild", None);
     mild.severity = Severity::Info;
     f.send("grafana", vec![mild]).await;
@@ -87,7 +87,7 @@ async fn what_is_too_old_goes_with_all_that_hangs_on_it_and_open_incidents_stay(
     drop(view);
     assert!(f.incident(2).is_open());
     // Numbers are never given again, and what fires again opens anew.
-    let again = f.send("grafana", vec![firing("grafana:ends", Some("api"))]).await;
+    let again = f.send("grafana", vec![titled("Disk full", firing("grafana:ends", Some("api")))]).await;
     assert_eq!((again[0].incident_id, again[0].new_incident), (Some(IncidentId(3)), true));
     f.store.close();
 }

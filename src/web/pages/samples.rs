@@ -190,6 +190,7 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         fingerprint: Fingerprint::of(title),
         dedup_key: format!("{platform}:{title}"),
         identity: IdentityRule {
+            missing: Vec::new(),
             rule: "the fingerprint that the sender computes from the labels".into(),
             fields: vec![("fingerprint".into(), "a1b2c3d4".into())],
             missing: Vec::new(),
