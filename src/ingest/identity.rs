@@ -136,11 +136,13 @@ struct Burning {
     values: Vec<Option<String>>,
 }
 
+/// Alerts by one rule, each with the keys by the other and a title for each.
+type Groups<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>;
+
 /// Compares two rules over what was received, oldest first.
 fn compare(seen: &[Seen], then: &[IdentityField]) -> Trial {
     let mut trial = Trial { signals: seen.len(), ..Trial::default() };
-    let (mut by_now, mut by_then): (BTreeMap<&str, BTreeMap<&str, &str>>, BTreeMap<&str, BTreeMap<&str, &str>>) =
-        Default::default();
+    let (mut by_now, mut by_then) = (Groups::new(), Groups::new());
     let mut missing = vec![0; then.len()];
     let mut differing = vec![0; then.len()];
     let mut burning: HashMap<&str, Burning> = HashMap::new();
@@ -182,7 +184,7 @@ fn compare(seen: &[Seen], then: &[IdentityField]) -> Trial {
 }
 
 /// Those that stand for several, the largest first.
-fn regrouped(groups: &BTreeMap<&str, BTreeMap<&str, &str>>) -> (Vec<Regroup>, usize) {
+fn regrouped(groups: &Groups<'_>) -> (Vec<Regroup>, usize) {
     let mut several: Vec<_> = groups.iter().filter(|(_, members)| members.len() > 1).collect();
     several.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
     let total = several.len();

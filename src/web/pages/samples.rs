@@ -193,7 +193,6 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
             missing: Vec::new(),
             rule: "the fingerprint that the sender computes from the labels".into(),
             fields: vec![("fingerprint".into(), "a1b2c3d4".into())],
-            missing: Vec::new(),
         },
         platform: platform.into(),
         title: title.into(),
