@@ -90,6 +90,11 @@ pub fn plain(text: &str) -> Key {
     hasher.key()
 }
 
+/// Whether a text has neither letters nor digits, as what stands in a field that somebody left out: `-`, `*`.
+pub fn says_nothing(text: &str) -> bool {
+    !text.chars().any(char::is_alphanumeric)
+}
+
 /// A service's name without what says where it runs: environments, kinds of Kubernetes objects, cluster domains, the
 /// random end of a pod's name.
 pub fn bare_service(name: &str) -> &str {
@@ -98,9 +103,8 @@ pub fn bare_service(name: &str) -> &str {
         // name.namespace.svc.cluster.local
         bare = bare.get(..i).and_then(|b| b.split('.').next()).unwrap_or(bare);
     }
-    bare = without_pod(bare);
     loop {
-        let shorter = strip(bare);
+        let shorter = strip(without_pod(bare)).trim();
         if shorter.len() == bare.len() {
             return bare;
         }
@@ -181,8 +185,13 @@ mod tests {
             ("prod", "prod"),
             ("service-", "service-"),
             ("", ""),
+            // What is kept is read again: it must mean the same then.
+            ("checkout-7d9f8b6c5-x2x9z-prod", "checkout"),
+            ("a-7d9f8b6c5-x2x9z-7d9f8b6c5-x2x9z", "a"),
+            ("prod - api", "- api"),
         ] {
             assert_eq!(bare_service(name), want, "{name}");
+            assert_eq!(bare_service(want), want, "{name}");
         }
         assert_eq!(plain("Checkout API"), plain("checkout_api"));
         assert_ne!(plain("checkout-api"), plain("checkout-app"));

@@ -1,7 +1,7 @@
 //! Who calls whom and who runs where, as far as it is known: from what people declare and from what alerts told.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::OnceLock,
 };
 
@@ -57,7 +57,24 @@ pub struct Topology {
     // Every way to write a service's name → its place.
     written: HashMap<Key, usize>,
     on_host: HashMap<Key, Vec<usize>>,
+    // Service and machine, the same once more.
+    placed: HashSet<(Key, Key)>,
+    // Caller and callee, the same once more.
+    calls: HashSet<(Key, Key)>,
     host_names: HashMap<Key, String>,
+}
+
+// But for what is worked out when it is first asked for.
+impl PartialEq for Topology {
+    fn eq(&self, other: &Self) -> bool {
+        fn said(n: &Node) -> (Key, &str, &[usize], &[usize], &[Key]) {
+            (n.key, &n.name, &n.up, &n.down, &n.hosts)
+        }
+        self.nodes.iter().map(said).eq(other.nodes.iter().map(said))
+            && self.written == other.written
+            && self.on_host == other.on_host
+            && self.host_names == other.host_names
+    }
 }
 
 /// A service as an alert means it.
@@ -78,8 +95,9 @@ impl Topology {
         let services: Vec<&Service> = services.into_iter().collect();
         let learned: Vec<(&str, &str)> = learned.into_iter().collect();
         let mut topology = Self::default();
+        // Each is one, also where one name says where another one runs: `api` and `api-dev`.
         for service in &services {
-            topology.node(&service.name);
+            topology.exact(&service.name);
         }
         // Aliases after all names: a name is stronger than somebody else's alias.
         for service in &services {
@@ -114,6 +132,9 @@ impl Topology {
             edges.insert((from, to));
         }
         for (from, to) in edges.into_iter().filter(|(from, to)| from != to) {
+            if let (Some(caller), Some(callee)) = (topology.nodes.get(from), topology.nodes.get(to)) {
+                topology.calls.insert((caller.key, callee.key));
+            }
             if let Some(node) = topology.nodes.get_mut(from) {
                 node.up.push(to);
             }
@@ -128,11 +149,11 @@ impl Topology {
                 let key = names::plain(&name);
                 topology.host_names.entry(key).or_insert(name);
                 let on = topology.on_host.entry(key).or_default();
-                if !on.contains(&n) {
+                if let Some(node) = topology.nodes.get_mut(n)
+                    && topology.placed.insert((node.key, key))
+                {
                     on.push(n);
-                    if let Some(node) = topology.nodes.get_mut(n) {
-                        node.hosts.push(key);
-                    }
+                    node.hosts.push(key);
                 }
             }
         }
@@ -141,11 +162,16 @@ impl Topology {
 
     /// The place of a service of this name, made when there is none.
     fn node(&mut self, name: &str) -> usize {
-        if let Some(n) = self.find(name) {
-            return n;
+        self.find(name).unwrap_or_else(|| self.exact(name))
+    }
+
+    /// The place of the service of just this name, made when there is none.
+    fn exact(&mut self, name: &str) -> usize {
+        let key = names::plain(name);
+        if let Some(n) = self.written.get(&key) {
+            return *n;
         }
         let n = self.nodes.len();
-        let key = names::plain(name);
         self.nodes.push(Node { key, name: name.trim().to_owned(), ..Node::default() });
         self.written.insert(key, n);
         self.by_key.insert(key, n);
@@ -183,6 +209,12 @@ impl Topology {
         })
     }
 
+    /// The key of `service`.
+    pub fn key(&self, name: &str) -> Key {
+        let known = self.find(name).and_then(|n| self.nodes.get(n)).map(|n| n.key);
+        known.unwrap_or_else(|| names::plain(names::bare_service(name)))
+    }
+
     /// The service that a name means, if it is known.
     pub fn known(&self, name: &str) -> Option<Meant> {
         self.find(name).and_then(|n| self.meant(n))
@@ -206,6 +238,11 @@ impl Topology {
         self.on_host.get(&host).map_or(0, Vec::len)
     }
 
+    /// Whether a service is known to run on a machine.
+    pub fn is_on(&self, service: Key, host: Key) -> bool {
+        self.placed.contains(&(service, host))
+    }
+
     /// The machines that a service runs on.
     pub fn hosts_of(&self, service: Key) -> &[Key] {
         self.at(service).map_or(&[], |n| n.hosts.as_slice())
@@ -219,6 +256,13 @@ impl Topology {
     /// Services that call a service.
     pub fn needed_by(&self, service: Key) -> impl Iterator<Item = Key> + '_ {
         self.at(service).into_iter().flat_map(|n| &n.down).filter_map(|n| self.nodes.get(*n)).map(|n| n.key)
+    }
+
+    /// The services that both call, found from the one that calls fewer.
+    pub fn both_need(&self, a: Key, b: Key) -> impl Iterator<Item = Key> + '_ {
+        let count = |key: Key| self.at(key).map_or(0, |n| n.up.len());
+        let (few, many) = if count(a) <= count(b) { (a, b) } else { (b, a) };
+        self.needs(few).filter(move |x| self.calls.contains(&(many, *x)))
     }
 
     /// How many call it.
@@ -352,5 +396,29 @@ impl Topology {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_names_are_services_of_their_own() {
+        let service = |name: &str, calls: &[&str]| Service {
+            name: name.into(),
+            depends_on: calls.iter().map(|c| (*c).to_owned()).collect(),
+            ..Service::default()
+        };
+        let services = [service("api", &["db"]), service("api-dev", &["mail"]), service("staging-web", &[])];
+        let t = Topology::new(&services, []);
+        for (asked, want) in
+            [("api", "api"), ("api-dev", "api-dev"), ("API-prod", "api"), ("web-prod", "staging-web"), ("db", "db")]
+        {
+            assert_eq!(t.service(asked).name, want, "{asked}");
+            assert_eq!(t.key(asked), t.service(asked).key, "{asked}");
+        }
+        let called = |name: &str| t.needs(t.key(name)).map(|k| t.name(k).unwrap()).collect::<Vec<_>>();
+        assert_eq!((called("api"), called("api-dev")), (vec!["db"], vec!["mail"]));
     }
 }

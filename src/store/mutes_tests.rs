@@ -433,3 +433,30 @@ proptest! {
         prop_assert_eq!(run(true)?, run(false)?);
     }
 }
+
+#[tokio::test]
+async fn a_rehearsal_knows_no_incident_that_a_threshold_was_reached_for() {
+    use crate::store::rehearsal::{Cue, Rehearsal};
+    let f = Fixture::new();
+    let new = threshold(&["service = api"], Some(2), None, DistinctBy::Fingerprint);
+    let id = f.store.make_threshold(new, me()).await.unwrap().id;
+    f.send("grafana", vec![on("g:a", "api", "db-1"), on("g:b", "api", "db-1")]).await;
+    let view = f.store.view().unwrap();
+    assert_eq!(view.threshold(id).unwrap().unwrap().incident, Some(IncidentId(1)));
+    let mut r = Rehearsal::beside(&view, Policy { mode: CorrelationMode::Weighted, ..Policy::default() }).unwrap();
+    let cue = |signal: Signal| {
+        Ok::<_, StoreError>(Cue::Delivery(Box::new(NewDelivery {
+            at: f.clock.now(),
+            platform: "grafana".into(),
+            outcome: DeliveryOutcome::Accepted,
+            problem: None,
+            headers: Vec::new(),
+            body: Vec::new(),
+            parsed: Parsed { signals: vec![signal], ..Parsed::default() },
+            replay_of: None,
+        })))
+    };
+    r.play([cue(on("g:z", "web", "web-1")), cue(on("g:c", "api", "db-1"))].into_iter(), None).unwrap();
+    let went: Vec<_> = r.played().iter().map(|p| p.signals[0].incident_id).collect();
+    assert_eq!(went, [Some(IncidentId(1)), None], "the second one waits for another like it");
+}

@@ -677,3 +677,26 @@ async fn files_with_a_gap_between_them_are_refused() {
     let said = Store::open(options, f.clock.clone()).unwrap_err().to_string();
     assert!(said.contains("do not belong together") && said.contains("from one backup"), "{said}");
 }
+
+#[tokio::test]
+async fn a_second_look_that_cannot_be_had_holds_nothing_up() {
+    let f = Fixture::with(Policy { mode: CorrelationMode::Weighted, reserve: 0, ..Policy::default() });
+    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.store
+        .command(|tx| {
+            let mut alert = tx.alert(1)?.unwrap();
+            alert.incident = Some(IncidentId(999));
+            let quiet = alert.quiet_at;
+            Ok(tx.put_alert(&alert, quiet)?)
+        })
+        .await
+        .unwrap();
+    use redb::ReadableTableMetadata;
+    let looks = || f.store.view().unwrap().transactions().0.open_table(tables::LOOKS).unwrap().len().unwrap();
+    assert_eq!(looks(), 1);
+    f.clock.advance(minutes(2));
+    let mut changes = f.store.changes();
+    while looks() > 0 {
+        tokio::time::timeout(Duration::from_secs(20), changes.changed()).await.expect("it is left out").unwrap();
+    }
+}

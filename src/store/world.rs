@@ -164,6 +164,8 @@ impl World {
             let (from, to) = names.value();
             world.edges.insert((from.to_owned(), to.to_owned()), codec::decode(bytes.value())?);
         }
+        // Also where nothing is declared.
+        world.topology_version.touch();
         world.catch_up();
         let incidents = txn.open_table(tables::INCIDENTS)?;
         for row in txn.open_table(tables::OPEN)?.iter()? {

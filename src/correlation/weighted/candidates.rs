@@ -19,6 +19,10 @@ use crate::{
 /// Incidents taken for one reason, and in all.
 const MOST_EACH: usize = 24;
 const MOST: usize = 64;
+/// Looked at in all to find them.
+const MOST_SEEN: usize = 1_024;
+/// Services that call the same ones, which are looked up.
+const MOST_SIBLINGS: usize = 1_000;
 /// Those that had an alert lately, for alerts that say little of where they belong.
 const MOST_RECENT: usize = 24;
 /// Those that a text is compared with where texts count by themselves.
@@ -27,7 +31,7 @@ const MOST_LATEST: usize = 256;
 type By<K> = HashMap<K, BTreeSet<u64>>;
 
 /// Names → open incidents.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Index {
     services: By<Key>,
     named: By<Key>,
@@ -60,19 +64,6 @@ impl Index {
     /// An alert was added to it.
     pub fn add(&mut self, number: u64, s: &Subject, profile: &Profile, gone: &Gone) {
         self.recent.insert((profile.last, number));
-        if let Some(key) = gone.service {
-            take(&mut self.services, &key, number);
-        }
-        if let Some(key) = gone.host {
-            take(&mut self.hosts, &key, number);
-            take(&mut self.alone, &key, number);
-        }
-        if let Some(key) = gone.named {
-            take(&mut self.named, &key, number);
-        }
-        if let Some(key) = gone.name {
-            take(&mut self.names, &key, number);
-        }
         if let Some(service) = &s.service {
             put(&mut self.services, service.key, number);
         }
@@ -86,6 +77,20 @@ impl Index {
             put(&mut self.named, *key, number);
         }
         put(&mut self.names, s.name, number);
+        // Last, for it may be what has just come: an alert that began before all others.
+        if let Some(key) = gone.service {
+            take(&mut self.services, &key, number);
+        }
+        if let Some(key) = gone.host {
+            take(&mut self.hosts, &key, number);
+            take(&mut self.alone, &key, number);
+        }
+        for key in &gone.named {
+            take(&mut self.named, key, number);
+        }
+        if let Some(key) = gone.name {
+            take(&mut self.names, &key, number);
+        }
     }
 
     /// The senders' groups of an incident.
@@ -163,12 +168,26 @@ impl Index {
         self.recent.iter().rev().take(MOST_LATEST).map(|(_, number)| *number)
     }
 
-    /// Open incidents that an alert may belong to, in order of their numbers.
-    pub fn candidates(&self, s: &Subject, t: &Topology, w: &Weights) -> BTreeSet<u64> {
+    /// Open incidents that an alert may belong to, in order of their numbers. Those that take no alerts any more, such as
+    /// many that nobody ever closed, do not stand in the way of older ones that do.
+    pub fn candidates(
+        &self,
+        s: &Subject,
+        t: &Topology,
+        w: &Weights,
+        takes_alerts: impl Fn(u64) -> bool,
+    ) -> BTreeSet<u64> {
         let mut found: BTreeSet<u64> = BTreeSet::new();
+        let mut seen = 0;
         let mut from = |set: Option<&BTreeSet<u64>>| {
-            for number in set.into_iter().flatten().rev().take(MOST_EACH) {
-                if found.len() < MOST {
+            let mut taken = 0;
+            for number in set.into_iter().flatten().rev().take(MOST_SEEN / 4) {
+                if found.len() >= MOST || taken >= MOST_EACH || seen >= MOST_SEEN {
+                    return;
+                }
+                seen += 1;
+                if takes_alerts(*number) {
+                    taken += 1;
                     found.insert(*number);
                 }
             }
@@ -202,10 +221,8 @@ impl Index {
                     from(self.services.get(&near));
                 }
             }
-            for both in t.needs(service.key) {
-                for x in t.needed_by(both) {
-                    from(self.services.get(&x));
-                }
+            for x in t.needs(service.key).flat_map(|both| t.needed_by(both)).take(MOST_SIBLINGS) {
+                from(self.services.get(&x));
             }
         }
         if s.network || s.service.is_none() {

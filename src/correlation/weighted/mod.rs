@@ -3,10 +3,14 @@
 //! indexes, so that the cost of an alert depends neither on history nor on how many incidents are open.
 
 mod candidates;
+#[cfg(test)]
+mod memory_tests;
 mod profile;
 mod score;
 mod sims;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use std::{
@@ -97,9 +101,12 @@ pub struct Engine {
 }
 
 impl PartialEq for Engine {
-    // The index follows from the profiles; topology and weights from what else is in the store.
+    // All that a decision rests on; the weights are fixed.
     fn eq(&self, other: &Self) -> bool {
-        self.open == other.open && self.opened == other.opened
+        self.open == other.open
+            && self.opened == other.opened
+            && self.index == other.index
+            && self.topology == other.topology
     }
 }
 
@@ -112,8 +119,9 @@ impl Engine {
     /// More, or less, is known of services from now on.
     pub fn learn(&mut self, topology: Topology) {
         self.topology = topology;
-        self.index = Index::default();
-        for (number, open) in &mut self.open {
+        // Most incidents have nothing to do with what changed; making the index of ten thousand anew takes long.
+        for (number, open) in self.open.iter_mut().filter(|(_, open)| !open.profile.is_resolved(&self.topology)) {
+            self.index.remove(*number, &open.profile, &open.groups);
             open.profile.resolve(&self.topology);
             self.index.all(*number, &open.profile, &open.groups);
         }
@@ -168,7 +176,7 @@ impl Engine {
 
     /// What is to be kept of an incident: nothing of one that is not open, or whose only alert says it all.
     pub fn kept(&self, id: IncidentId) -> Option<&Profile> {
-        self.open.get(&id.0).filter(|o| !o.plain && o.profile.size > 0).map(|o| &o.profile)
+        self.open.get(&id.0).filter(|o| !o.plain).map(|o| &o.profile)
     }
 
     /// Whether an incident's only alert says all that is known of it.
@@ -213,14 +221,14 @@ impl Engine {
         let openings = self.openings(subject.at);
         let idle = Duration::from_secs_f64(self.weights.idle);
         let mut found = Vec::new();
-        for number in self.index.candidates(subject, &self.topology, &self.weights) {
+        let fit = |number: u64| {
+            let open = self.open.get(&number).filter(|_| !forbidden.contains(&IncidentId(number)));
+            open.filter(|o| o.profile.size > 0 && subject.at.since(o.profile.last) <= idle)
+        };
+        let takes_alerts = |number| fit(number).is_some();
+        for number in self.index.candidates(subject, &self.topology, &self.weights, takes_alerts) {
             let id = IncidentId(number);
-            let Some(open) = self.open.get(&number).filter(|o| !forbidden.contains(&id) && o.profile.size > 0) else {
-                continue;
-            };
-            if subject.at.since(open.profile.last) > idle {
-                continue;
-            }
+            let Some(open) = fit(number) else { continue };
             let now = standing(id).unwrap_or(open.standing);
             let score = self.score(subject, &open.profile, open, now, openings, sims);
             found.push((id, score, open));
@@ -346,6 +354,3 @@ pub struct Better {
     /// What is known of its own without it.
     pub without: Profile,
 }
-
-#[cfg(test)]
-mod tests;

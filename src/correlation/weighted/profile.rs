@@ -91,6 +91,12 @@ pub struct Said {
     pub count: u32,
 }
 
+impl Said {
+    fn means(&self, topology: &Topology) -> Option<Key> {
+        (!self.service.is_empty()).then(|| topology.key(&self.service))
+    }
+}
+
 /// What is known of an incident.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -129,8 +135,8 @@ pub struct Gone {
     pub service: Option<Key>,
     /// A machine.
     pub host: Option<Key>,
-    /// A service that was named.
-    pub named: Option<Key>,
+    /// Services that were named: one alert may name several new ones.
+    pub named: Vec<Key>,
     /// A title, when nothing else has it.
     pub name: Option<Key>,
 }
@@ -150,6 +156,7 @@ impl Profile {
         let at = s.at;
         let mut gone = Gone::default();
         if self.size == 0 {
+            *self = Self::default();
             (self.first, self.last, self.beat) = (at, at, (FIRST_BEAT * 1000.0) as u64);
             self.root = s.service.as_ref().map(|m| m.name.clone());
         } else {
@@ -184,6 +191,8 @@ impl Profile {
                 None => {
                     self.services.push(ServiceSeen { name: name.clone(), key: *key, first: at, last: at, count: 1 });
                     gone.service = bound(&mut self.services, MOST_SERVICES, |x| x.last).map(|x| x.key);
+                    // Two names may have come to mean one service.
+                    gone.service = gone.service.filter(|key| self.service(*key).is_none());
                 }
             }
         }
@@ -218,7 +227,7 @@ impl Profile {
                 }
                 None => {
                     self.named.push(Named { key: key.0, last: at, count: 1 });
-                    gone.named = bound(&mut self.named, MOST_NAMED, |x| x.last).map(|x| Key(x.key));
+                    gone.named.extend(bound(&mut self.named, MOST_NAMED, |x| x.last).map(|x| Key(x.key)));
                 }
             }
         }
@@ -253,7 +262,11 @@ impl Profile {
             *count = count.saturating_sub(1);
             *count > 0
         };
-        p.services.retain_mut(|x| Some(x.key) != key || fewer(&mut x.count));
+        if let Some(n) = p.services.iter().position(|x| Some(x.key) == key)
+            && p.services.get_mut(n).is_some_and(|x| !fewer(&mut x.count))
+        {
+            p.services.remove(n);
+        }
         p.hosts.retain_mut(|x| s.host.as_ref().is_none_or(|h| h.key != x.key) || fewer(&mut x.count));
         p.named.retain_mut(|x| !s.named.contains(&Key(x.key)) || fewer(&mut x.count));
         p.said.retain_mut(|x| !(x.name == s.name.0 && x.key == key && x.doc == s.doc) || fewer(&mut x.count));
@@ -338,14 +351,20 @@ impl Profile {
     /// What is compared, from the names: after reading it from the store, and when more is known of services.
     pub fn resolve(&mut self, topology: &Topology) {
         for service in &mut self.services {
-            service.key = topology.service(&service.name).key;
+            service.key = topology.key(&service.name);
         }
         for host in &mut self.hosts {
             host.key = names::plain(&host.name);
         }
         for said in &mut self.said {
-            said.key = (!said.service.is_empty()).then(|| topology.service(&said.service).key);
+            said.key = said.means(topology);
         }
+    }
+
+    /// Whether `resolve` would change nothing, of a profile that was resolved before.
+    pub fn is_resolved(&self, topology: &Topology) -> bool {
+        self.services.iter().all(|x| x.key == topology.key(&x.name))
+            && self.said.iter().all(|x| x.key == x.means(topology))
     }
 
     /// A service of it.

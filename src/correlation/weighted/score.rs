@@ -202,13 +202,12 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
 
     let mut sibling = (0.0, None);
     if let Some(key) = own.filter(|_| topology < 0.5) {
-        for both in t.needs(key) {
-            let damped = hub(w, t.callers(both));
-            for x in t.needed_by(both).filter(|x| *x != key) {
-                let Some(seen) = p.service(x) else { continue };
-                let weight = w.sibling * decay(apart(seen.last), w.sibling_lasts) * damped;
+        // From the incident's side, which is bounded: everything may call the same one.
+        for seen in p.services.iter().filter(|x| x.key != key) {
+            for both in t.both_need(key, seen.key) {
+                let weight = w.sibling * decay(apart(seen.last), w.sibling_lasts) * hub(w, t.callers(both));
                 if weight > sibling.0 {
-                    sibling = (weight, Some(What::Sibling { of: x, both }));
+                    sibling = (weight, Some(What::Sibling { of: seen.key, both }));
                 }
             }
         }
@@ -261,17 +260,16 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
             let mut on = 0;
             if let (Some(host), None) = (&s.host, own) {
                 on = t.count_on(host.key);
-                for x in t.on(host.key) {
-                    let Some(seen) = p.service(x) else { continue };
+                for seen in p.services.iter().filter(|x| t.is_on(x.key, host.key)) {
                     let weight = w.runs / (on as f64).sqrt() * decay(apart(seen.last), w.runs_lasts);
                     if weight > runs.0 {
-                        runs = (weight, Some(What::RunsOn { service: x, host: host.name.clone() }));
+                        runs = (weight, Some(What::RunsOn { service: seen.key, host: host.name.clone() }));
                     }
                 }
             }
-            for host in own.map_or(&[][..], |key| t.hosts_of(key)) {
-                let Some((seen, alone)) = p.host(*host).and_then(|seen| Some((seen, seen.alone?))) else { continue };
-                let weight = w.runs / (t.count_on(*host).max(1) as f64).sqrt() * decay(apart(alone), w.runs_lasts);
+            for seen in p.hosts.iter().filter(|x| own.is_some_and(|key| t.is_on(key, x.key))) {
+                let Some(alone) = seen.alone else { continue };
+                let weight = w.runs / (t.count_on(seen.key).max(1) as f64).sqrt() * decay(apart(alone), w.runs_lasts);
                 if weight > runs.0 {
                     runs = (weight, Some(What::RunsOnAlerting { host: seen.name.clone() }));
                 }

@@ -67,9 +67,9 @@ impl Subject {
     pub fn of(alert: &Alert, group: Option<Group<'_>>, topology: &Topology) -> Self {
         let description = alert.description.as_deref().unwrap_or_default();
         let text = format!("{} | {description}", alert.title);
-        let host = alert.host.as_deref().map(names::host).filter(|h| !h.is_empty());
+        let host = alert.host.as_deref().map(names::host).filter(|h| !names::says_nothing(h));
         let host = host.map(|name| Meant { key: names::plain(&name), name });
-        let stated = alert.service.as_deref().filter(|s| !s.trim().is_empty()).map(|s| topology.service(s));
+        let stated = alert.service.as_deref().filter(|s| !names::says_nothing(s)).map(|s| topology.service(s));
         let entity = || ENTITIES.iter().find_map(|l| alert.labels.get(*l).and_then(|v| topology.known(v)));
         let service = stated
             .or_else(entity)
@@ -79,7 +79,7 @@ impl Subject {
         Self {
             at: alert.onset_at,
             named: topology.named_in(&text, service.as_ref().map(|s| s.key)),
-            environment: alert.environment.as_deref().map(names::plain),
+            environment: alert.environment.as_deref().filter(|e| !names::says_nothing(e)).map(names::plain),
             name: pattern(alert, service.as_ref(), host.as_ref(), topology),
             group: group.map(|g| g.of),
             group_name: group.map(|g| format!("{} put it into the same group ({})", alert.platform, g.short())),

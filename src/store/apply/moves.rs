@@ -21,7 +21,7 @@ const NAMED: usize = 100;
 const COPIED: usize = 10_000;
 
 /// Whether this is a person or a program that acts for one.
-fn by_hand(by: &Actor) -> bool {
+pub fn by_hand(by: &Actor) -> bool {
     matches!(by, Actor::Person(_) | Actor::Program(_))
 }
 
@@ -56,7 +56,7 @@ pub fn merge(
     if obstacle(&gone, &kept, by).is_some() {
         return Ok(false);
     }
-    let (ours, theirs) = (taught::kept_apart(tx, into)?, taught::kept_apart(tx, from)?);
+    let (ours, theirs) = (taught::kept_apart(tx, into, by)?, taught::kept_apart(tx, from, by)?);
     if by_hand(by) {
         taught::reunite(tx, &theirs, &ours)?;
     } else if taught::any_apart(tx, &theirs, &ours) {
@@ -131,7 +131,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     for part in &above {
         drop_groups(tx.known_incident(*part)?, &gone, &before.into.groups);
         let told = (*part == parent).then_some(before.as_ref());
-        told::without(tx, *part, Some(gone.severity), told)?;
+        told::without(tx, *part, Some(gone.severity), told, by)?;
     }
 
     let data = json!({ "from": id, "into": root });
@@ -233,7 +233,7 @@ pub fn move_alerts(
     if theirs.len() as u64 == source.alert_count {
         return merge(tx, from, to, reasons, by);
     }
-    let moved = relocate(tx, theirs, to, &reasons)?;
+    let moved = relocate(tx, theirs, to, &reasons, by)?;
     let text = if text.is_empty() { String::new() } else { format!(" {text}") };
     let data = json!({ "alert_ids": moved.ids, "from": from, "to": to });
     tx.changed(from, IncidentChange::Alerts);
@@ -260,7 +260,7 @@ pub fn attach_lone(
     if !together(tx, &alerts, to, by)? {
         return Ok(false);
     }
-    let moved = relocate(tx, alerts, to, reasons)?;
+    let moved = relocate(tx, alerts, to, reasons, by)?;
     tx.changed(to, IncidentChange::Alerts);
     let data = json!({ "alert_ids": moved.ids, "to": to });
     tx.note(to, TimelineKind::AlertMoved, by, format!("{} joined.", moved.what), data)?;
@@ -299,7 +299,7 @@ pub fn split(
     tx.create_incident(Incident { title: named, ..lifecycle::of_first(id, &first, tx.now) });
     let text = format!("Taken out of {from} by {by}.");
     let reason = Reason { strategy: Strategy::Manual, score: 1.0, text };
-    let moved = relocate(tx, theirs, id, &[reason])?;
+    let moved = relocate(tx, theirs, id, &[reason], by)?;
     tx.known_incident(id)?.severity = moved.worst;
     let data = json!({ "alert_ids": moved.ids, "from": from, "to": id });
     let text = format!("Taken out of {from}: {}.", moved.what);
@@ -318,7 +318,7 @@ pub fn split(
 /// Whether alerts may come to an incident: people end what was kept apart, the product keeps to it.
 fn together(tx: &mut Tx<'_>, alerts: &[Alert], to: IncidentId, by: &Actor) -> Result<bool, StoreError> {
     let theirs: BTreeSet<Fingerprint> = alerts.iter().map(|a| a.fingerprint).collect();
-    let ours = taught::kept_apart(tx, to)?;
+    let ours = taught::kept_apart(tx, to, by)?;
     if by_hand(by) {
         taught::reunite(tx, &theirs, &ours)?;
         return Ok(true);
@@ -334,7 +334,13 @@ struct Moved {
 }
 
 /// Moves rows: the alerts stand under `to` afterwards, and nowhere else.
-fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reason]) -> Result<Moved, StoreError> {
+fn relocate(
+    tx: &mut Tx<'_>,
+    alerts: Vec<Alert>,
+    to: IncidentId,
+    reasons: &[Reason],
+    by: &Actor,
+) -> Result<Moved, StoreError> {
     let what = match alerts.as_slice() {
         [one] => format!("“{}”", one.title),
         many => counted(many.len() as u64),
@@ -385,7 +391,11 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
         };
         told::take(tx, to, &more)?;
     }
-    if !few {
+    if few {
+        for id in left {
+            place::left(tx, id)?;
+        }
+    } else {
         for id in left.into_iter().chain([to]) {
             place::read_again(tx, id)?;
         }
@@ -394,7 +404,7 @@ fn relocate(tx: &mut Tx<'_>, alerts: Vec<Alert>, to: IncidentId, reasons: &[Reas
         tx.log(ChangeSubject::AlertCorrelated(to, *id))?;
     }
     for (part, lost) in poorer {
-        told::without(tx, part, Some(lost), None)?;
+        told::without(tx, part, Some(lost), None, by)?;
     }
     Ok(Moved { what, ids, worst })
 }

@@ -140,9 +140,10 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let Some(under) = alert.incident else { return Ok(()) };
     let own = tx.home(under)?;
     let incident = tx.known_incident(own)?.clone();
-    // What people put somewhere stays there.
-    let by_hand = tx.membership(under, alert.id)?.is_some_and(|m| m.strategy == Strategy::Manual);
-    if !incident.is_open() || incident.manual || incident.test || by_hand {
+    // What people put somewhere stays there, and what somebody has taken stays as they found it.
+    let by_hand =
+        tx.membership(under, alert.id)?.is_some_and(|m| m.strategy == Strategy::Manual) || merged_by_hand(tx, under)?;
+    if !incident.is_open() || incident.manual || incident.test || incident.owner.is_some() || by_hand {
         return Ok(());
     }
     tx.world.catch_up();
@@ -160,8 +161,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
             let Some(other) = tx.alert(member.alert.number())? else { continue };
             subjects.push(Subject::of(&other, None, &tx.world.engine.topology));
         }
-        let taken = tx.known_incident(own)?.owner.is_some();
-        if !taken && !taught::kept_from(tx, own, to)? && tx.world.engine.fits_all(&subjects, to, |id| tx.standing(id)) {
+        if !taught::kept_from(tx, own, to)? && tx.world.engine.fits_all(&subjects, to, |id| tx.standing(id)) {
             moves::merge(tx, own, to, better.to.reasons, &Actor::System)?;
             return Ok(());
         }
@@ -176,6 +176,17 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     );
     moves::move_alerts(tx, &[number], own, to, better.to.reasons, &Actor::System, &text)?;
     Ok(())
+}
+
+/// Whether people made an incident part of another one.
+fn merged_by_hand(tx: &mut Tx<'_>, id: IncidentId) -> Result<bool, StoreError> {
+    for part in tx.lineage(id)? {
+        let before = &tx.known_incident(part)?.merging.before;
+        if before.as_ref().is_some_and(|b| b.by != Actor::System.to_string()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// An alert is about to be told anew. The correlator keeps what it knew when it decided; an incident whose only alert says
@@ -215,6 +226,14 @@ pub fn comes(tx: &mut Tx<'_>, alert: &Alert, id: IncidentId) {
     tx.profiled(id);
 }
 
+/// After some alerts left an open incident: where that leaves nothing that is known of it, it is read anew from the others.
+pub fn left(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    match tx.world.engine.profile(id) {
+        Some(profile) if profile.size == 0 => read_again(tx, id),
+        _ => Ok(()),
+    }
+}
+
 /// Makes what is known of an open incident anew from its alerts, after people moved some.
 pub fn read_again(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     tx.world.catch_up();
@@ -240,9 +259,11 @@ pub fn read_again(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
 
 /// An open incident takes over what is known of another that becomes part of it.
 pub fn absorb(tx: &mut Tx<'_>, gone: Option<Profile>, into: IncidentId) {
-    let (Some(gone), Some(kept)) = (gone, tx.world.engine.profile(into)) else { return };
-    let mut kept = kept.clone();
-    kept.merge(gone);
+    let Some(mut kept) = tx.world.engine.profile(into).cloned() else { return };
+    // Nothing is known of a manual incident; but from now on not all follows from the only alert of the other.
+    if let Some(gone) = gone {
+        kept.merge(gone);
+    }
     tx.world.engine.know(into, kept, false);
     tx.profiled(into);
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::moves;
 use crate::{
     correlation::lessons::{Correction, Verdict, side},
     model::*,
@@ -258,12 +259,14 @@ pub fn reunite(tx: &mut Tx<'_>, one: &BTreeSet<Fingerprint>, other: &BTreeSet<Fi
 }
 
 /// Identities of an incident's alerts that are kept apart from any other; of very many, the earliest and the latest.
-pub fn kept_apart(tx: &Tx<'_>, id: IncidentId) -> Result<BTreeSet<Fingerprint>, StoreError> {
+pub fn kept_apart(tx: &Tx<'_>, id: IncidentId, by: &Actor) -> Result<BTreeSet<Fingerprint>, StoreError> {
     let mut found = BTreeSet::new();
     if tx.world.apart.is_empty() {
         return Ok(found);
     }
-    for member in tx.some_members(id, LOOKED_AT)?.0 {
+    // The product merges in the middle of a storm, and has asked `kept_from` before.
+    let most = if moves::by_hand(by) { LOOKED_AT } else { MET };
+    for member in tx.some_members(id, most)?.0 {
         let alert = tx.alert(member.alert.number())?;
         found.extend(alert.map(|a| a.fingerprint).filter(|f| tx.world.apart.contains_key(f)));
     }

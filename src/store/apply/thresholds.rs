@@ -163,6 +163,10 @@ fn admit(
     if !alert.is_open() {
         row.firing_count = row.firing_count.saturating_sub(1);
     }
+    // The next alert is compared with it before this transaction ends.
+    let found_by = row.clone();
+    tx.world.open(&found_by);
+    tx.world.opened(&found_by);
     let timer = alert.timer();
     tx.put_alert(alert, timer)
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::lifecycle::{NAMES_ON_ROW, push_name};
+use super::{
+    lifecycle::{NAMES_ON_ROW, push_name},
+    moves::by_hand,
+};
 use crate::{
     model::*,
     store::{StoreError, tx::Tx, world::key},
@@ -13,6 +16,9 @@ use crate::{
 /// Alerts looked at to work out names, labels and severity anew. Of an incident with more, those that left stay in what it
 /// says: a superset that nobody could read, and the writer is not held up for it.
 const LOOKED_AT: usize = if cfg!(test) { 64 } else { 10_000 };
+
+/// The same where the product moves an alert by itself: a second look has a thousand in one transaction.
+const LOOKED_AT_AGAIN: usize = if cfg!(test) { 64 } else { 256 };
 
 /// What it says now.
 pub fn of(i: &Incident) -> Told {
@@ -64,8 +70,8 @@ struct Left {
 }
 
 /// Reads the alerts that are left. With `since`, all but the worst severity is of what came after that only.
-fn left(tx: &Tx<'_>, id: IncidentId, since: Option<&BeforeMerge>) -> Result<Left, StoreError> {
-    let (members, all) = tx.some_members(id, LOOKED_AT)?;
+fn left(tx: &Tx<'_>, id: IncidentId, since: Option<&BeforeMerge>, most: usize) -> Result<Left, StoreError> {
+    let (members, all) = tx.some_members(id, most)?;
     let mut left = Left { all, ..Left::default() };
     for member in members {
         let Some(alert) = tx.alert(member.alert.number())? else { continue };
@@ -93,8 +99,14 @@ pub fn without(
     id: IncidentId,
     gone: Option<Severity>,
     before: Option<&BeforeMerge>,
+    by: &Actor,
 ) -> Result<(), StoreError> {
-    let left = left(tx, id, before)?;
+    let most = if by_hand(by) { LOOKED_AT } else { LOOKED_AT_AGAIN };
+    // Of too many nothing would follow.
+    let left = match tx.known_incident(id)?.alert_count {
+        n if n > most as u64 => Left::default(),
+        _ => left(tx, id, before, most)?,
+    };
     let before = before.map(|b| &b.into);
     let incident = tx.known_incident(id)?;
     if left.all {

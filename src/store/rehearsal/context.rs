@@ -3,7 +3,10 @@
 use redb::ReadableTable;
 
 use super::Rehearsal;
-use crate::store::{Policy, StoreError, tables, views::View, world::World};
+use crate::{
+    model::Threshold,
+    store::{Policy, StoreError, codec, tables, views::View, world::World},
+};
 
 /// Copies tables as they are.
 macro_rules! copy {
@@ -23,7 +26,19 @@ impl Rehearsal {
         let mut rehearsal = Self::new(policy)?;
         let (from, _) = view.transactions();
         let txn = rehearsal.main.write()?;
-        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, THRESHOLDS, CONNECTORS);
+        copy!(from, txn, SERVICES, EDGES, APART, LESSONS, MUTES, THRESHOLDS, CONNECTORS);
+        // The incident that a threshold was reached for last is none of the rehearsal's, whose numbers begin anew.
+        let mut thresholds = Vec::new();
+        for row in txn.open_table(tables::THRESHOLDS)?.iter()? {
+            let (number, bytes) = row?;
+            thresholds.push((number.value(), codec::decode::<Threshold>(bytes.value())?));
+        }
+        let mut table = txn.open_table(tables::THRESHOLDS)?;
+        for (number, threshold) in thresholds {
+            let fresh = Threshold { incident: None, ..threshold };
+            table.insert(number, codec::encode(&fresh)?.as_slice())?;
+        }
+        drop(table);
         txn.commit()?;
         rehearsal.world = World::load(&rehearsal.main.read()?)?;
         Ok(rehearsal)

@@ -2,6 +2,8 @@
 //! through the same transaction, the same rules and the same timers as the writer, on a database that is never on a disk.
 
 mod context;
+#[cfg(test)]
+mod grouping_tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -33,6 +33,18 @@ impl View {
         Ok(found.0)
     }
 
+    /// The part of `check` that is about alerts and incidents: all there is of a rehearsal.
+    #[cfg(test)]
+    pub fn check_groups(&self) -> Result<Vec<String>, StoreError> {
+        let mut found = Findings(Vec::new());
+        self.check_incidents(&mut found)?;
+        self.check_children(&mut found)?;
+        self.check_alerts(&mut found)?;
+        self.check_corrections(&mut found)?;
+        self.check_mutes(&mut found)?;
+        Ok(found.0)
+    }
+
     /// Rows, results and bodies of applied deliveries end at the position, and each row has both others.
     fn check_deliveries(&self, found: &mut Findings) -> Result<(), StoreError> {
         let position = self.number(meta::POSITION)?;

@@ -37,7 +37,10 @@ impl Writer {
             Ok(())
         });
         match done.map_err(as_store) {
-            Err(StoreError::Damaged(_)) => self.quiet_singly()?,
+            Err(StoreError::Damaged(_)) => {
+                self.quiet_singly()?;
+                self.look_singly()?;
+            }
             done => done?,
         }
         self.last_trim = now;
@@ -81,6 +84,20 @@ impl Writer {
                         "an alert cannot fall quiet and stays as it is; run `watchfire check`"
                     );
                     self.transaction(|tx| Ok(tx.forget_timer(timer)?)).map_err(as_store)?;
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for second looks: one that cannot be had is left out.
+    fn look_singly(&mut self) -> Result<(), StoreError> {
+        let due = self.transaction(|tx| Ok(tx.take_looks(apply::timers::BATCH)?)).map_err(as_store)?;
+        for alert in due {
+            match self.transaction(|tx| Ok(apply::place::look(tx, alert)?)).map_err(as_store) {
+                Err(StoreError::Damaged(why)) => {
+                    tracing::error!(alert, why, "an alert cannot be looked at again; run `watchfire check`");
                 }
                 done => done?,
             }
