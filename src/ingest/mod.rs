@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod credentials;
 pub mod declare;
 pub mod decode;
+pub mod identity;
 pub mod memory;
 pub mod outcome;
 pub mod outside;

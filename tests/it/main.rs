@@ -20,6 +20,7 @@ mod doors;
 mod edges;
 mod hostile;
 mod hostile_text;
+mod identity;
 mod ingest;
 mod main_job;
 mod netdata;

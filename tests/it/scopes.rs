@@ -240,6 +240,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana/proof",
         "/connectors/grafana/switch",
         "/connectors/grafana/rca",
+        "/connectors/grafana/identity",
         "/connectors/grafana/limits",
         "/connectors/netdata/account",
         "/connectors/new",

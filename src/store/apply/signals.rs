@@ -15,6 +15,7 @@ use crate::{
         StoreError,
         tables::meta,
         tx::{Rules, Tx},
+        world::LiveAlert,
     },
 };
 
@@ -50,7 +51,7 @@ impl Door<'_> {
         if self.signal.status == SignalStatus::Firing && !self.signal.is_test {
             tx.count_signal(self.delivery.at);
         }
-        let met = match tx.world.alerts.get(&self.fingerprint).copied() {
+        let met = match self.meets(tx) {
             Some(live) => tx.alert(live.number)?,
             None => None,
         };
@@ -71,6 +72,14 @@ impl Door<'_> {
             (_, Some(alert)) => self.answer(tx, Some(&alert)),
             (_, None) => self.answer(tx, None),
         }
+    }
+
+    /// The alert that this is about. One that began by the connector's own rule goes on by that until it ends, whatever
+    /// rule people have set since.
+    fn meets(&self, tx: &Tx<'_>) -> Option<LiveAlert> {
+        let own = self.signal.own_key.as_deref().map(Fingerprint::of);
+        let own = own.and_then(|own| tx.world.alerts.get(&own)).filter(|live| live.closed_at.is_none());
+        own.or_else(|| tx.world.alerts.get(&self.fingerprint)).copied()
     }
 
     /// Ended a short time ago: the same trouble, not a new one.
@@ -338,7 +347,7 @@ impl Door<'_> {
         };
         let incident_id = under.map(|id| tx.home(id)).transpose()?;
         Ok(Applied {
-            fingerprint: self.fingerprint,
+            fingerprint: alert.map_or(self.fingerprint, |a| a.fingerprint),
             status: self.signal.status,
             alert_id: alert.map(|a| a.id),
             incident_id,

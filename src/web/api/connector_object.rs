@@ -55,6 +55,11 @@ pub struct ConnectorObject {
     pub group_by_sender: bool,
     /// Sender's word to our severity.
     pub severity_map: BTreeMap<String, Severity>,
+    /// What makes two signals the same alert, in order; empty for the connector's own rule.
+    pub identity: Vec<String>,
+    /// Which of those fields gave nothing since they were set, in how many signals; after a change also what the last
+    /// deliveries say of it.
+    pub identity_warnings: Vec<String>,
     /// Deliveries a minute; 0 is unlimited.
     pub rate_per_minute: u32,
     /// Settings that the configuration fixes; they cannot be changed here.
@@ -132,6 +137,8 @@ pub fn describe(
         builds: info.builds,
         closes_after_secs: s.closes_after_secs.or_else(|| connector.quiet_secs()),
         rca_enabled: s.rca_enabled,
+        identity: s.identity.iter().map(ToString::to_string).collect(),
+        identity_warnings: identity_warnings(&s.identity, &counters),
         rate_per_minute: s.rate_per_minute,
         fixed: names,
         declaration: declared.map(|d| d.declaration().clone()),
@@ -150,6 +157,16 @@ pub(super) fn declaration_errors(wrong: &[Wrong]) -> Vec<FieldError> {
     wrong.iter().map(|w| FieldError::new(format!("/{}", w.field), w.what.clone())).collect()
 }
 
+/// Fields of the rule in use that gave nothing, with counts.
+pub fn identity_warnings(fields: &[IdentityField], counters: &ConnectorCounters) -> Vec<String> {
+    let asked = counters.identity_asked;
+    let missing = fields.iter().filter_map(|f| Some((f, counters.identity_missing.get(&f.to_string())?)));
+    let told = missing.map(|(field, n)| {
+        format!("{field} said nothing in {n} of {asked} signals: the connector's own rule was used for them.")
+    });
+    told.collect()
+}
+
 /// The settings that the configuration fixes.
 pub fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
     let mut names = Vec::new();
@@ -165,6 +182,7 @@ pub fn fixed_names(fixed: &ConnectorConfig) -> Vec<&'static str> {
     put(fixed.rate_per_minute.is_some(), "rate_per_minute");
     put(fixed.opens.is_some(), "opens");
     put(fixed.group_by_sender.is_some(), "group_by_sender");
+    put(fixed.identity.is_some(), "identity");
     names
 }
 

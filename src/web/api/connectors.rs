@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe, fixed_names};
-use super::{incidents::given, listing};
+pub use super::connector_object::{ConnectorHealth, ConnectorObject, describe, fixed_names, identity_warnings};
+use super::{
+    connector_identity::{LAST, identity_fields},
+    incidents::given,
+    listing,
+};
 use crate::{
     connectors::Handle,
     ingest::{Refusal, new_key},
@@ -38,6 +42,11 @@ listing! {
 
 fn find(state: &AppState, platform: &str) -> Result<Handle, ApiError> {
     state.shared.door.registry.find(platform).ok_or_else(|| unknown(state, platform))
+}
+
+/// Whether there is such a connector; else the answer that names near ones.
+pub fn known(state: &AppState, platform: &str) -> Result<(), ApiError> {
+    find(state, platform).map(drop)
 }
 
 fn unknown(state: &AppState, platform: &str) -> ApiError {
@@ -147,6 +156,8 @@ pub struct ConnectorPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>)]
     pub closes_after_secs: Option<Option<u32>>,
+    /// What makes two signals the same alert, in order; empty for the connector's own rule. Try it first.
+    pub identity: Option<Vec<String>>,
     /// Deliveries a minute; 0 is unlimited.
     pub rate_per_minute: Option<u32>,
 }
@@ -171,6 +182,7 @@ impl ConnectorPatch {
             ("opens", self.opens.as_ref().map(|v| json!(v))),
             ("severity_map", self.severity_map.as_ref().map(|v| json!(v))),
             ("closes_after_secs", self.closes_after_secs.map(|v| json!(v))),
+            ("identity", self.identity.as_ref().map(|v| json!(v))),
             ("rate_per_minute", self.rate_per_minute.map(|v| json!(v))),
         ] {
             if let Some(value) = value {
@@ -206,6 +218,7 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         let detail = "60 to 2592000 seconds are taken; null leaves it to the platform's own way";
         return Err(ApiError::invalid("/closes_after_secs", detail));
     }
+    let identity = patch.identity.as_deref().map(|texts| identity_fields(texts, "/identity")).transpose()?;
     let sealer = state.store.sealer();
     let seal = |s: Option<Option<String>>| s.map(|s| s.map(|s| sealer.seal(&s)).transpose()).transpose();
     let (signing, challenge, password) =
@@ -218,6 +231,9 @@ pub async fn apply(state: &AppState, platform: &str, patch: ConnectorPatch, acto
         s.group_by_sender = patch.group_by_sender.unwrap_or(s.group_by_sender);
         s.rate_per_minute = patch.rate_per_minute.unwrap_or(s.rate_per_minute);
         s.closes_after_secs = patch.closes_after_secs.unwrap_or(s.closes_after_secs);
+        if let Some(identity) = identity {
+            s.identity = identity;
+        }
         if let Some(opens) = patch.opens {
             s.opens = opens;
         }
@@ -252,8 +268,19 @@ pub async fn patch(
     Path(platform): Path<String>,
     Json(patch): Json<ConnectorPatch>,
 ) -> Result<Answer<ConnectorObject>, ApiError> {
+    let identity = patch.identity.as_deref().map(|texts| identity_fields(texts, "/identity")).transpose()?;
+    // Before it is saved: what it is compared with is the rule in use.
+    let warnings = match identity.filter(|fields| !fields.is_empty()) {
+        Some(fields) => {
+            known(&state, &platform)?;
+            state.door().try_identity(&platform, fields, LAST).await?.warnings()
+        }
+        None => Vec::new(),
+    };
     apply(&state, &platform, patch, who.actor).await?;
-    Ok(Answer(described(&state, &platform, &client).await?))
+    let mut object = described(&state, &platform, &client).await?;
+    object.identity_warnings.extend(warnings);
+    Ok(Answer(object))
 }
 
 /// What a test did.

@@ -8,6 +8,7 @@ pub mod backtests;
 mod backup;
 mod bulk;
 mod changes;
+pub mod connector_identity;
 mod connector_object;
 pub mod connectors;
 mod corrections;
@@ -117,6 +118,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(connectors::get, connectors::patch, sources::remove))
         .routes(routes!(sources::change))
         .routes(routes!(sources::attempt))
+        .routes(routes!(connector_identity::attempt))
         .routes(routes!(connectors::test))
         .routes(routes!(connectors::rotate_key))
         .routes(routes!(connectors::reveal_key))

@@ -14,6 +14,7 @@ use super::{
     deliveries::Row,
     facts,
     frame::{Frame, Section, counts_and_seq},
+    identity::Identity,
     platforms::Platform,
     steps::{Seen, Step, steps, with_code},
     text,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     connectors::declared::Declared,
-    ingest::{accept, settings::overridden},
+    ingest::{accept, identity::Trial, settings::overridden},
     model::*,
     store::DeliveryFilter,
     web::{api::connectors::fixed_names, auth::Client, error::ApiError, health::Health, state::AppState},
@@ -57,6 +58,8 @@ pub struct Answer {
     pub key: Option<String>,
     /// The delivery of a test, with the code and the milliseconds until it was stored.
     pub tested: Option<(DeliveryId, u16, u64)>,
+    /// What a rule of identity would have made of the last deliveries.
+    pub identity: Option<Trial>,
     /// Which form was not taken, and why.
     pub wrong: Option<(&'static str, String)>,
     /// What was typed into it.
@@ -99,6 +102,7 @@ pub struct ConnectorPage {
     test_token: Option<String>,
     counts: String,
     deliveries: Vec<Row>,
+    identity: Identity,
     facts: Vec<(&'static str, Markup)>,
     opens: Vec<Choice>,
     fixed: Vec<&'static str>,
@@ -209,6 +213,15 @@ pub async fn draw(
         None => Vec::new(),
     };
     let last = counters.last.as_ref();
+    let wrong = answer.wrong.as_ref().filter(|(form, _)| *form == "identity").map(|(_, why)| why.as_str());
+    let identity = Identity::new(
+        (&info.slug, &info.name),
+        &settings,
+        &counters,
+        (ask.identity.may_set_up(), fixed.contains(&"identity")),
+        ((wrong.is_some() || answer.identity.is_some()).then(|| answer.typed.get("fields")), wrong),
+        answer.identity.as_ref(),
+    );
     let page = ConnectorPage {
         frame: ask.frame(&info.name, Section::Connectors, &overview, seq),
         tile: ui::tile(&info.slug),
@@ -226,6 +239,7 @@ pub async fn draw(
         test_token: settings.test_token.as_deref().map(ui::plain),
         counts: format!("{} in 24 h, {} not taken", ui::count(taken), ui::count(bad)),
         deliveries: rows.iter().map(|d| Row::new(d, false, now).with_acts(ask.identity.may_act())).collect(),
+        identity,
         facts: facts::facts(&settings, &counters, &health, door, &info, now),
         opens: Severity::ALL
             .iter()

@@ -62,7 +62,7 @@ async fn admin(parts: &mut Parts, state: &AppState) -> Result<(Ask, Actor), Deni
 }
 
 /// Back to the page when it was taken; else the page with the reason in that form and what was typed.
-async fn outcome(
+pub async fn outcome(
     state: &AppState,
     client: &Client,
     slug: &str,

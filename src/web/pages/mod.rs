@@ -13,6 +13,7 @@ mod errors;
 mod facets;
 mod facts;
 mod frame;
+mod identity;
 mod incident;
 mod incidents;
 mod layers;
@@ -109,6 +110,7 @@ pub fn router() -> Router<AppState> {
         .route("/connectors/{platform}/proof", post(connector_forms::proof))
         .route("/connectors/{platform}/switch", post(connector_forms::switch))
         .route("/connectors/{platform}/rca", post(connector_forms::rca))
+        .route("/connectors/{platform}/identity", post(identity::identity))
         .route("/connectors/{platform}/groups", post(connector_forms::groups))
         .route("/connectors/{platform}/limits", post(connector_forms::limits))
         .route("/connectors/netdata/account", post(connector_forms::account))
