@@ -9,6 +9,8 @@ mod profile;
 mod score;
 mod sims;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use std::{
