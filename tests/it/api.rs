@@ -178,7 +178,10 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(count("status=resolved").await, 0);
     assert_eq!(count("since=90m").await, 2);
     assert_eq!(count("owner=none").await, 5);
-    assert_eq!(count("q=disk+db-3").await, 1);
+    // What an investigation writes of earlier incidents is found as well: by then there may be more than the one.
+    assert!((1..=4).contains(&count("q=disk+db-3").await));
+    assert_eq!(count("q=disk+db-3+service:svc-3").await, 1);
+    assert_eq!(count("q=disk+db-9").await, 0);
     for (query, place) in [
         ("q=a+colour:red", "q, character 3"),
         ("status=burning", "status"),
