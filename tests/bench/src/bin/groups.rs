@@ -52,12 +52,15 @@ struct Truth {
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| quit(&format!("{}: {e}", path.display())));
-    text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| quit(&format!("{}: {e}", path.display())))).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap_or_else(|e| quit(&format!("{}: {e}", path.display()))))
+        .collect()
 }
 
 fn load(dir: &str) -> Stream {
     let path = Path::new(dir);
-    let topology: Value = lines(&path.join("topology.json").with_extension("json")).into_iter().next().unwrap_or_default();
+    let topology: Value =
+        lines(&path.join("topology.json").with_extension("json")).into_iter().next().unwrap_or_default();
     let strings = |v: &Value| -> Vec<String> {
         v.as_array().into_iter().flatten().filter_map(|x| x.as_str().map(str::to_owned)).collect()
     };
@@ -119,7 +122,6 @@ struct Live {
     incident: u64,
     closed: Option<Time>,
     quiet: Option<Time>,
-    event: usize,
 }
 
 #[derive(Default)]
@@ -276,8 +278,12 @@ fn play(stream: &Stream, weights: &Weights) -> (Vec<Option<u64>>, Vec<u64>) {
     let look = arg("look", 90u64);
     for (n, e) in stream.events.iter().enumerate() {
         // What fell quiet meanwhile.
-        let due: Vec<Fingerprint> =
-            run.live.iter().filter(|(_, l)| l.closed.is_none() && l.quiet.is_some_and(|q| q <= e.at)).map(|(f, _)| *f).collect();
+        let due: Vec<Fingerprint> = run
+            .live
+            .iter()
+            .filter(|(_, l)| l.closed.is_none() && l.quiet.is_some_and(|q| q <= e.at))
+            .map(|(f, _)| *f)
+            .collect();
         for f in due {
             let Some(l) = run.live.get_mut(&f) else { continue };
             l.closed = l.quiet;
@@ -346,13 +352,12 @@ fn play(stream: &Stream, weights: &Weights) -> (Vec<Option<u64>>, Vec<u64>) {
                     for m in decision.merge {
                         run.fuse(&mut engine, m.incident.0, id);
                     }
-                    run.live.insert(f, Live { incident: id, closed: None, quiet, event: n });
+                    run.live.insert(f, Live { incident: id, closed: None, quiet });
                     of[n] = Some(id);
                 }
                 (SignalStatus::Resolved, Some((i, None))) => {
                     if let Some(l) = run.live.get_mut(&f) {
                         l.closed = Some(e.at);
-                        let _ = l.event;
                     }
                     of[n] = Some(i);
                     run.ended(&mut engine, i);
@@ -366,7 +371,7 @@ fn play(stream: &Stream, weights: &Weights) -> (Vec<Option<u64>>, Vec<u64>) {
     let moved: HashMap<Fingerprint, u64> = run.relabel.iter().copied().collect();
     for (n, f) in &run.fingers {
         if let Some(to) = moved.get(f)
-            && run.first.get(&(*f, of[*n].unwrap_or(0))).is_some()
+            && run.first.contains_key(&(*f, of[*n].unwrap_or(0)))
         {
             of[*n] = Some(*to);
         }
@@ -419,8 +424,12 @@ fn figures(truth: &[Truth], of: &[Option<u64>]) -> Figures {
     }
     let (p, r) = (p / n.max(1.0), r / n.max(1.0));
     let all: f64 = t_size.values().sum();
-    let repeats: Vec<bool> =
-        truth.iter().enumerate().filter(|(_, t)| !t.first).filter_map(|(n, t)| Some(of[n].is_some() && of[n] == of[t.of?])).collect();
+    let repeats: Vec<bool> = truth
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !t.first)
+        .filter_map(|(n, t)| Some(of[n].is_some() && of[n] == of[t.of?]))
+        .collect();
     Figures {
         f1: if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 },
         p,
@@ -451,7 +460,15 @@ fn show(name: &str, f: Figures, costs: &mut [u64]) {
     let at = |q: f64| costs.get(((costs.len() as f64 - 1.0).max(0.0) * q) as usize).map_or(0.0, |n| *n as f64 / 1e3);
     println!(
         "{name:<16} F1 {:.3}  P {:.3}  R {:.3}  bad {:5.2}  purity {:.3}  frag {:5.2}  repeats {:.4}  µs p50 {:.0} p99 {:.0}",
-        f.f1, f.p, f.r, f.bad, f.purity, f.frag, f.repeat, at(0.5), at(0.99)
+        f.f1,
+        f.p,
+        f.r,
+        f.bad,
+        f.purity,
+        f.frag,
+        f.repeat,
+        at(0.5),
+        at(0.99)
     );
 }
 
@@ -491,8 +508,12 @@ fn worth(streams: &[Stream], w: &Weights) -> (f64, Figures) {
         let handles: Vec<_> = (0..workers)
             .map(|k| {
                 scope.spawn(move || {
-                    streams.iter().enumerate().filter(|(n, _)| n % workers == k)
-                        .map(|(n, s)| (n, figures(&s.truth, &play(s, w).0))).collect::<Vec<_>>()
+                    streams
+                        .iter()
+                        .enumerate()
+                        .filter(|(n, _)| n % workers == k)
+                        .map(|(n, s)| (n, figures(&s.truth, &play(s, w).0)))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();

@@ -41,7 +41,17 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let shared = Arc::new(Shared::new(&config, &clock, tls)?);
     let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
     let backtests = Backtests::open(store.clone(), app::policy(&config)).await?;
-    let state = Arc::new(Parts { store: store.clone(), live, search, backups, backtests, config, clock, stop: stop.clone(), shared });
+    let state = Arc::new(Parts {
+        store: store.clone(),
+        live,
+        search,
+        backups,
+        backtests,
+        config,
+        clock,
+        stop: stop.clone(),
+        shared,
+    });
     server::serve(listener, state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
