@@ -97,6 +97,12 @@ fn evidence_leads_to_the_incident_and_says_why() {
         alert(2, 30, None, Some("db-7.internal:9100"), "Disk latency", "await high"),
         Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 30 s away.")),
     );
+    // Callers often alert before what they call does.
+    check(
+        alert(1, 0, Some("payments-api"), None, "HighErrorRate", "answering 12% of requests with 5xx"),
+        alert(2, 20, Some("ledger-postgres"), None, "DatabaseDown", "not accepting connections"),
+        Some((Strategy::Topology, "payments-api calls ledger-postgres; payments-api alerted 20 s apart.")),
+    );
     // Nothing in common, and a day later.
     check_down(alert(2, 60, Some("cart-redis"), None, "CacheEvictions", "evicts keys at a high rate"), None);
     check_down(alert(2, 86_400, Some("ledger-postgres"), None, "Replica lag", ""), None);

@@ -91,7 +91,7 @@ impl Default for Weights {
             symptom: 0.45,
             symptom_lasts: 2600.0,
             needs: [3.64, 1.28, 0.8],
-            needed: [0.87, 1.31, 1.29],
+            needed: [1.7, 1.31, 1.29],
             topology_lasts: 310.0,
             root: 0.17,
             sibling: 1.62,
