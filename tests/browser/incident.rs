@@ -29,7 +29,7 @@ const LINES: &str = "[...document.querySelectorAll('.thoughts li')].map((l) => N
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thoughts_appear_as_they_are_written() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     burst(&test).await;
     let browser = Browser::signed_in(&test).await;
     browser.open("/incidents/1").await;
@@ -53,7 +53,7 @@ async fn thoughts_appear_as_they_are_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_acknowledged_to_open_again() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     burst(&test).await;
     test.analyzed("1").await;
     let browser = Browser::signed_in(&test).await;
@@ -93,7 +93,7 @@ async fn from_acknowledged_to_open_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_people_at_once() {
-    let test = TestApp::start().await;
+    let test = TestApp::start_any().await;
     burst(&test).await;
     test.analyzed("1").await;
     let browser = Browser::signed_in(&test).await;
