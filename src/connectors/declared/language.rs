@@ -10,6 +10,8 @@ use crate::connectors::{nearest, text};
 
 /// Longest expression, in bytes.
 pub(super) const LONGEST_EXPRESSION: usize = 1000;
+/// Brackets inside of each other.
+const DEEPEST: usize = 32;
 /// Instructions of one evaluation. There are no loops, so only a mistake in the language itself could use them up.
 const FUEL: u64 = 10_000;
 /// The names that an expression may use.
@@ -163,6 +165,22 @@ fn join(state: &State<'_, '_>, of: Value, between: Option<Cow<'_, str>>) -> Resu
     Ok(out)
 }
 
+/// Where an expression is nested deeper than anybody writes one: reading it takes stack for each level.
+fn too_deep(source: &str) -> Option<usize> {
+    let (mut open, mut more) = (0_usize, 0_usize);
+    outside_quotes(source).find_map(|(offset, c)| {
+        match c {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            // Each of these can stand before another of its kind.
+            '-' | '+' => more += 1,
+            _ if matches!(word_at(source, offset), "not" | "if" | "else") => more += 1,
+            _ => {}
+        }
+        (open > DEEPEST || more > 4 * DEEPEST).then_some(offset)
+    })
+}
+
 /// An expression, ready; or everything that is wrong with it.
 pub(super) fn compile(source: &str) -> Result<Compiled, Vec<Fault>> {
     if source.len() > LONGEST_EXPRESSION {
@@ -173,6 +191,9 @@ pub(super) fn compile(source: &str) -> Result<Compiled, Vec<Fault>> {
         return Err(vec![Fault::new(
             "it stands in braces of a template; write the expression alone, such as `item.name`",
         )]);
+    }
+    if let Some(offset) = too_deep(source) {
+        return Err(vec![Fault::at(source, offset, "it is nested too deeply here; let the sender do a part of it")]);
     }
     let mut faults = unknown_words(source);
     if let Some(offset) = outside_quotes(source).find(|(_, c)| *c == '*').map(|(offset, _)| offset) {

@@ -39,3 +39,15 @@ fn every_filter_and_test_of_the_language_is_one_that_the_list_knows() {
     }
     assert!(TESTS.iter().all(|t| compile(&format!("item.a is {t}")).is_ok()));
 }
+
+#[test]
+fn nobody_writes_so_deeply() {
+    for (deep, fine) in [
+        ("(".repeat(33) + "1" + &")".repeat(33), "(".repeat(32) + "1" + &")".repeat(32)),
+        ("not ".repeat(140) + "item.a", "not ".repeat(20) + "item.a"),
+    ] {
+        let faults = compile(&deep).err().unwrap_or_default();
+        assert!(faults.iter().any(|f| f.what.contains("too deeply")), "{deep}: {faults:?}");
+        assert!(compile(&fine).is_ok(), "{fine}");
+    }
+}
