@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use watchfire::model::Time;
 
-use crate::support::TestApp;
+use crate::support::{TOKEN, TestApp};
 
 /// Tells it, and leaves the clock at its end.
 pub async fn tell(test: &TestApp) {
@@ -15,6 +15,13 @@ pub async fn tell(test: &TestApp) {
             .await;
         assert_eq!(made.status, 201, "{}", made.text);
     }
+    let services = json!({"services": [
+        {"name": "checkout-api", "depends_on": ["payments-worker"], "owner": "shop"},
+        {"name": "payments-worker", "depends_on": ["payments-db"], "owner": "money", "hosts": ["worker-2", "worker-4"]},
+        {"name": "payments-db", "owner": "databases", "hosts": ["pg-primary-1"]},
+    ]});
+    let put = test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(TOKEN).json(&services);
+    assert_eq!(crate::support::answer(put).await.status, 200);
     let rca = test.patch("/api/connectors/jenkins", &json!({"rca_enabled": true})).await;
     assert_eq!(rca.status, 200, "{}", rca.text);
     let day = Day { test };
