@@ -27,7 +27,7 @@ const LOOK_AFTER: std::time::Duration = std::time::Duration::from_secs(90);
 pub struct Found {
     /// Which.
     pub incident: IncidentId,
-    /// How sure, 0 to 1.
+    /// The strongest reason's score, 0 to 1.
     pub score: f64,
     /// Why, strongest first.
     pub reasons: Vec<Reason>,
