@@ -113,8 +113,9 @@ fn any(
 /// noted down for a second look.
 pub fn settled(tx: &mut Tx<'_>, alert: &Alert, decided: Decided, opened: bool) -> Result<(), StoreError> {
     let (Some(id), Some(subject)) = (alert.incident, decided.subject) else { return Ok(()) };
-    let by_itself = Subject { group: subject.group, group_name: subject.group_name.clone(), ..Subject::plain(alert) };
-    let plain = opened && subject == by_itself;
+    let by_itself =
+        || Subject { group: subject.group, group_name: subject.group_name.clone(), ..Subject::plain(alert) };
+    let plain = opened && subject == by_itself();
     tx.world.engine.add(id, &subject, plain);
     tx.profiled(id);
     for other in decided.found.map(|f| f.merge).unwrap_or_default() {
