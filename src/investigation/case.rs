@@ -1,5 +1,6 @@
 //! What an investigation knows: plain data, read from the store by `gather`, or put together by a test.
 
+use super::finding::Finding;
 use crate::model::{Alert, Cause, Change, Incident, Time};
 
 /// One incident with what was read about it.
@@ -16,6 +17,8 @@ pub struct Case {
     /// Changes with a known time, in order: of its services from two hours before the onset, of others from half an hour
     /// before.
     pub changes: Vec<Change>,
+    /// What monitoring tools answered, in the order in which they were asked.
+    pub findings: Vec<Finding>,
 }
 
 /// An incident of before.
@@ -30,7 +33,7 @@ pub struct Earlier {
 impl Case {
     /// A case of which nothing is known yet but the incident itself.
     pub fn new(incident: Incident, now: Time) -> Self {
-        Self { incident, now, alerts: Vec::new(), earlier: Vec::new(), changes: Vec::new() }
+        Self { incident, now, alerts: Vec::new(), earlier: Vec::new(), changes: Vec::new(), findings: Vec::new() }
     }
 
     /// Takes the alerts and puts them in order of onset.

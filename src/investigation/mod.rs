@@ -6,6 +6,7 @@
 
 mod case;
 mod facts;
+mod finding;
 mod gather;
 mod ledger;
 mod narrate;
@@ -16,6 +17,7 @@ mod symptoms;
 mod words;
 
 pub use case::{Case, Earlier};
+pub use finding::{Finding, Found};
 pub use narrate::Line;
 pub use runner::Runner;
 
@@ -121,27 +123,37 @@ pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
 }
 
 fn causes(case: &Case, facts: &Facts, ranking: &Ranking, ledger: &mut Ledger) -> Vec<Cause> {
-    let mut marks = |c: &Candidate, against: bool| {
+    let ranked = ranking.candidates.iter().zip(1..);
+    ranked.map(|(c, rank)| cause(rank, c, &mut |refs| ledger.marks(case, facts, refs))).collect()
+}
+
+fn cause(rank: u32, c: &Candidate, marks: &mut impl FnMut(&[ledger::Ref]) -> Vec<String>) -> Cause {
+    let mut side = |against: bool| {
         let points = c.points.iter().filter(|p| (p.weight < 0.0) == against);
         let refs: Vec<_> = points.flat_map(|p| p.refs.iter().copied()).collect();
-        ledger.marks(case, facts, &refs)
+        marks(&refs)
     };
-    ranking
-        .candidates
-        .iter()
-        .zip(1..)
-        .map(|(c, rank)| Cause {
-            rank,
-            service: c.service.clone(),
-            host: c.host.clone(),
-            symptom: c.symptom,
-            title: words::sentence(&c.title).trim_end_matches('.').to_owned(),
-            confidence: c.confidence,
-            evidence: marks(c, false),
-            against: marks(c, true),
-            ruled_out: c.ruled_out,
-        })
-        .collect()
+    let (evidence, against) = (side(false), side(true));
+    let points = c.points.iter().map(|p| CausePoint {
+        feature: if p.presence { "presence" } else { "reason" }.to_owned(),
+        weight: p.weight,
+        text: p.text.clone(),
+        evidence: marks(&p.refs),
+    });
+    Cause {
+        rank,
+        service: c.service.clone(),
+        host: c.host.clone(),
+        symptom: c.symptom,
+        title: words::sentence(&c.title).trim_end_matches('.').to_owned(),
+        confidence: c.confidence,
+        evidence,
+        against,
+        ruled_out: c.ruled_out,
+        score: c.score,
+        points: points.collect(),
+        verdict: None,
+    }
 }
 
 #[cfg(test)]

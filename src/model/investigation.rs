@@ -87,6 +87,15 @@ words! {
     }
 }
 words! {
+    /// What a person said of a cause.
+    Verdict {
+        /// This is it.
+        Right = "right",
+        /// Not this.
+        Wrong = "wrong",
+    }
+}
+words! {
     /// Where a piece of evidence comes from.
     EvidenceKind {
         /// An alert of the incident.
@@ -97,6 +106,27 @@ words! {
         Incident = "incident",
         /// A figure computed from stored alerts.
         Statistic = "statistic",
+        /// A figure that a monitoring tool was asked for.
+        Metric = "metric",
+        /// Lines of a log.
+        Log = "log",
+        /// Who calls whom.
+        Topology = "topology",
+        /// A section of a runbook.
+        Runbook = "runbook",
+    }
+}
+words! {
+    /// A tool that can be asked.
+    Tool {
+        /// A Netdata agent.
+        Netdata = "netdata",
+        /// Prometheus, or what speaks its API.
+        Prometheus = "prometheus",
+        /// Loki.
+        Loki = "loki",
+        /// The console text of a Jenkins build.
+        Jenkins = "jenkins",
     }
 }
 words! {
@@ -201,6 +231,29 @@ pub struct Cause {
     /// Looked at and excluded; stays visible.
     #[serde(default)]
     pub ruled_out: bool,
+    /// What its points sum up to; what confidence was made of.
+    #[serde(default)]
+    pub score: f64,
+    /// Every reason with its share of the score, strongest first.
+    #[serde(default)]
+    pub points: Vec<CausePoint>,
+    /// What a person said of it.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// One reason for or against a cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CausePoint {
+    /// What kind of reason, one stable word.
+    pub feature: String,
+    /// Its share of the score; below zero it speaks against.
+    pub weight: f64,
+    /// A clause without capital and full stop.
+    pub text: String,
+    /// Ids of evidence.
+    #[serde(default)]
+    pub evidence: Vec<String>,
 }
 
 /// Something to do. Text to copy; never run by the product.
@@ -283,6 +336,9 @@ impl RecordedCause {
             evidence: Vec::new(),
             against: Vec::new(),
             ruled_out: false,
+            score: 0.0,
+            points: Vec::new(),
+            verdict: Some(Verdict::Right),
         }
     }
 }

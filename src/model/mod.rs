@@ -38,8 +38,8 @@ pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
 pub use investigation::{
-    Cause, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease, RecordedCause, Risk,
-    Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind,
+    Cause, CausePoint, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease,
+    RecordedCause, Risk, Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind, Tool, Verdict,
 };
 pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use mute::{

@@ -59,6 +59,8 @@ words! {
         Threshold = "threshold",
         /// Somebody used or dismissed a suggestion, or judged a cause.
         Feedback = "feedback",
+        /// A postmortem was drafted, saved or published.
+        Postmortem = "postmortem",
     }
 }
 

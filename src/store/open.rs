@@ -324,6 +324,12 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::WAITING)?;
     txn.open_table(tables::SETTINGS)?;
     txn.open_table(tables::BACKTESTS)?;
+    txn.open_table(tables::OUTCOMES)?;
+    txn.open_table(tables::POSTMORTEMS)?;
+    txn.open_table(tables::POSTMORTEM_VERSIONS)?;
+    txn.open_table(tables::TRANSCRIPTS)?;
+    txn.open_table(tables::SPENDING)?;
+    txn.open_table(tables::RUNBOOKS)?;
     txn.commit()?;
     Ok(state)
 }

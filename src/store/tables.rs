@@ -105,6 +105,18 @@ pub const SETTINGS: NamedRows = TableDefinition::new("settings");
 pub const CORRELATION: &str = "correlation";
 /// Growing number → backtest with its outcome.
 pub const BACKTESTS: Rows = TableDefinition::new("backtests");
+/// Closed incident → what alerted in it, what it came from, and how sure its investigation was of what.
+pub const OUTCOMES: Rows = TableDefinition::new("outcomes");
+/// Incident → its postmortem as it stands.
+pub const POSTMORTEMS: Rows = TableDefinition::new("postmortems");
+/// Incident, version → its postmortem as somebody saved it.
+pub const POSTMORTEM_VERSIONS: ChildRows = TableDefinition::new("postmortem_versions");
+/// Incident, growing number → what was said between an investigation and a language model.
+pub const TRANSCRIPTS: ChildRows = TableDefinition::new("transcripts");
+/// Day since the epoch → what language models were asked and what it cost.
+pub const SPENDING: TableDefinition<'static, i64, &'static [u8]> = TableDefinition::new("spending");
+/// Growing number → runbook that people wrote or linked here.
+pub const RUNBOOKS: Rows = TableDefinition::new("runbooks");
 
 /// Keys of `META`.
 pub mod meta {
@@ -157,7 +169,11 @@ macro_rules! measure {
                 + measure(&txn.open_table(TIMELINE)?)?
                 + measure(&txn.open_table(THOUGHTS)?)?
                 + measure(&txn.open_table(ANSWERS)?)?
-                + measure(&txn.open_table(JOBS)?)?,
+                + measure(&txn.open_table(JOBS)?)?
+                + measure(&txn.open_table(OUTCOMES)?)?
+                + measure(&txn.open_table(POSTMORTEMS)?)?
+                + measure(&txn.open_table(POSTMORTEM_VERSIONS)?)?
+                + measure(&txn.open_table(TRANSCRIPTS)?)?,
             measure(&txn.open_table(CHANGES)?)?
                 + measure(&txn.open_table(CHANGE_LOG)?)?
                 + measure(&txn.open_table(CONNECTORS)?)?
@@ -174,7 +190,9 @@ macro_rules! measure {
                 + measure(&txn.open_table(MUTES)?)?
                 + measure(&txn.open_table(THRESHOLDS)?)?
                 + measure(&txn.open_table(SETTINGS)?)?
-                + measure(&txn.open_table(BACKTESTS)?)?,
+                + measure(&txn.open_table(BACKTESTS)?)?
+                + measure(&txn.open_table(SPENDING)?)?
+                + measure(&txn.open_table(RUNBOOKS)?)?,
         ]
     }};
 }

@@ -89,6 +89,12 @@ pub struct Tx<'t> {
     pub(super) waiting: Table<'t, (u64, u64), ()>,
     pub(super) settings: NamedRows<'t>,
     pub(super) backtests: Rows<'t>,
+    pub(super) outcomes: Rows<'t>,
+    pub(super) postmortems: Rows<'t>,
+    pub(super) postmortem_versions: ChildRows<'t>,
+    pub(super) transcripts: ChildRows<'t>,
+    pub(super) spending: Counted<'t, i64>,
+    pub(super) runbooks: Rows<'t>,
 }
 
 /// What is set for a platform about the grouping of its alerts.
@@ -203,6 +209,12 @@ impl<'t> Tx<'t> {
             waiting: txn.open_table(tables::WAITING)?,
             settings: Counted::new(txn.open_table(tables::SETTINGS)?),
             backtests: Counted::new(txn.open_table(tables::BACKTESTS)?),
+            outcomes: Counted::new(txn.open_table(tables::OUTCOMES)?),
+            postmortems: Counted::new(txn.open_table(tables::POSTMORTEMS)?),
+            postmortem_versions: Counted::new(txn.open_table(tables::POSTMORTEM_VERSIONS)?),
+            transcripts: Counted::new(txn.open_table(tables::TRANSCRIPTS)?),
+            spending: Counted::new(txn.open_table(tables::SPENDING)?),
+            runbooks: Counted::new(txn.open_table(tables::RUNBOOKS)?),
         })
     }
 
@@ -560,7 +572,11 @@ impl<'t> Tx<'t> {
             + self.timeline.grown()
             + self.thoughts.grown()
             + self.answers.grown()
-            + self.jobs.grown();
+            + self.jobs.grown()
+            + self.outcomes.grown()
+            + self.postmortems.grown()
+            + self.postmortem_versions.grown()
+            + self.transcripts.grown();
         let other = self.changes.grown()
             + self.change_log.grown()
             + self.connectors.grown()
@@ -577,7 +593,9 @@ impl<'t> Tx<'t> {
             + self.mutes.grown()
             + self.thresholds.grown()
             + self.settings.grown()
-            + self.backtests.grown();
+            + self.backtests.grown()
+            + self.spending.grown()
+            + self.runbooks.grown();
         [
             (meta::DELIVERY_BYTES, deliveries),
             (meta::ALERT_BYTES, alerts),

@@ -16,7 +16,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("search", &["store", "text"]),
     ("live", &["store"]),
     ("notifications", &["store"]),
-    ("investigation", &["store"]),
+    ("outgoing", &[]),
+    // Pure calls for text and topology; the index for incidents that read alike.
+    ("investigation", &["store", "search", "text", "correlation::topology", "correlation::names", "outgoing"]),
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.

@@ -102,7 +102,13 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::THRESHOLDS)?;
     visit.table(tables::WAITING)?;
     visit.table(tables::SETTINGS)?;
-    visit.table(tables::BACKTESTS)
+    visit.table(tables::BACKTESTS)?;
+    visit.table(tables::OUTCOMES)?;
+    visit.table(tables::POSTMORTEMS)?;
+    visit.table(tables::POSTMORTEM_VERSIONS)?;
+    visit.table(tables::TRANSCRIPTS)?;
+    visit.table(tables::SPENDING)?;
+    visit.table(tables::RUNBOOKS)
 }
 
 struct Counts<'a> {

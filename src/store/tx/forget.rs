@@ -91,7 +91,8 @@ impl Tx<'_> {
             self.last_membership = None;
             removed += 2;
         }
-        for children in [&mut self.timeline, &mut self.thoughts] {
+        let children = [&mut self.timeline, &mut self.thoughts, &mut self.postmortem_versions, &mut self.transcripts];
+        for children in children {
             let keys: Vec<(u64, u64)> = children
                 .range((number, 0)..=(number, u64::MAX))?
                 .take(budget.saturating_sub(removed))
@@ -108,6 +109,8 @@ impl Tx<'_> {
         }
         self.answers.remove(number)?;
         self.jobs.remove(number)?;
+        self.outcomes.remove(number)?;
+        self.postmortems.remove(number)?;
         self.remove_incident(id)?;
         Ok(removed + 2)
     }

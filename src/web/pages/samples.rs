@@ -270,6 +270,9 @@ pub fn read() -> super::incident::Read {
         evidence: evidence.iter().map(|s| (*s).to_owned()).collect(),
         against: against.iter().map(|s| (*s).to_owned()).collect(),
         ruled_out,
+        score: confidence * 4.0,
+        points: Vec::new(),
+        verdict: None,
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
         id: id.into(),

@@ -65,6 +65,10 @@ pub const fn evidence(k: EvidenceKind) -> &'static str {
         EvidenceKind::Change => "Change",
         EvidenceKind::Incident => "Earlier incident",
         EvidenceKind::Statistic => "Figure",
+        EvidenceKind::Metric => "Metric",
+        EvidenceKind::Log => "Log",
+        EvidenceKind::Topology => "Service map",
+        EvidenceKind::Runbook => "Runbook",
     }
 }
 
