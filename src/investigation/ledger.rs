@@ -4,8 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{case::Case, facts::Facts, words};
-use crate::model::{Evidence, EvidenceKind};
+use super::{
+    case::Case,
+    facts::{self, Facts, Whose},
+    finding::Found,
+    words,
+};
+use crate::{
+    correlation::names::Key,
+    model::{Evidence, EvidenceKind},
+};
+
+/// Calls listed in a piece of evidence.
+const CALLS: usize = 50;
 
 /// A fact that can be cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +33,12 @@ pub enum Ref {
     History,
     /// The alerts of one machine, by its place among the machines.
     Host(usize),
+    /// Who calls whom among the places that alert.
+    Calls,
+    /// What a tool answered.
+    Finding(usize),
+    /// How incidents ended, all together.
+    Outcomes,
 }
 
 /// The evidence so far.
@@ -70,7 +87,7 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
     let of = |kind, title: String, at, url: Option<String>, data| Some(Evidence { id, kind, title, at, url, data });
     match fact {
         Ref::Alert(i) => {
-            let a = case.alerts.get(i)?;
+            let a = case.alert(i)?;
             let data = json!({
                 "alert_id": a.id, "platform": a.platform, "service": a.service, "host": a.host,
                 "severity": a.severity, "status": a.status, "symptom": facts.symptom(i), "count": a.count,
@@ -106,6 +123,44 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
             let ids: Vec<_> = case.earlier.iter().map(|e| e.incident.id).collect();
             let title = words::count(ids.len(), "earlier incident");
             of(EvidenceKind::Statistic, title, case.now, None, json!({ "incidents": ids }))
+        }
+        Ref::Calls => {
+            let known = |p: &facts::Place| match p.whose {
+                Whose::Service(key) => Some((key, p.name()?.to_owned())),
+                _ => None,
+            };
+            let names: BTreeMap<Key, String> = facts.wide.iter().filter_map(known).collect();
+            let mut calls: Vec<(&str, &str)> = Vec::new();
+            for (key, name) in &names {
+                calls.extend(case.topology.needs(*key).filter_map(|c| Some((name.as_str(), names.get(&c)?.as_str()))));
+            }
+            calls.sort_unstable();
+            let title = format!("{} between services that alert", words::count(calls.len(), "call"));
+            calls.truncate(CALLS);
+            let calls: Vec<_> = calls.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
+            of(EvidenceKind::Topology, title, case.onset(), None, json!({ "calls": calls }))
+        }
+        Ref::Outcomes => {
+            let known = case.outcomes.iter().filter(|(_, o)| o.cause.is_some()).count();
+            let title =
+                format!("{}, the cause of {known} recorded", words::count(case.outcomes.len(), "ended incident"));
+            let data = json!({ "ended": case.outcomes.len(), "recorded": known });
+            of(EvidenceKind::Statistic, title, case.now, None, data)
+        }
+        Ref::Finding(i) => {
+            let f = case.findings.get(i)?;
+            let (kind, title) = match &f.found {
+                Found::Shift { metric, before, after, .. } => (
+                    EvidenceKind::Metric,
+                    format!("{} from {} to {}", words::plain(metric), words::figure(*before), words::figure(*after)),
+                ),
+                Found::Lines { lines, .. } => (EvidenceKind::Log, words::plain(lines.first().map_or("", |l| l))),
+                Found::Alarm { name, .. } => (EvidenceKind::Metric, words::plain(name)),
+                Found::Quiet => (EvidenceKind::Metric, "nothing unusual".to_owned()),
+                Found::Failed { reason } => (EvidenceKind::Metric, words::plain(reason)),
+            };
+            let data = json!({ "tool": f.tool, "query": f.query, "service": f.service, "host": f.host });
+            of(kind, title, f.at, f.url.clone(), data)
         }
         Ref::Host(i) => {
             let h = facts.hosts.get(i)?;

@@ -50,6 +50,19 @@ pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
+/// A measured figure: `0.042`, `3.8`, `1280`.
+pub fn figure(x: f64) -> String {
+    if !x.is_finite() {
+        return "no number".to_owned();
+    }
+    let digits = match x.abs() {
+        a if a >= 100.0 || a == 0.0 => 0,
+        a if a >= 1.0 => 1,
+        _ => 3,
+    };
+    format!("{x:.digits$}")
+}
+
 /// `62 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)

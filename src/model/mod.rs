@@ -18,6 +18,7 @@ mod incident;
 mod investigation;
 mod live;
 mod mute;
+mod outcome;
 mod service;
 mod settings;
 mod severity;
@@ -46,6 +47,7 @@ pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
 };
+pub use outcome::{ENOUGH, KnownCause, Outcome, Reliability, ReliabilityBin, Said, Shown, kind_of, rule_of};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

@@ -9,7 +9,7 @@ use crate::{
     model::*,
     store::{
         CommandError, Store, StoreError,
-        apply::lifecycle,
+        apply::{lifecycle, outcomes},
         codec,
         tables::meta,
         tx::{Tx, get, put},
@@ -38,6 +38,8 @@ pub struct Finish {
     pub summary: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Other incidents of the same time whose alerts it counted: their answers may not know of this one yet.
+    pub around: Vec<IncidentId>,
     /// Causes, evidence, suggestions; replaces the earlier ones, keeping the states that people gave suggestions.
     pub answer: Investigation,
 }
@@ -230,8 +232,16 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let again = running(tx, lease)?.again;
+    let Job { again, reason, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
+    // Once each way: what is made again for this reason asks nobody else.
+    if reason != lifecycle::NEARBY {
+        for other in &finish.around {
+            if tx.incident(*other)?.is_some_and(|i| i.is_open()) {
+                lifecycle::nearby(tx, *other)?;
+            }
+        }
+    }
     write_answer(tx, id, finish)?;
     analyzed(tx, id)?;
     if again {
@@ -255,6 +265,7 @@ pub(in crate::store) fn record_cause(
     let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     answer.recorded = Some(recorded);
     put(&mut tx.answers, id.0, &answer)?;
+    outcomes::settle(tx, id)?;
     let text = format!("The cause was recorded: {}.", cause.title);
     tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
     Ok(tx.audit(

@@ -10,6 +10,7 @@ mod family;
 mod incidents;
 mod live;
 mod mutes;
+mod outcomes;
 mod overview;
 mod searched;
 mod services;
