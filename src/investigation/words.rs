@@ -50,6 +50,15 @@ pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
+/// How sure: a word, for figures that pretend to know more.
+pub fn confidence(p: f64) -> &'static str {
+    match p {
+        p if p < 0.4 => "low",
+        p if p < 0.65 => "medium",
+        _ => "high",
+    }
+}
+
 /// A measured figure: `0.042`, `3.8`, `1280`.
 pub fn figure(x: f64) -> String {
     if !x.is_finite() {

@@ -146,7 +146,7 @@ impl Memory {
 
 impl Context<'_> {
     /// What ended incidents say of a place.
-    pub(super) fn from_memory(&self, place: &Place) -> Vec<Point> {
+    pub(super) fn remembered_of_all(&self, place: &Place) -> Vec<Point> {
         let memory = &self.memory;
         let Some(key) = place.name().map(|n| self.case.topology.key(n)).filter(|_| memory.ended > 0) else {
             return Vec::new();
