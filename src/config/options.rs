@@ -356,6 +356,15 @@ pub const OPTIONS: &[Opt<Config>] = &[
         help: "Investigations at the same time.",
         set: set!(investigation_workers, |text| values::number(text, 1, 64).map(|n| usize::try_from(n).unwrap_or(1))),
     },
+    Opt {
+        key: "outgoing.ca",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/company-ca.pem",
+        help: "PEM file of CAs that are trusted, besides those of the machine, when Watchfire calls other services: monitoring tools, Netdata Cloud. Read at the start.",
+        set: set!(some outgoing_ca, values::file),
+    },
 ];
 
 /// The options of each connector; the key is `connectors.<platform>.<key>`.

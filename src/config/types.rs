@@ -86,6 +86,8 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
+    pub outgoing_ca: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.

@@ -10,6 +10,7 @@ use crate::{
     ingest::Door,
     live::Hub,
     model::Token,
+    outgoing::Client,
     runtime::clock::Clock,
     search::Search,
     store::{Store, backup::schedule::Backups},
@@ -31,6 +32,8 @@ pub struct Parts {
     pub backups: Backups,
     /// Tries settings on stored deliveries.
     pub backtests: Backtests,
+    /// Makes calls to other services.
+    pub client: Client,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.
