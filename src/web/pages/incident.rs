@@ -7,8 +7,8 @@ use askama::Template;
 use super::{
     frame::Frame,
     panels::{
-        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine, TimelineLine,
-        writing,
+        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions, ThoughtLine,
+        TimelineLine, writing,
     },
     platforms,
     silences::{Ending, ending},
@@ -43,6 +43,8 @@ pub struct Read {
     pub thoughts: Vec<Thought>,
     /// Causes, evidence, suggestions.
     pub answer: Investigation,
+    /// All its alerts over time, and the services around them.
+    pub scene: Scene,
     /// Oldest first.
     pub timeline: Vec<TimelineEntry>,
     /// Earlier ones like it, and how alike.
@@ -77,6 +79,7 @@ impl Read {
             members,
             thoughts: view.thoughts(id)?,
             answer: view.investigation(id)?,
+            scene: Scene::of(view, &incident)?,
             timeline: view.timeline(id, None, TIMELINE)?,
             before,
             change,
@@ -174,6 +177,7 @@ pub struct IncidentPage {
     actions: Actions,
     has_actions: bool,
     answer: Answer,
+    spread: Spread,
     hypotheses: Hypotheses,
     hyp_count: String,
     suggestions: Suggestions,
@@ -261,6 +265,7 @@ impl IncidentPage {
             has_actions: actions.any(),
             actions,
             answer: Answer::new(i, &read.answer),
+            spread: Spread::new(i, &read.scene, &read.answer, now),
             hypotheses: Hypotheses::new(i, &read.answer),
             hyp_count: number(read.answer.causes.len()),
             suggestions: Suggestions::new(i, &read.answer, may_act),
@@ -325,6 +330,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     let html = [
         ("head", Markup::of(&Head::new(i, now))),
         ("answer", Markup::of(&Answer::new(i, &read.answer))),
+        ("spread", Markup::of(&Spread::new(i, &read.scene, &read.answer, now))),
         ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer))),
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
@@ -399,6 +405,20 @@ mod tests {
             "Inconclusive: nothing leads, 1 ruled out.",
             "class=\"conf\"",
         );
+    }
+
+    #[test]
+    fn the_first_round_trip_holds_the_page_of_few_and_of_ten_thousand() {
+        let compressed = |html: &str| {
+            use std::io::Write;
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gz.write_all(html.as_bytes()).unwrap();
+            gz.finish().unwrap().len()
+        };
+        let usual = compressed(&page(|_, _| {}));
+        assert!(usual < 10 * 1024, "{usual} bytes compressed");
+        let storm = compressed(&page(|r, _| r.scene = crate::web::pages::panels::storm()));
+        assert!(storm < 14 * 1024, "{storm} bytes compressed");
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::frame::{Counts, Frame, Prefs, Section};
 use crate::{
     model::*,
-    store::{Overview, views::Opened},
+    store::{
+        Overview,
+        views::{Dot, Opened, Topology},
+    },
 };
 
 /// The clock of all samples.
@@ -331,6 +334,7 @@ pub fn read() -> super::incident::Read {
     let mut i = incident(2041);
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
+        scene: scene(),
         muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
@@ -434,6 +438,55 @@ pub fn read() -> super::incident::Read {
         }),
         raw: Some(delivery()),
         incident: i,
+    }
+}
+
+/// Alerts of five services over a quarter of an hour, and the deployment before them.
+pub fn scene() -> super::panels::Scene {
+    let dot = |number: u64, m: u64, service: &str, severity| Dot {
+        number,
+        title: format!("alert {number}"),
+        service: Some(service.into()),
+        host: None,
+        severity,
+        at: ago(m),
+    };
+    let service = |name: &str, calls: &[&str]| Service {
+        name: name.into(),
+        depends_on: calls.iter().map(|c| (*c).to_owned()).collect(),
+        ..Service::default()
+    };
+    super::panels::Scene {
+        dots: vec![
+            dot(1, 15, "payments-worker", Severity::Medium),
+            dot(2, 14, "pg-primary-1", Severity::High),
+            dot(3, 12, "checkout-api", Severity::Critical),
+            dot(4, 11, "pg-primary-1", Severity::Critical),
+            dot(5, 10, "redis-cart", Severity::Low),
+            dot(6, 9, "edge-gateway", Severity::High),
+            dot(7, 3, "checkout-api", Severity::High),
+        ],
+        changes: vec![Change {
+            service: Some("payments-worker".into()),
+            kind: ChangeKind::Deploy,
+            title: "payments-worker 2.31.0".into(),
+            url: Some("https://ci.example.com/418".into()),
+            version: Some("2.31.0".into()),
+            at: Some(ago(18)),
+            source: "jenkins".into(),
+            outcome: None,
+            details: Default::default(),
+        }],
+        services: Topology::new(
+            vec![
+                service("storefront", &["edge-gateway"]),
+                service("edge-gateway", &["checkout-api", "booking"]),
+                service("checkout-api", &["redis-cart", "pg-primary-1"]),
+                service("payments-worker", &["pg-primary-1"]),
+            ],
+            Vec::new(),
+            Default::default(),
+        ),
     }
 }
 

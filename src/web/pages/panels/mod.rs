@@ -3,6 +3,7 @@
 mod answer;
 mod facts;
 mod lines;
+mod spread;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -15,6 +16,9 @@ use crate::model::*;
 pub use answer::{Answer, Hypotheses, Suggestions};
 pub use facts::Facts;
 pub use lines::{EvidenceList, MemberRow, ThoughtLine, TimelineLine};
+#[cfg(test)]
+pub use spread::tests::storm;
+pub use spread::{Scene, Spread};
 
 /// Title and signals.
 #[derive(Debug, Template)]
