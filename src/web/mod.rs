@@ -74,6 +74,7 @@ pub(crate) mod tests {
             backup_every: Duration::from_secs(86_400),
             backup_keep: 7,
             correlation_mode: CorrelationMode::default(),
+            given: crate::config::Given::default(),
             fixed: Default::default(),
             cluster_window: Duration::from_secs(300),
             reopen_within: Duration::from_secs(900),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::frame::{Counts, Frame, Prefs, Section};
+use super::{
+    frame::{Counts, Frame, Prefs, Section},
+    incident::Before,
+};
 use crate::{
     model::*,
     store::{
@@ -274,7 +277,14 @@ pub fn read() -> super::incident::Read {
         against: against.iter().map(|s| (*s).to_owned()).collect(),
         ruled_out,
         score: confidence * 4.0,
-        points: Vec::new(),
+        points: [("weight", 0.75), ("deploy", 0.5), ("quiet", -0.25)]
+            .map(|(feature, share)| CausePoint {
+                feature: feature.into(),
+                weight: confidence * 4.0 * share,
+                text: format!("what {feature} says of it"),
+                evidence: vec!["E1".into()],
+            })
+            .into(),
         verdict: None,
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
@@ -335,6 +345,7 @@ pub fn read() -> super::incident::Read {
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
         scene: scene(),
+        queue: None,
         muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
@@ -423,7 +434,7 @@ pub fn read() -> super::incident::Read {
             let mut b = closed().remove(0);
             b.id = IncidentId(1874);
             b.title = "Connection limit on pg-primary-1".into();
-            (b, 0.86)
+            Before { incident: b, similarity: 0.86, recorded: None }
         }],
         change: Some(Change {
             service: Some("payments-worker".into()),

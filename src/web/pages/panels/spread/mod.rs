@@ -24,7 +24,7 @@ use crate::{
         views::{Dot, Topology},
     },
     web::pages::{
-        row::LEADS_FROM,
+        panels::answer::leading,
         text, time,
         ui::{self, Markup, When},
     },
@@ -58,6 +58,18 @@ impl Scene {
         // Names that nobody declared come from the alerts themselves.
         let told = dots.iter().filter_map(|d| d.service.clone()).map(|s| (name_key(&s), s)).collect();
         Ok(Self { services: Topology::new(view.services()?, view.learned_edges()?, told), dots, changes })
+    }
+
+    /// The last change before it began, of its services or of one beside them.
+    pub fn last_change(&self, i: &Incident) -> Option<&Change> {
+        let places = places(i, self, None);
+        let reach = Reach::new(self, &places, None);
+        let onset = self.dots.first().map_or(i.onset_at, |d| d.at);
+        self.changes.iter().find(|c| c.at.is_some_and(|at| at <= onset) && self.is_near(c, &reach, &places))
+    }
+
+    fn is_near(&self, c: &Change, reach: &Reach, places: &[Place<'_>]) -> bool {
+        c.service.as_deref().is_some_and(|s| reach.knows(self.services.place(s), s, places))
     }
 }
 
@@ -103,8 +115,7 @@ impl Spread {
     pub fn new(i: &Incident, scene: &Scene, answer: &Investigation, now: Time) -> Self {
         let places = places(i, scene, leading(answer));
         let reach = Reach::new(scene, &places, leading(answer));
-        let near = |c: &&Change| c.service.as_deref().is_some_and(|s| reach.knows(scene.services.place(s), s, &places));
-        let changes: Vec<&Change> = scene.changes.iter().filter(near).collect();
+        let changes: Vec<&Change> = scene.changes.iter().filter(|c| scene.is_near(c, &reach, &places)).collect();
         let onset = scene.dots.first().map_or(i.onset_at, |d| d.at);
         let mut notes = Vec::new();
         let read = scene.dots.len() as u64;
@@ -127,13 +138,6 @@ impl Spread {
             notes,
         }
     }
-}
-
-/// The cause that is thought to be it.
-fn leading(answer: &Investigation) -> Option<&Cause> {
-    let judged = answer.causes.iter().find(|c| c.verdict == Some(Verdict::Right));
-    let open = answer.causes.iter().filter(|c| !c.ruled_out && c.verdict.is_none() && c.confidence >= LEADS_FROM);
-    judged.or_else(|| open.min_by_key(|c| c.rank))
 }
 
 /// `14 alerts on 5 services in 15 min`.
