@@ -3,6 +3,7 @@
 mod check;
 mod document;
 mod load;
+pub mod model;
 pub mod options;
 mod source_options;
 pub mod types;
@@ -11,5 +12,6 @@ mod values;
 pub use check::{Origin, Problem, Problems};
 pub use document::{example_file, reference_table};
 pub use load::{Sources, default_data_dir, defaults, load};
+pub use model::ModelConfig;
 pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
 pub use values::{duration as parse_duration, show_duration};

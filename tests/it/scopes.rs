@@ -17,6 +17,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Ingest)
     } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
         Some(Scope::Admin)
+    } else if path.ends_with("/investigation/transcript") {
+        Some(Scope::Write)
     } else if method == Method::GET {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))

@@ -273,6 +273,7 @@ pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreE
         attempts: 0,
         reason: reason.to_owned(),
         again: false,
+        answered: false,
     };
     put(&mut tx.jobs, id.0, &job)?;
     tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
