@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::Runner,
+    investigation::{Probes, Runner, probes::UsualError},
     live::Hub,
     outgoing::{Client, OutgoingError},
     runtime::{
@@ -78,6 +78,9 @@ pub enum AppError {
     /// The certificates that calls to other services trust.
     #[error(transparent)]
     Outgoing(#[from] OutgoingError),
+    /// The operator's list of metrics.
+    #[error(transparent)]
+    Metrics(#[from] UsualError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -162,7 +165,8 @@ impl App {
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
             let workers = config.investigation_workers;
-            move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
+            let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+            move || Runner::new(store.clone(), clock.clone(), probes.clone(), workers).run(stop.clone())
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
         rooms.spawn("backtest", OnEnd::Restart, {
@@ -306,6 +310,13 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
     }
+}
+
+/// Whether what these settings name for calls to other services can be used: certificates, the list of metrics.
+pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
+    let client = Client::open(config.outgoing_ca.as_deref())?;
+    Probes::open(client, Clock::System, config.probes.clone())?;
+    Ok(())
 }
 
 fn schedule(config: &Config) -> Option<Schedule> {

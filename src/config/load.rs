@@ -14,7 +14,7 @@ use toml::{
 use super::{
     check::{Origin, Problem, Problems, place, suggestion},
     options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, SOURCE_OPTIONS, connector_key, env_name, flag_name, source_key},
-    types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
+    types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings},
 };
 use crate::{connectors::declared, model::Declaration};
 
@@ -85,6 +85,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         test_closes_after: Duration::ZERO,
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
+        probes: ProbeSettings::default(),
         outgoing_ca: None,
         max_behind: 0,
         fixed: BTreeSet::new(),

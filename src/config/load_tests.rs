@@ -91,6 +91,43 @@ const ROWS: &[Row] = &[
     ("correlation.test_closes_after", "\"1h30m\"", "90m", |c| c.test_closes_after = Duration::from_secs(5400)),
     ("investigation.delay", "\"250ms\"", "250ms", |c| c.investigation_delay = Duration::from_millis(250)),
     ("investigation.workers", "7", "7", |c| c.investigation_workers = 7),
+    ("investigation.probes.prometheus", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.prometheus = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.prometheus_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.prometheus_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.loki = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.loki_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.netdata", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.netdata = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.netdata_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.netdata_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.jenkins", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.jenkins = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.jenkins_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.jenkins_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_tenant", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_tenant = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_selector", "'{app=\"$service\"}'", "{app=\"$service\"}", |c| {
+        c.probes.loki_selector = "{app=\"$service\"}".into();
+    }),
+    ("investigation.probes.metrics", "\"/m.tsv\"", "/m.tsv", |c| c.probes.metrics = Some("/m.tsv".into())),
+    ("investigation.probes.question_time", "\"500ms\"", "500ms", |c| {
+        c.probes.question_time = Duration::from_millis(500)
+    }),
+    ("investigation.probes.time", "\"0s\"", "0", |c| c.probes.time = Duration::ZERO),
+    ("investigation.probes.max_answer", "\"2MiB\"", "2097152", |c| c.probes.max_answer = 2 << 20),
+    ("investigation.probes.questions", "5", "5", |c| c.probes.questions = 5),
     ("outgoing.ca", "\"/c.pem\"", "/c.pem", |c| c.outgoing_ca = Some("/c.pem".into())),
     ("connectors.jenkins.enabled", "false", "off", |c| {
         connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });

@@ -11,5 +11,5 @@ mod values;
 pub use check::{Origin, Problem, Problems};
 pub use document::{example_file, reference_table};
 pub use load::{Sources, default_data_dir, defaults, load};
-pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
+pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings};
 pub use values::{duration as parse_duration, show_duration};

@@ -1,5 +1,5 @@
 //! Investigations: reads what the store knows about an incident, ranks what it may come from, says why, and suggests
-//! what to do. The built-in one needs nothing but the store.
+//! what to do. The built-in one needs nothing but the store; where tools are configured, `probes` asks them.
 //!
 //! `gather` reads, `symptoms`, `facts`, `rank`, `suggest` and `narrate` are pure, and `runner` leads jobs from the queue
 //! through all of them.
@@ -10,6 +10,7 @@ mod finding;
 mod gather;
 mod ledger;
 mod narrate;
+pub mod probes;
 mod rank;
 mod runner;
 mod suggest;
@@ -19,6 +20,7 @@ mod words;
 pub use case::{Case, Earlier};
 pub use finding::{Finding, Found};
 pub use narrate::Line;
+pub use probes::Probes;
 pub use runner::Runner;
 
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
 use facts::Facts;
 use ledger::Ledger;
 use narrate::Writer;
+use probes::Question;
 use rank::{Candidate, Ranking};
 
 /// The name of the built-in engine.
@@ -53,6 +56,16 @@ impl Inquiry {
     /// What was changed around the onset.
     pub fn changes(&mut self, case: &Case) -> Vec<Line> {
         Writer::new(case, &Facts::of(case), &mut self.ledger).changes()
+    }
+
+    /// What tools are asked.
+    pub fn asked(&mut self, case: &Case, questions: &[Question]) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).asked(questions)
+    }
+
+    /// What they answered: the findings of the case from this one on, and what is to be said besides.
+    pub fn answered(&mut self, case: &Case, from: usize, notes: &[String]) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).answered(from, notes)
     }
 
     /// What it comes from, and the answer.
@@ -116,6 +129,7 @@ pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
         lines.extend(inquiry.alerts(case));
         lines.extend(inquiry.earlier(case));
         lines.extend(inquiry.changes(case));
+        lines.extend(inquiry.answered(case, 0, &[]));
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, gather};
+use super::{Case, ENGINE, Inquiry, Line, Probes, gather, probes::Asking};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -30,13 +30,14 @@ const LOOK: usize = 64;
 pub struct Runner {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
     workers: usize,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
-    pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1) }
+    pub fn new(store: Store, clock: Clock, probes: Arc<Probes>, workers: usize) -> Self {
+        Self { store, clock, probes, workers: workers.max(1) }
     }
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
@@ -46,7 +47,7 @@ impl Runner {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
         let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock };
+        let desk = StoreDesk { store: self.store, clock: self.clock, probes: self.probes };
         work(Arc::new(desk), &clock, self.workers, &stop).await;
     }
 }
@@ -62,6 +63,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    /// What tools are to be asked about it.
+    fn asking(&self, case: &Case) -> impl Future<Output = Result<Asking, StoreError>> + Send;
     /// Writes the lines of a step.
     fn write(&self, run: Lease, lines: Vec<Line>) -> impl Future<Output = Result<(), CommandError>> + Send;
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
@@ -70,6 +73,7 @@ pub(super) trait Desk: Send + Sync + 'static {
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
 }
 
 impl Desk for StoreDesk {
@@ -101,6 +105,11 @@ impl Desk for StoreDesk {
 
     async fn changed(&self, case: Case) -> Result<Case, StoreError> {
         self.store.read(move |view| gather::changes(view, case)).await
+    }
+
+    async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
+        let services = self.store.read(|view| view.services()).await?;
+        Ok(self.probes.about(case, &services))
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
@@ -245,10 +254,43 @@ async fn investigate<D: Desk>(desk: &D, run: Lease, stop: &CancellationToken) ->
         write(desk, run, inquiry.earlier(&case), stop).await?;
         case = desk.changed(case).await?;
         write(desk, run, inquiry.changes(&case), stop).await?;
+        ask(desk, run, &mut inquiry, &mut case, stop).await?;
     }
     let (lines, finish) = inquiry.conclude(&case);
     write(desk, run, lines, stop).await?;
     Ok(desk.finish(run, finish).await?)
+}
+
+/// Asks tools in rounds, each of which is written before its questions go out, until nothing is left to ask. Nothing
+/// happens where no tool is configured or declared.
+async fn ask<D: Desk>(
+    desk: &D,
+    run: Lease,
+    inquiry: &mut Inquiry,
+    case: &mut Case,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    let mut asking = desk.asking(case).await?;
+    loop {
+        let (questions, before) = asking.questions();
+        let from = case.findings.len();
+        case.findings.extend(before.findings);
+        let mut lines = inquiry.answered(case, from, &before.notes);
+        lines.extend(inquiry.asked(case, &questions));
+        if !lines.is_empty() {
+            write(desk, run, lines, stop).await?;
+        }
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let round = tokio::select! {
+            round = asking.round() => round,
+            () = stop.cancelled() => return Err(Ended::Stopping),
+        };
+        let from = case.findings.len();
+        case.findings.extend(round.findings);
+        write(desk, run, inquiry.answered(case, from, &round.notes), stop).await?;
+    }
 }
 
 async fn write<D: Desk>(desk: &D, run: Lease, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
