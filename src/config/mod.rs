@@ -16,5 +16,5 @@ pub use given::{Given, Shown};
 pub use load::{Sources, default_data_dir, defaults, load};
 pub use model::ModelConfig;
 pub use options::Kind;
-pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
+pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings};
 pub use values::{duration as parse_duration, show_duration};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{case::Case, facts::Facts, words};
+use super::{case::Case, facts::Facts, finding::Found, narrate::answers, words};
 use crate::model::{Evidence, EvidenceKind, Time};
 
 /// A fact that can be cited.
@@ -16,6 +16,8 @@ pub enum Ref {
     Change(usize),
     /// An earlier incident of the case.
     Earlier(usize),
+    /// What a tool answered, of the case.
+    Finding(usize),
     /// The order in which places began to alert.
     Onset,
     /// How earlier incidents went.
@@ -110,6 +112,11 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
             });
             of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Finding(i) => {
+            let f = case.findings.get(i)?;
+            let kind = if matches!(f.found, Found::Lines { .. }) { EvidenceKind::Log } else { EvidenceKind::Metric };
+            of(kind, words::upper_first(&answers::found(f)?), f.at, f.url.clone(), answers::data(f))
         }
         Ref::Onset => {
             let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, Model, gather};
+use super::{Case, ENGINE, Inquiry, Line, Model, Probes, gather, probes::Asking};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -33,14 +33,15 @@ const LOOK: usize = 64;
 pub struct Runner {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
     workers: usize,
     model: Option<Arc<Model>>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
-    pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1), model: None }
+    pub fn new(store: Store, clock: Clock, probes: Arc<Probes>, workers: usize) -> Self {
+        Self { store, clock, probes, workers: workers.max(1), model: None }
     }
 
     /// Asks this language model for a second opinion on each.
@@ -56,7 +57,7 @@ impl Runner {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
         let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock, model: self.model };
+        let desk = StoreDesk { store: self.store, clock: self.clock, probes: self.probes, model: self.model };
         work(Arc::new(desk), &clock, self.workers, &stop).await;
     }
 }
@@ -72,6 +73,8 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    /// What tools are to be asked about it.
+    fn asking(&self, case: &Case) -> impl Future<Output = Result<Asking, StoreError>> + Send;
     /// Writes the lines of a step.
     fn write(
         &self,
@@ -95,6 +98,7 @@ pub(super) trait Desk: Send + Sync + 'static {
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
     model: Option<Arc<Model>>,
 }
 
@@ -127,6 +131,11 @@ impl Desk for StoreDesk {
 
     async fn changed(&self, case: Case) -> Result<Case, StoreError> {
         self.store.read(move |view| gather::changes(view, case)).await
+    }
+
+    async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
+        let services = self.store.read(|view| view.services()).await?;
+        Ok(self.probes.about(case, &services))
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
@@ -306,8 +315,8 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
     let patience = clock.now().plus(PATIENCE);
     let mut inquiry = Inquiry::default();
     let Some(mut case) = desk.alerts(run.incident).await? else { return Err(Ended::Cancelled) };
-    // The alerts before, the ranking after.
-    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 2 };
+    // The alerts before, what tools say and the ranking after.
+    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 3 };
     if !case.incident.test {
         progress.done += 1;
         write(desk, run, inquiry.alerts(&case), progress, stop).await?;
@@ -327,6 +336,8 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
             progress.done += 1;
             write(desk, run, lines, progress, stop).await?;
         }
+        ask(desk, run, &mut inquiry, &mut case, progress, stop).await?;
+        progress.done += 1;
     }
     let (lines, finish) = inquiry.conclude(&case);
     write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
@@ -335,6 +346,39 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
         () = stop.cancelled() => return Err(Ended::Stopping),
     };
     Ok(desk.finish(run, finish).await?)
+}
+
+/// Asks tools in rounds, each of which is written before its questions go out, until nothing is left to ask. Nothing
+/// happens where no tool is configured or declared.
+async fn ask<D: Desk>(
+    desk: &D,
+    run: Lease,
+    inquiry: &mut Inquiry,
+    case: &mut Case,
+    progress: Progress,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    let mut asking = desk.asking(case).await?;
+    loop {
+        let (questions, before) = asking.questions();
+        let from = case.findings.len();
+        case.findings.extend(before.findings);
+        let mut lines = inquiry.answered(case, from, &before.notes);
+        lines.extend(inquiry.asked(case, &questions));
+        if !lines.is_empty() {
+            write(desk, run, lines, progress, stop).await?;
+        }
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let round = tokio::select! {
+            round = asking.round() => round,
+            () = stop.cancelled() => return Err(Ended::Stopping),
+        };
+        let from = case.findings.len();
+        case.findings.extend(round.findings);
+        write(desk, run, inquiry.answered(case, from, &round.notes), progress, stop).await?;
+    }
 }
 
 fn missing(step: Step, why: &str) -> Line {
