@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::Runner,
+    investigation::{Fault, Library, Runner},
     live::Hub,
     runtime::{
         clock::Clock,
@@ -154,10 +154,14 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
+        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
-            let workers = config.investigation_workers;
-            move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
+            let (workers, library) = (config.investigation_workers, library.clone());
+            move || {
+                let runner = Runner::new(store.clone(), clock.clone(), workers);
+                runner.with_library(library.clone()).run(stop.clone())
+            }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
         rooms.spawn("backtest", OnEnd::Restart, {
@@ -197,6 +201,7 @@ impl App {
             search,
             backups: backups.clone(),
             backtests,
+            library,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -300,6 +305,12 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
     }
+}
+
+/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
+pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
+    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
+    (shelf.catalogue.len(), shelf.faults.to_vec())
 }
 
 fn schedule(config: &Config) -> Option<Schedule> {

@@ -85,6 +85,8 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         test_closes_after: Duration::ZERO,
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
+        suggestions_dir: None,
+        runbooks_dir: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
         outside: None,

@@ -356,6 +356,24 @@ pub const OPTIONS: &[Opt<Config>] = &[
         help: "Investigations at the same time.",
         set: set!(investigation_workers, |text| values::number(text, 1, 64).map(|n| usize::try_from(n).unwrap_or(1))),
     },
+    Opt {
+        key: "investigation.suggestions_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/suggestions",
+        help: "Folder of TOML files with suggestions of your own, laid over those of the house; read again when they change. `watchfire check` says what is wrong with them. Left out: none.",
+        set: set!(some suggestions_dir, values::folder),
+    },
+    Opt {
+        key: "investigation.runbooks_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/runbooks",
+        help: "Folder of runbooks as Markdown files, matched to incidents and shown on pages; read again when they change. Left out: none.",
+        set: set!(some runbooks_dir, values::folder),
+    },
 ];
 
 /// The options of each connector; the key is `connectors.<platform>.<key>`.

@@ -86,6 +86,10 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// Folder of further suggestions; none has none.
+    pub suggestions_dir: Option<PathBuf>,
+    /// Folder of runbooks; none has none.
+    pub runbooks_dir: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.

@@ -22,6 +22,8 @@ pub enum Ref {
     History,
     /// The alerts of one machine, by its place among the machines.
     Host(usize),
+    /// A runbook that fits the case.
+    Runbook(usize),
 }
 
 /// The evidence so far.
@@ -91,6 +93,17 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
             });
             of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Runbook(i) => {
+            let r = case.runbooks.get(i)?;
+            let section = r.section.as_ref();
+            let data = json!({
+                "title": r.title, "section": section.map(|s| &s.heading), "lines": section.map(|s| &s.lines),
+                "url": r.url, "why": r.why(),
+            });
+            let at = r.alert.and_then(|a| case.alerts.get(a)).map_or_else(|| case.onset(), |a| a.onset_at);
+            let url = r.url.clone().filter(|_| r.is_link());
+            of(EvidenceKind::Runbook, words::sentence(&r.name()).trim_end_matches('.').to_owned(), at, url, data)
         }
         Ref::Onset => {
             let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);

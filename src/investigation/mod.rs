@@ -7,10 +7,13 @@
 mod case;
 mod facts;
 mod finding;
+mod folder;
 mod gather;
 mod ledger;
+mod library;
 mod narrate;
 mod rank;
+pub mod runbooks;
 mod runner;
 mod suggest;
 mod symptoms;
@@ -18,8 +21,11 @@ mod words;
 
 pub use case::{Case, Earlier};
 pub use finding::{Finding, Found};
+pub use folder::File;
+pub use library::{Library, Shelf};
 pub use narrate::Line;
 pub use runner::Runner;
+pub use suggest::{Catalogue, Fault};
 
 use crate::{
     model::*,
@@ -53,6 +59,11 @@ impl Inquiry {
     /// What was changed around the onset.
     pub fn changes(&mut self, case: &Case) -> Vec<Line> {
         Writer::new(case, &Facts::of(case), &mut self.ledger).changes()
+    }
+
+    /// Which runbooks fit.
+    pub fn runbooks(&mut self, case: &Case) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).runbooks()
     }
 
     /// What it comes from, and the answer.
@@ -102,6 +113,8 @@ pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<N
         lines.extend(inquiry.earlier(&case));
         case = gather::changes(view, case)?;
         lines.extend(inquiry.changes(&case));
+        case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+        lines.extend(inquiry.runbooks(&case));
     }
     let (last, finish) = inquiry.conclude(&case);
     lines.extend(last);
@@ -116,6 +129,7 @@ pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
         lines.extend(inquiry.alerts(case));
         lines.extend(inquiry.earlier(case));
         lines.extend(inquiry.changes(case));
+        lines.extend(inquiry.runbooks(case));
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);

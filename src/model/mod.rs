@@ -18,6 +18,7 @@ mod incident;
 mod investigation;
 mod live;
 mod mute;
+mod runbook;
 mod service;
 mod settings;
 mod severity;
@@ -46,6 +47,7 @@ pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
 };
+pub use runbook::{NotARunbook, Runbook, RunbookId};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

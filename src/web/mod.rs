@@ -80,6 +80,8 @@ pub(crate) mod tests {
             test_closes_after: Duration::from_secs(600),
             investigation_delay: Duration::from_secs(5),
             investigation_workers: 1,
+            suggestions_dir: None,
+            runbooks_dir: None,
             max_behind: 100_000,
             outside: None,
             connectors: BTreeMap::new(),

@@ -8,6 +8,7 @@ use crate::{
     backtest::Backtests,
     config::Config,
     ingest::Door,
+    investigation::Library,
     live::Hub,
     model::Token,
     runtime::clock::Clock,
@@ -31,6 +32,8 @@ pub struct Parts {
     pub backups: Backups,
     /// Tries settings on stored deliveries.
     pub backtests: Backtests,
+    /// What the people of the house have written for investigations.
+    pub library: Arc<Library>,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, gather};
+use super::{Case, ENGINE, Inquiry, Library, Line, gather};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -34,12 +34,19 @@ pub struct Runner {
     store: Store,
     clock: Clock,
     workers: usize,
+    library: Arc<Library>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
     pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1) }
+        Self { store, clock, workers: workers.max(1), library: Arc::default() }
+    }
+
+    /// The same with what the people of the house have written.
+    #[must_use]
+    pub fn with_library(self, library: Arc<Library>) -> Self {
+        Self { library, ..self }
     }
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
@@ -49,7 +56,7 @@ impl Runner {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
         let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock };
+        let desk = StoreDesk { store: self.store, clock: self.clock, library: self.library };
         work(Arc::new(desk), &clock, self.workers, &stop).await;
     }
 }
@@ -65,6 +72,9 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    fn runbooks(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send {
+        async { Ok(case) }
+    }
     /// Writes the lines of a step.
     fn write(
         &self,
@@ -78,6 +88,7 @@ pub(super) trait Desk: Send + Sync + 'static {
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    library: Arc<Library>,
 }
 
 impl Desk for StoreDesk {
@@ -109,6 +120,15 @@ impl Desk for StoreDesk {
 
     async fn changed(&self, case: Case) -> Result<Case, StoreError> {
         self.store.read(move |view| gather::changes(view, case)).await
+    }
+
+    async fn runbooks(&self, case: Case) -> Result<Case, StoreError> {
+        let library = self.library.clone();
+        // Folders may be on a disk that hangs; the store's readers must not wait for it.
+        let looked = tokio::task::spawn_blocking(move || library.look()).await;
+        let shelf = looked.map_err(|e| StoreError::Io(e.to_string()))?;
+        let library = self.library.clone();
+        self.store.read(move |view| gather::runbooks(view, case, &library, shelf)).await
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
@@ -249,16 +269,18 @@ async fn lead<D: Desk>(desk: Arc<D>, clock: Clock, job: Job, stop: CancellationT
 enum Step {
     Earlier,
     Changes,
+    Runbooks,
 }
 
 impl Step {
-    const ALL: [Self; 2] = [Self::Earlier, Self::Changes];
+    const ALL: [Self; 3] = [Self::Earlier, Self::Changes, Self::Runbooks];
 
     /// What it reads, as the subject of a sentence.
     const fn name(self) -> &'static str {
         match self {
             Self::Earlier => "Earlier incidents",
             Self::Changes => "Changes",
+            Self::Runbooks => "Runbooks and suggestions of this house",
         }
     }
 
@@ -266,6 +288,7 @@ impl Step {
         match self {
             Self::Earlier => desk.earlier(case).await,
             Self::Changes => desk.changed(case).await,
+            Self::Runbooks => desk.runbooks(case).await,
         }
     }
 
@@ -273,6 +296,7 @@ impl Step {
         match self {
             Self::Earlier => inquiry.earlier(case),
             Self::Changes => inquiry.changes(case),
+            Self::Runbooks => inquiry.runbooks(case),
         }
     }
 }

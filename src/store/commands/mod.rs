@@ -9,10 +9,13 @@ mod correlation;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
+mod runbooks;
 mod services;
 mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
+
 pub use mutes::{MutePatch, NewMute};
+pub use runbooks::{NewRunbook, RunbookPatch};
 pub use thresholds::{NewThreshold, ThresholdPatch};

@@ -11,6 +11,7 @@ mod incidents;
 mod live;
 mod mutes;
 mod overview;
+mod runbooks;
 mod searched;
 mod services;
 #[cfg(test)]

@@ -162,9 +162,9 @@ impl EvidenceList {
                 kind: words::evidence(e.kind),
                 title: ui::foreign(&e.title),
                 at: When::clock(e.at, now),
-                // Paths of this product are links as well: earlier incidents and alerts.
+                // Paths of this product are links as well: earlier incidents, alerts, runbooks.
                 url: match e.url.as_deref() {
-                    Some(path) if path.starts_with("/incidents/") || path.starts_with("/alerts?") => {
+                    Some(path) if ["/incidents/", "/alerts?", "/runbooks/"].iter().any(|p| path.starts_with(p)) => {
                         Some(path.to_owned())
                     }
                     _ => text::url(&e.url).map(str::to_owned),
