@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::{Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
+    investigation::{Fault, Library, Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
     live::Hub,
     model::{IncidentId, Transcript},
     outgoing::{Client, OutgoingError},
@@ -166,6 +166,7 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
+        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
         let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?.map(Arc::new);
         if let Some(model) = &model {
             rooms.spawn("model", OnEnd::Restart, {
@@ -178,11 +179,11 @@ impl App {
         }
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
-            let (workers, model) = (config.investigation_workers, model.clone());
+            let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
             let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
             move || {
                 let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
-                runner.with_model(model.clone()).run(stop.clone())
+                runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
             }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
@@ -224,6 +225,7 @@ impl App {
             backups: backups.clone(),
             backtests,
             client,
+            library,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -335,6 +337,12 @@ pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
     let client = Client::open(config.outgoing_ca.as_deref())?;
     Probes::open(client, Clock::System, config.probes.clone())?;
     Ok(())
+}
+
+/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
+pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
+    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
+    (shelf.catalogue.len(), shelf.faults.to_vec())
 }
 
 fn schedule(config: &Config) -> Option<Schedule> {

@@ -89,6 +89,8 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         model: ModelConfig::default(),
         probes: ProbeSettings::default(),
         outgoing_ca: None,
+        suggestions_dir: None,
+        runbooks_dir: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
         given: super::Given::default(),

@@ -10,7 +10,7 @@ mod source_options;
 pub mod types;
 mod values;
 
-pub use check::{Origin, Problem, Problems};
+pub use check::{Origin, Problem, Problems, place};
 pub use document::{example_file, reference_table};
 pub use given::{Given, Shown};
 pub use load::{Sources, default_data_dir, defaults, load};

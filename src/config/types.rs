@@ -94,6 +94,10 @@ pub struct Config {
     pub probes: ProbeSettings,
     /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
     pub outgoing_ca: Option<PathBuf>,
+    /// Folder of further suggestions; none has none.
+    pub suggestions_dir: Option<PathBuf>,
+    /// Folder of runbooks; none has none.
+    pub runbooks_dir: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.

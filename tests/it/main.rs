@@ -29,6 +29,7 @@ mod overload;
 mod pki;
 mod platforms;
 mod proxy;
+mod runbooks;
 mod scopes;
 mod search;
 mod secrets;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, Model, Probes, gather, probes::Asking};
+use super::{Case, ENGINE, Inquiry, Library, Line, Model, Probes, gather, probes::Asking};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -36,12 +36,13 @@ pub struct Runner {
     probes: Arc<Probes>,
     workers: usize,
     model: Option<Arc<Model>>,
+    library: Arc<Library>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
     pub fn new(store: Store, clock: Clock, probes: Arc<Probes>, workers: usize) -> Self {
-        Self { store, clock, probes, workers: workers.max(1), model: None }
+        Self { store, clock, probes, workers: workers.max(1), model: None, library: Arc::default() }
     }
 
     /// Asks this language model for a second opinion on each.
@@ -50,15 +51,21 @@ impl Runner {
         Self { model, ..self }
     }
 
+    /// The same with what the people of the house have written.
+    #[must_use]
+    pub fn with_library(self, library: Arc<Library>) -> Self {
+        Self { library, ..self }
+    }
+
     /// Works until `stop`; jobs that are not done by then go back to the queue.
     pub async fn run(self, stop: CancellationToken) {
         // Leases of a process that was killed: nobody works on those any more, so nobody need wait for their end.
         if let Err(e) = self.store.release_all_jobs().await {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
-        let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock, probes: self.probes, model: self.model };
-        work(Arc::new(desk), &clock, self.workers, &stop).await;
+        let Self { store, clock, workers, probes, library, model } = self;
+        let desk = StoreDesk { store, clock: clock.clone(), probes, library, model };
+        work(Arc::new(desk), &clock, workers, &stop).await;
     }
 }
 
@@ -75,6 +82,9 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     /// What tools are to be asked about it.
     fn asking(&self, case: &Case) -> impl Future<Output = Result<Asking, StoreError>> + Send;
+    fn runbooks(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send {
+        async { Ok(case) }
+    }
     /// Writes the lines of a step.
     fn write(
         &self,
@@ -100,6 +110,7 @@ struct StoreDesk {
     clock: Clock,
     probes: Arc<Probes>,
     model: Option<Arc<Model>>,
+    library: Arc<Library>,
 }
 
 impl Desk for StoreDesk {
@@ -136,6 +147,15 @@ impl Desk for StoreDesk {
     async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
         let services = self.store.read(|view| view.services()).await?;
         Ok(self.probes.about(case, &services))
+    }
+
+    async fn runbooks(&self, case: Case) -> Result<Case, StoreError> {
+        let library = self.library.clone();
+        // Folders may be on a disk that hangs; the store's readers must not wait for it.
+        let looked = tokio::task::spawn_blocking(move || library.look()).await;
+        let shelf = looked.map_err(|e| StoreError::Io(e.to_string()))?;
+        let library = self.library.clone();
+        self.store.read(move |view| gather::runbooks(view, case, &library, shelf)).await
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
@@ -283,16 +303,18 @@ async fn lead<D: Desk>(desk: Arc<D>, clock: Clock, job: Job, stop: CancellationT
 enum Step {
     Earlier,
     Changes,
+    Runbooks,
 }
 
 impl Step {
-    const ALL: [Self; 2] = [Self::Earlier, Self::Changes];
+    const ALL: [Self; 3] = [Self::Earlier, Self::Changes, Self::Runbooks];
 
     /// What it reads, as the subject of a sentence.
     const fn name(self) -> &'static str {
         match self {
             Self::Earlier => "Earlier incidents",
             Self::Changes => "Changes",
+            Self::Runbooks => "Runbooks and suggestions of this house",
         }
     }
 
@@ -300,6 +322,7 @@ impl Step {
         match self {
             Self::Earlier => desk.earlier(case).await,
             Self::Changes => desk.changed(case).await,
+            Self::Runbooks => desk.runbooks(case).await,
         }
     }
 
@@ -307,6 +330,7 @@ impl Step {
         match self {
             Self::Earlier => inquiry.earlier(case),
             Self::Changes => inquiry.changes(case),
+            Self::Runbooks => inquiry.runbooks(case),
         }
     }
 }
