@@ -9,6 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::model::ModelConfig;
 pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, IdentityField, Severity};
 
@@ -86,6 +87,8 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// The language model that is asked for a second opinion, if one is.
+    pub model: ModelConfig,
     /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
     pub outgoing_ca: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.

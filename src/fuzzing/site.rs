@@ -63,6 +63,7 @@ impl Site {
                 backups: Backups::new(store.clone(), clock.clone(), None, CancellationToken::new()),
                 backtests: Backtests::open(store.clone(), app::policy(&config)).await?,
                 client: Client::open(None)?,
+                model: None,
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),

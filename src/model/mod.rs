@@ -18,6 +18,7 @@ mod incident;
 mod investigation;
 mod live;
 mod mute;
+mod opinion;
 mod service;
 mod settings;
 mod severity;
@@ -45,6 +46,10 @@ pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
+};
+pub use opinion::{
+    Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
+    Said, Speaker, Spending, Transcript, units,
 };
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};

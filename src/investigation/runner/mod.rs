@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, gather};
+use super::{Case, ENGINE, Inquiry, Line, Model, gather};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -34,12 +34,19 @@ pub struct Runner {
     store: Store,
     clock: Clock,
     workers: usize,
+    model: Option<Arc<Model>>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
     pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1) }
+        Self { store, clock, workers: workers.max(1), model: None }
+    }
+
+    /// Asks this language model for a second opinion on each.
+    #[must_use]
+    pub fn with_model(self, model: Option<Arc<Model>>) -> Self {
+        Self { model, ..self }
     }
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
@@ -49,7 +56,7 @@ impl Runner {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
         let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock };
+        let desk = StoreDesk { store: self.store, clock: self.clock, model: self.model };
         work(Arc::new(desk), &clock, self.workers, &stop).await;
     }
 }
@@ -72,12 +79,23 @@ pub(super) trait Desk: Send + Sync + 'static {
         lines: Vec<Line>,
         progress: Progress,
     ) -> impl Future<Output = Result<(), CommandError>> + Send;
+    /// Puts a second opinion beside the answer, where somebody is asked for one.
+    fn advise(
+        &self,
+        _run: Lease,
+        _inquiry: Inquiry,
+        _case: &Case,
+        finish: Finish,
+    ) -> impl Future<Output = Result<Finish, CommandError>> + Send {
+        std::future::ready(Ok(finish))
+    }
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    model: Option<Arc<Model>>,
 }
 
 impl Desk for StoreDesk {
@@ -112,7 +130,14 @@ impl Desk for StoreDesk {
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
-        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), progress).await.map(drop)
+        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), Some(progress)).await.map(drop)
+    }
+
+    async fn advise(&self, run: Lease, inquiry: Inquiry, case: &Case, finish: Finish) -> Result<Finish, CommandError> {
+        match &self.model {
+            Some(model) => model.advise(run, inquiry, case, finish).await,
+            None => Ok(finish),
+        }
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
@@ -305,6 +330,10 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
     }
     let (lines, finish) = inquiry.conclude(&case);
     write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
+    let finish = tokio::select! {
+        advised = desk.advise(run, inquiry, &case, finish) => advised?,
+        () = stop.cancelled() => return Err(Ended::Stopping),
+    };
     Ok(desk.finish(run, finish).await?)
 }
 

@@ -9,10 +9,12 @@ mod correlation;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
+mod opinion;
 mod services;
 mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
 pub use mutes::{MutePatch, NewMute};
+pub use opinion::spending_day;
 pub use thresholds::{NewThreshold, ThresholdPatch};
