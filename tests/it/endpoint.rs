@@ -183,7 +183,8 @@ pub fn say(kind: ModelKind, text: &str, calls: &[(&str, Value)]) -> Act {
 }
 
 fn halves(text: &str) -> (&str, &str) {
-    text.split_at(text.floor_char_boundary(text.len() / 2))
+    let half = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+    text.split_at(half)
 }
 
 fn openai(text: &str, calls: &[(&str, Value)]) -> Act {
