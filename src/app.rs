@@ -19,6 +19,7 @@ use crate::{
     ingest::{certificate::FileError, default_settings, sources},
     investigation::{Fault, Library, Runner},
     live::Hub,
+    outgoing::{Client, OutgoingError},
     runtime::{
         clock::Clock,
         files,
@@ -74,6 +75,9 @@ pub enum AppError {
     /// A certificate, a key or a CA.
     #[error("{0}; it is named in the settings")]
     Certificate(#[from] FileError),
+    /// The certificates that calls to other services trust.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -125,6 +129,7 @@ impl App {
             .await
             .map_err(|e| AppError::Interrupted(e.to_string()))??;
         let tls = Arc::new(tls);
+        let client = Client::open(config.outgoing_ca.as_deref())?;
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &clock, &config).await?;
@@ -202,6 +207,7 @@ impl App {
             backups: backups.clone(),
             backtests,
             library,
+            client,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),

@@ -87,8 +87,10 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         investigation_workers: 1,
         suggestions_dir: None,
         runbooks_dir: None,
+        outgoing_ca: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
+        given: super::Given::default(),
         outside: None,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
@@ -204,6 +206,7 @@ impl Loader<'_> {
                 if ON_PAGES.contains(&option.key) {
                     self.config.fixed.insert(option.key);
                 }
+                self.config.given.note(option, text, &origin);
                 (option.set)(&mut self.config, text)
             }
             Some(Target::Connector(platform, option)) => {

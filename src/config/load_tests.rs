@@ -93,6 +93,7 @@ const ROWS: &[Row] = &[
     ("correlation.test_closes_after", "\"1h30m\"", "90m", |c| c.test_closes_after = Duration::from_secs(5400)),
     ("investigation.delay", "\"250ms\"", "250ms", |c| c.investigation_delay = Duration::from_millis(250)),
     ("investigation.workers", "7", "7", |c| c.investigation_workers = 7),
+    ("outgoing.ca", "\"/c.pem\"", "/c.pem", |c| c.outgoing_ca = Some("/c.pem".into())),
     ("connectors.jenkins.enabled", "false", "off", |c| {
         connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });
     }),

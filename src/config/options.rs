@@ -374,6 +374,15 @@ pub const OPTIONS: &[Opt<Config>] = &[
         help: "Folder of runbooks as Markdown files, matched to incidents and shown on pages; read again when they change. Left out: none.",
         set: set!(some runbooks_dir, values::folder),
     },
+    Opt {
+        key: "outgoing.ca",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/company-ca.pem",
+        help: "PEM file of CAs that are trusted, besides those of the machine, when Watchfire calls other services: monitoring tools, Netdata Cloud. Read at the start.",
+        set: set!(some outgoing_ca, values::file),
+    },
 ];
 
 /// The options of each connector; the key is `connectors.<platform>.<key>`.

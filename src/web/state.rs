@@ -11,6 +11,7 @@ use crate::{
     investigation::Library,
     live::Hub,
     model::Token,
+    outgoing::Client,
     runtime::clock::Clock,
     search::Search,
     store::{Store, backup::schedule::Backups},
@@ -34,6 +35,8 @@ pub struct Parts {
     pub backtests: Backtests,
     /// What the people of the house have written for investigations.
     pub library: Arc<Library>,
+    /// Makes calls to other services.
+    pub client: Client,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

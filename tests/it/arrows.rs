@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("search", &["store", "text"]),
     ("live", &["store"]),
     ("notifications", &["store"]),
-    ("outgoing", &[]),
+    ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
     ("investigation", &["store", "search", "text", "correlation::topology", "correlation::names", "outgoing"]),
     // The way of a delivery, in memory.
@@ -32,16 +32,17 @@ const ROOMS: &[(&str, &[&str])] = &[
             "search",
             "live",
             "connectors",
+            "outgoing",
             "runtime::supervise",
             "investigation::Library",
             "investigation::Shelf",
             "investigation::runbooks",
         ],
     ),
-    // Pure calls: what is wrong with a declared source is told at its place in the file.
-    ("config", &["connectors::declared"]),
+    // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
+    ("config", &["connectors::declared", "outgoing::address"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "backtest", "store", "runtime", "text"]),
+    ("cli", &["app", "backtest", "outgoing", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),

@@ -14,6 +14,7 @@ mod overview;
 mod runbooks;
 mod searched;
 mod services;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -28,6 +29,7 @@ pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
+pub use spread::Dot;
 pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};
