@@ -85,7 +85,7 @@ impl Inquiry {
             conclusion: Some(conclusion),
             summary: Some(summary),
             error: None,
-            answer: Investigation { causes, evidence, suggestions, recorded: None },
+            answer: Investigation { causes, evidence, suggestions, ..Investigation::default() },
         }
     }
 }

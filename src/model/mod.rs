@@ -12,12 +12,14 @@ mod connector;
 mod correction;
 mod declaration;
 mod delivery;
+mod feedback;
 mod id;
 mod identity;
 mod incident;
 mod investigation;
 mod live;
 mod mute;
+mod postmortem;
 mod service;
 mod settings;
 mod severity;
@@ -34,6 +36,7 @@ pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings
 pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
+pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
@@ -45,6 +48,10 @@ pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
+};
+pub use postmortem::{
+    ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,
+    VersionKind,
 };
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};

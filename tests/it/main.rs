@@ -28,6 +28,7 @@ mod netdata_cloud;
 mod overload;
 mod pki;
 mod platforms;
+mod postmortems;
 mod proxy;
 mod scopes;
 mod search;

@@ -6,13 +6,17 @@ mod backtests;
 mod connectors;
 mod corrections;
 mod correlation;
+pub(super) mod feedback;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
+mod postmortems;
 mod services;
 mod thresholds;
 
+pub use feedback::{GivenCause, Resolution};
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
 pub use mutes::{MutePatch, NewMute};
+pub use postmortems::{Against, PostmortemEdit, Saved};
 pub use thresholds::{NewThreshold, ThresholdPatch};

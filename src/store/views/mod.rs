@@ -7,10 +7,12 @@ mod check;
 mod connectors;
 mod deliveries;
 mod family;
+mod feedback;
 mod incidents;
 mod live;
 mod mutes;
 mod overview;
+mod postmortems;
 mod searched;
 mod services;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
+pub use feedback::FirstAnswers;
 pub use incidents::IncidentFilter;
 pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;

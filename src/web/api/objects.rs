@@ -94,6 +94,8 @@ pub struct IncidentRow {
     pub investigation: InvestigationObject,
     /// The leading hypothesis.
     pub leading: Option<LeadingObject>,
+    /// Whether it has a postmortem, and whether that is finished.
+    pub postmortem: Option<PostmortemState>,
     /// Grows with every change.
     pub version: u64,
 }
@@ -151,6 +153,7 @@ impl IncidentRow {
                 error: head.error.clone(),
             },
             leading: i.leading.as_ref().map(|l| LeadingObject { title: l.title.clone(), confidence: l.confidence }),
+            postmortem: i.postmortem,
             version: i.version,
         }
     }
@@ -166,6 +169,8 @@ pub struct IncidentObject {
     pub muted_by: Vec<MutedBy>,
     /// Ranked.
     pub causes: Vec<Cause>,
+    /// What a person found to be the cause.
+    pub recorded: Option<RecordedCause>,
     /// The first hundred.
     pub alerts: Vec<MemberObject>,
     /// In order.

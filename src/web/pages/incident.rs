@@ -7,8 +7,8 @@ use askama::Template;
 use super::{
     frame::Frame,
     panels::{
-        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine, TimelineLine,
-        writing,
+        Actions, Answer, AskedCause, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine,
+        TimelineLine, writing,
     },
     platforms,
     silences::{Ending, ending},
@@ -168,6 +168,8 @@ pub struct IncidentPage {
     asks_merge: Option<Vec<Other>>,
     may_split: bool,
     asks_resolve: bool,
+    asked: AskedCause,
+    asked_in_dialog: AskedCause,
     typed_reason: String,
     typed_comment: String,
     head: Head,
@@ -257,11 +259,13 @@ impl IncidentPage {
                 refused.reason.clone()
             },
             typed_reason: refused.reason,
+            asked: AskedCause::new("why", &read.answer),
+            asked_in_dialog: AskedCause::new("resolve", &read.answer),
             head: Head::new(i, now),
             has_actions: actions.any(),
             actions,
             answer: Answer::new(i, &read.answer),
-            hypotheses: Hypotheses::new(i, &read.answer),
+            hypotheses: Hypotheses::new(i, &read.answer, may_act),
             hyp_count: number(read.answer.causes.len()),
             suggestions: Suggestions::new(i, &read.answer, may_act),
             sug_count: number(read.answer.suggestions.len()),
@@ -325,7 +329,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     let html = [
         ("head", Markup::of(&Head::new(i, now))),
         ("answer", Markup::of(&Answer::new(i, &read.answer))),
-        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer))),
+        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer, may_act))),
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),

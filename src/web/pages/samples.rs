@@ -96,6 +96,7 @@ pub fn incident(n: u64) -> Incident {
             steps: 8,
             ..InvestigationHead::default()
         },
+        postmortem: None,
         leading: Some(Leading {
             title: "payments-worker 2.31.0 leaks connections on pg-primary-1".into(),
             confidence: 0.82,
@@ -401,7 +402,7 @@ pub fn read() -> super::incident::Read {
                     SuggestionState::Dismissed,
                 ),
             ],
-            recorded: None,
+            ..Investigation::default()
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),
