@@ -149,7 +149,7 @@ mod tests {
             ),
             ("![<b>](data:image/svg+xml,x)", "<p><span>Picture: &lt;b&gt;</span></p>\n"),
             ("- [x] done", "<ul>\n<li>☑ done</li>\n</ul>\n"),
-            ("a\u{202e}b `c\u{0}d`", "<p>a&lt;U+202E&gt;b <code>c\u{fffd}d</code></p>\n"),
+            ("a\u{202e}b `c\u{0}d`", "<p>a&lt;U+202E&gt;b <code>c␀d</code></p>\n"),
             (
                 "[a]: https://a.example\n\n[a]",
                 "<p><a href=\"https://a.example\" rel=\"noopener noreferrer\">a</a></p>\n",
@@ -167,7 +167,7 @@ mod tests {
         let check = |source: &str, want: &str| assert_eq!(html(source), want, "{source}");
         check("# One `x` #", "<h2 id=\"one `x`\">One <code>x</code></h2>\n");
         check("a\n===", "<h2 id=\"a\">a</h2>\n");
-        check("# \"><script>", "<h2 id=\"&quot;&gt;&lt;script&gt;\">&quot;&gt;&lt;script&gt;</h2>\n");
+        check("# \"><script>", "<h2 id=\"&quot;&gt;&lt;script&gt;\">\"&gt;&lt;script&gt;</h2>\n");
         check("[b](#c)", "<p><a href=\"#c\" rel=\"noopener noreferrer\">b</a></p>\n");
         check("```sh\nls <a\n```", "<pre><code class=\"language-sh\">ls &lt;a\n</code></pre>\n");
     }

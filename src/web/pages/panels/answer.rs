@@ -252,7 +252,7 @@ impl Hypotheses {
                 };
                 Hypothesis {
                     rank: c.rank,
-                    read: c.title.clone(),
+                    read: text::visible(&c.title),
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
@@ -321,7 +321,7 @@ impl AskedCause {
         let open = answer.causes.iter().filter(|c| c.is_right() || !(c.ruled_out || c.is_wrong()));
         let choice = |c: &Cause| Choice {
             rank: c.rank,
-            title: c.title.clone(),
+            title: text::visible(&c.title),
             shown: format!(
                 "{}. {}, {}",
                 c.rank,
