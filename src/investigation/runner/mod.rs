@@ -439,6 +439,7 @@ async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {
         conclusion: None,
         summary: None,
         error: Some(error),
+        around: Vec::new(),
         answer: Investigation::default(),
     };
     match desk.finish(run, finish).await {
