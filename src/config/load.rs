@@ -89,6 +89,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         outgoing_ca: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
+        given: super::Given::default(),
         outside: None,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
@@ -204,6 +205,7 @@ impl Loader<'_> {
                 if ON_PAGES.contains(&option.key) {
                     self.config.fixed.insert(option.key);
                 }
+                self.config.given.note(option, text, &origin);
                 (option.set)(&mut self.config, text)
             }
             Some(Target::Connector(platform, option)) => {

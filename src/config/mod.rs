@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod given;
 mod load;
 pub mod options;
 mod source_options;
@@ -10,6 +11,8 @@ mod values;
 
 pub use check::{Origin, Problem, Problems};
 pub use document::{example_file, reference_table};
+pub use given::{Given, Shown};
 pub use load::{Sources, default_data_dir, defaults, load};
+pub use options::Kind;
 pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings};
 pub use values::{duration as parse_duration, show_duration};

@@ -95,6 +95,8 @@ pub struct Config {
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.
     pub fixed: BTreeSet<&'static str>,
+    /// What was given for options that pages only show.
+    pub given: super::Given,
     /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
     pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.

@@ -36,7 +36,7 @@ pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
-pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
+pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
 pub use investigation::{
     Cause, CausePoint, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease,
     RecordedCause, Risk, Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind, Tool, Verdict,

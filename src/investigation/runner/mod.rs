@@ -16,8 +16,11 @@ use crate::{
     store::{CommandError, Store, StoreError, commands::Finish},
 };
 
-/// How long a job is ours, should its runner be lost without the process ending.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a job is ours, should its runner be lost without the process ending; longer than any run may take.
+const LEASE: Duration = Duration::from_secs(600);
+/// What is not there by then is left out of the answer. Everything that is read is bounded, so that only a disk or a tool
+/// that hangs takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks at the queue at least this often, whatever woke it or not.
 const TICK: Duration = Duration::from_secs(5);
 /// A job that ended neither well nor badly so many times brings the process down with it.
@@ -66,7 +69,12 @@ pub(super) trait Desk: Send + Sync + 'static {
     /// What tools are to be asked about it.
     fn asking(&self, case: &Case) -> impl Future<Output = Result<Asking, StoreError>> + Send;
     /// Writes the lines of a step.
-    fn write(&self, run: Lease, lines: Vec<Line>) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn write(
+        &self,
+        run: Lease,
+        lines: Vec<Line>,
+        progress: Progress,
+    ) -> impl Future<Output = Result<(), CommandError>> + Send;
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
@@ -112,8 +120,8 @@ impl Desk for StoreDesk {
         Ok(self.probes.about(case, &services))
     }
 
-    async fn write(&self, run: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
-        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect()).await.map(drop)
+    async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
+        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), progress).await.map(drop)
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
@@ -162,7 +170,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
             match take(&*desk, clock).await {
                 Ok(Next::Job(job)) => {
                     let run = job.lease();
-                    let task = running.spawn(lead(Arc::clone(&desk), job, stop.clone()));
+                    let task = running.spawn(lead(Arc::clone(&desk), clock.clone(), job, stop.clone()));
                     whose.insert(task.id(), run);
                 }
                 Ok(Next::At(due)) => {
@@ -223,7 +231,7 @@ async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, Lease>, ended: Result<(
 }
 
 /// One job from lease to end.
-async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
+async fn lead<D: Desk>(desk: Arc<D>, clock: Clock, job: Job, stop: CancellationToken) {
     let run = job.lease();
     if job.attempts > ATTEMPTS {
         let error =
@@ -231,7 +239,7 @@ async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
         fail(&*desk, run, error).await;
         return;
     }
-    match investigate(&*desk, run, &stop).await {
+    match investigate(&*desk, &clock, run, &stop).await {
         Ok(()) | Err(Ended::Cancelled) => {}
         Err(Ended::Stopping) => {
             if let Err(e) = desk.release(run).await {
@@ -245,19 +253,68 @@ async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
     }
 }
 
-async fn investigate<D: Desk>(desk: &D, run: Lease, stop: &CancellationToken) -> Result<(), Ended> {
+/// What is read after the alerts, in this order; each becomes lines of its own.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Earlier,
+    Changes,
+}
+
+impl Step {
+    const ALL: [Self; 2] = [Self::Earlier, Self::Changes];
+
+    /// What it reads, as the subject of a sentence.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Earlier => "Earlier incidents",
+            Self::Changes => "Changes",
+        }
+    }
+
+    async fn read<D: Desk>(self, desk: &D, case: Case) -> Result<Case, StoreError> {
+        match self {
+            Self::Earlier => desk.earlier(case).await,
+            Self::Changes => desk.changed(case).await,
+        }
+    }
+
+    fn tell(self, inquiry: &mut Inquiry, case: &Case) -> Vec<Line> {
+        match self {
+            Self::Earlier => inquiry.earlier(case),
+            Self::Changes => inquiry.changes(case),
+        }
+    }
+}
+
+async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &CancellationToken) -> Result<(), Ended> {
+    let patience = clock.now().plus(PATIENCE);
     let mut inquiry = Inquiry::default();
     let Some(mut case) = desk.alerts(run.incident).await? else { return Err(Ended::Cancelled) };
+    // The alerts before, the ranking after.
+    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 2 };
     if !case.incident.test {
-        write(desk, run, inquiry.alerts(&case), stop).await?;
-        case = desk.earlier(case).await?;
-        write(desk, run, inquiry.earlier(&case), stop).await?;
-        case = desk.changed(case).await?;
-        write(desk, run, inquiry.changes(&case), stop).await?;
-        ask(desk, run, &mut inquiry, &mut case, stop).await?;
+        progress.done += 1;
+        write(desk, run, inquiry.alerts(&case), progress, stop).await?;
+        for step in Step::ALL {
+            let read = tokio::select! {
+                read = step.read(desk, case.clone()) => read.map_err(|e| e.to_string()),
+                () = clock.sleep_until(patience) => Err("they were not there in time".to_owned()),
+            };
+            let lines = match read {
+                Ok(more) => {
+                    case = more;
+                    step.tell(&mut inquiry, &case)
+                }
+                // A part of the answer is better than none.
+                Err(why) => vec![unread(step.name(), &why)],
+            };
+            progress.done += 1;
+            write(desk, run, lines, progress, stop).await?;
+        }
+        ask(desk, run, &mut inquiry, &mut case, &mut progress, stop).await?;
     }
     let (lines, finish) = inquiry.conclude(&case);
-    write(desk, run, lines, stop).await?;
+    write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
     Ok(desk.finish(run, finish).await?)
 }
 
@@ -268,9 +325,15 @@ async fn ask<D: Desk>(
     run: Lease,
     inquiry: &mut Inquiry,
     case: &mut Case,
+    progress: &mut Progress,
     stop: &CancellationToken,
 ) -> Result<(), Ended> {
-    let mut asking = desk.asking(case).await?;
+    let mut asking = match desk.asking(case).await {
+        Ok(asking) => asking,
+        // A part of the answer is better than none.
+        Err(e) => return write(desk, run, vec![unread("Declared services", &e.to_string())], *progress, stop).await,
+    };
+    let mut begun = false;
     loop {
         let (questions, before) = asking.questions();
         let from = case.findings.len();
@@ -278,26 +341,41 @@ async fn ask<D: Desk>(
         let mut lines = inquiry.answered(case, from, &before.notes);
         lines.extend(inquiry.asked(case, &questions));
         if !lines.is_empty() {
-            write(desk, run, lines, stop).await?;
+            write(desk, run, lines, *progress, stop).await?;
         }
         if questions.is_empty() {
+            progress.done += u32::from(begun);
             return Ok(());
         }
+        // A step of its own only where there is something to ask.
+        progress.of += u32::from(!begun);
+        begun = true;
         let round = tokio::select! {
             round = asking.round() => round,
             () = stop.cancelled() => return Err(Ended::Stopping),
         };
         let from = case.findings.len();
         case.findings.extend(round.findings);
-        write(desk, run, inquiry.answered(case, from, &round.notes), stop).await?;
+        write(desk, run, inquiry.answered(case, from, &round.notes), *progress, stop).await?;
     }
 }
 
-async fn write<D: Desk>(desk: &D, run: Lease, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
+fn unread(what: &str, why: &str) -> Line {
+    let text = format!("{what} could not be read, the answer does without them: {}.", why.trim_end_matches('.'));
+    Line { kind: ThoughtKind::Observation, text, evidence: Vec::new() }
+}
+
+async fn write<D: Desk>(
+    desk: &D,
+    run: Lease,
+    lines: Vec<Line>,
+    progress: Progress,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
     if stop.is_cancelled() {
         return Err(Ended::Stopping);
     }
-    Ok(desk.write(run, lines).await?)
+    Ok(desk.write(run, lines, progress).await?)
 }
 
 async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {

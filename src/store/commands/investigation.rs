@@ -11,7 +11,6 @@ use crate::{
         CommandError, Store, StoreError,
         apply::lifecycle,
         codec,
-        fields::{fields, optional, value},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -56,9 +55,9 @@ impl Store {
             }
             lifecycle::queue(tx, id, "asked")?;
             // A person waits: no burst to assemble.
-            if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+            if let Some(mut job) = tx.job(id)? {
                 job.not_before = job.not_before.min(tx.now);
-                put(&mut tx.jobs, id.0, &job)?;
+                tx.put_job(&job)?;
             }
             Ok(tx.audit(&actor, "incident.investigate", id.to_string(), serde_json::Value::Null)?)
         })
@@ -69,7 +68,7 @@ impl Store {
     pub async fn cancel_investigation(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
         self.on_incident(id, move |tx| {
             tx.asked_incident(id)?;
-            if !tx.jobs.remove(id.0)? {
+            if !tx.remove_job(id)? {
                 return Err(CommandError::Conflict {
                     detail: format!("no investigation of {id} waits or runs"),
                     allowed: vec!["investigate".to_owned()],
@@ -79,6 +78,7 @@ impl Store {
             let head = &mut tx.known_incident(id)?.investigation;
             head.state = InvestigationState::Cancelled;
             head.finished_at = Some(now);
+            head.progress = None;
             tx.changed(id, IncidentChange::Investigation);
             analyzed(tx, id)?;
             tx.note(
@@ -114,7 +114,7 @@ impl Store {
                 tx.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
             for mut job in jobs.into_iter().filter(|j| j.leased_until.is_some()) {
                 job.leased_until = None;
-                put(&mut tx.jobs, job.incident.0, &job)?;
+                tx.put_job(&job)?;
                 tx.known_incident(job.incident)?.investigation.state = InvestigationState::Queued;
                 tx.changed(job.incident, IncidentChange::Investigation);
             }
@@ -127,13 +127,13 @@ impl Store {
     pub async fn release_job(&self, lease: Lease) -> Result<(), CommandError> {
         self.command(move |tx| {
             if running(tx, lease).is_ok()
-                && let Some(mut job) = get::<_, Job>(&tx.jobs, lease.incident.0)?
+                && let Some(mut job) = tx.job(lease.incident)?
             {
                 let id = lease.incident;
                 job.leased_until = None;
                 // Given back in order: only runs that broke off count.
                 job.attempts = job.attempts.saturating_sub(1);
-                put(&mut tx.jobs, id.0, &job)?;
+                tx.put_job(&job)?;
                 tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
                 tx.changed(id, IncidentChange::Investigation);
             }
@@ -144,8 +144,24 @@ impl Store {
 
     /// Writes thoughts in order, those of one step at once: each change of a large file has its price. The number of the
     /// last one. `Conflict` when the run was cancelled or taken over meanwhile: stop.
-    pub async fn add_thoughts(&self, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
-        self.command(move |tx| think(tx, lease, thoughts)).await
+    pub async fn add_thoughts(
+        &self,
+        lease: Lease,
+        thoughts: Vec<NewThought>,
+        progress: Progress,
+    ) -> Result<u32, CommandError> {
+        self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
+    }
+
+    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it.
+    pub async fn answer_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
+        let id = lease.incident;
+        self.on_incident(id, move |tx| {
+            running(tx, lease)?;
+            publish(tx, id, finish)?;
+            Ok(analyzed(tx, id)?)
+        })
+        .await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
@@ -186,7 +202,12 @@ impl Store {
 }
 
 /// Writes the thoughts of a run. The number of the last one.
-pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
+pub(in crate::store) fn think(
+    tx: &mut Tx<'_>,
+    lease: Lease,
+    thoughts: Vec<NewThought>,
+    progress: Option<Progress>,
+) -> Result<u32, CommandError> {
     let id = lease.incident;
     running(tx, lease)?;
     let now = tx.now;
@@ -196,7 +217,13 @@ pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewTh
         put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
         tx.log(ChangeSubject::Thought(id, n))?;
     }
-    tx.asked_incident(id)?.investigation.steps = n;
+    let head = &mut tx.asked_incident(id)?.investigation;
+    head.steps = n;
+    let moved = progress.is_some() && head.progress != progress;
+    head.progress = progress.or(head.progress);
+    if moved {
+        tx.changed(id, IncidentChange::Investigation);
+    }
     Ok(n)
 }
 
@@ -204,11 +231,11 @@ pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewTh
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
     let again = running(tx, lease)?.again;
-    tx.jobs.remove(id.0)?;
+    tx.remove_job(id)?;
     write_answer(tx, id, finish)?;
     analyzed(tx, id)?;
     if again {
-        lifecycle::queue(tx, id, "changed")?;
+        lifecycle::queue(tx, id, lifecycle::CHANGED)?;
     }
     Ok(())
 }
@@ -238,46 +265,18 @@ pub(in crate::store) fn record_cause(
     )?)
 }
 
-/// When the next job is due that nobody works on; none without jobs.
-pub(in crate::store) fn next_job(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
-    let mut next: Option<Time> = None;
-    for row in tx.jobs.iter()? {
-        let row = row?;
-        let row = codec::plain(row.1.value())?;
-        let [not_before, leased_until] = fields(&row, ["not_before", "leased_until"])?;
-        let at = value::<Time>(not_before)?.max(optional(leased_until)?.unwrap_or(Time::from_millis(i64::MIN)));
-        next = Some(next.map_or(at, |n| n.min(at)));
-    }
-    Ok(next)
-}
-
 /// Takes the most urgent job that is due.
 pub(in crate::store) fn lease_next(
     tx: &mut Tx<'_>,
     lease: Duration,
     engine: &str,
 ) -> Result<Option<Job>, CommandError> {
-    // In a storm thousands wait: of each only what decides is read.
-    let mut best: Option<(Severity, Time, u64)> = None;
-    for row in tx.jobs.iter().map_err(StoreError::from)? {
-        let (number, bytes) = row.map_err(StoreError::from)?;
-        let row = codec::plain(bytes.value())?;
-        let [queued_at, not_before, leased_until, severity] =
-            fields(&row, ["queued_at", "not_before", "leased_until", "severity"])?;
-        let leased_until: Option<Time> = optional(leased_until)?;
-        let due = value::<Time>(not_before)? <= tx.now && leased_until.is_none_or(|t| t <= tx.now);
-        let urgency = (value(severity)?, value(queued_at)?, number.value());
-        if due && best.is_none_or(|b| urgency < b) {
-            best = Some(urgency);
-        }
-    }
-    let Some((_, _, number)) = best else { return Ok(None) };
-    let Some(mut job) = get::<_, Job>(&tx.jobs, number)? else { return Ok(None) };
-    let id = job.incident;
+    let Some(id) = tx.world.queue.first_due(tx.now) else { return Ok(None) };
+    let Some(mut job) = tx.job(id)? else { return Ok(None) };
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
     job.lease = tx.world.next(meta::CHANGE);
-    put(&mut tx.jobs, id.0, &job)?;
+    tx.put_job(&job)?;
     let old: Vec<u64> = tx
         .thoughts
         .range((id.0, 0)..=(id.0, u64::MAX))?
@@ -294,6 +293,7 @@ pub(in crate::store) fn lease_next(
     head.finished_at = None;
     head.error = None;
     head.steps = 0;
+    head.progress = None;
     tx.changed(id, IncidentChange::Investigation);
     tx.note(
         id,
@@ -307,7 +307,7 @@ pub(in crate::store) fn lease_next(
 
 /// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
 fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
-    match get::<_, Job>(&tx.jobs, lease.incident.0)? {
+    match tx.job(lease.incident)? {
         Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
             detail: format!("this investigation of {} was stopped", lease.incident),
@@ -327,8 +327,8 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
-    let now = tx.now;
+/// Stores an answer, whoever still works on it.
+fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
     for suggestion in &mut answer.suggestions {
@@ -349,13 +349,22 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
     let leading = answer.causes.iter().find(|c| !c.ruled_out);
     incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
     let head = &mut incident.investigation;
-    head.state = finish.state;
     head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
     head.summary = finish.summary;
     head.error = finish.error;
+    tx.changed(id, IncidentChange::Investigation);
+    Ok(())
+}
+
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+    let (now, state) = (tx.now, finish.state);
+    publish(tx, id, finish)?;
+    let head = &mut tx.known_incident(id)?.investigation;
+    head.state = state;
     head.finished_at = Some(now);
+    head.progress = None;
     let (steps, started) = (head.steps, head.started_at);
-    let text = match finish.state {
+    let text = match state {
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }

@@ -13,6 +13,7 @@ mod mutes;
 mod overview;
 mod searched;
 mod services;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -27,6 +28,7 @@ pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
+pub use spread::Dot;
 pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};

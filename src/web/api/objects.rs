@@ -27,6 +27,8 @@ pub struct InvestigationObject {
     pub finished_at: Option<Time>,
     /// Thoughts written.
     pub steps: u32,
+    /// How many checks of a run are done.
+    pub progress: Option<Progress>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -148,6 +150,7 @@ impl IncidentRow {
                 started_at: head.started_at,
                 finished_at: head.finished_at,
                 steps: head.steps,
+                progress: head.progress,
                 error: head.error.clone(),
             },
             leading: i.leading.as_ref().map(|l| LeadingObject { title: l.title.clone(), confidence: l.confidence }),

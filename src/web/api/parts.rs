@@ -135,12 +135,23 @@ pub async fn set_suggestion(
     Ok(Answer(state.store.set_suggestion_state(id, sid, patch.state, who.actor).await?))
 }
 
+/// Where a waiting investigation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueuePlace {
+    /// 1 for the next.
+    position: usize,
+    /// All that wait or run.
+    of: usize,
+}
+
 /// An investigation with its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct InvestigationDetail {
     /// Its state.
     #[serde(flatten)]
     head: InvestigationObject,
+    /// Its place among those that wait; none when it does not wait.
+    queue: Option<QueuePlace>,
     /// Ranked.
     causes: Vec<Cause>,
     /// In order of discovery.
@@ -163,6 +174,7 @@ pub async fn investigation(
         let answer = view.investigation(incident.id)?;
         Ok(InvestigationDetail {
             head: IncidentRow::of(&incident).investigation,
+            queue: view.queue_place(incident.id)?.map(|(position, of)| QueuePlace { position, of }),
             causes: answer.causes,
             evidence: answer.evidence,
             suggestions: answer.suggestions,
