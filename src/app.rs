@@ -17,8 +17,9 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::{Probes, Runner, probes::UsualError},
+    investigation::{Fault, Library, Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
     live::Hub,
+    model::{IncidentId, Transcript},
     outgoing::{Client, OutgoingError},
     runtime::{
         clock::Clock,
@@ -78,6 +79,9 @@ pub enum AppError {
     /// The certificates that calls to other services trust.
     #[error(transparent)]
     Outgoing(#[from] OutgoingError),
+    /// The language model that is configured.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The operator's list of metrics.
     #[error(transparent)]
     Metrics(#[from] UsualError),
@@ -162,11 +166,25 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
+        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
+        let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?.map(Arc::new);
+        if let Some(model) = &model {
+            rooms.spawn("model", OnEnd::Restart, {
+                let (model, stop) = (model.clone(), rooms_stop.clone());
+                move || {
+                    let (model, stop) = (model.clone(), stop.clone());
+                    async move { model.run(stop).await }
+                }
+            });
+        }
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
-            let workers = config.investigation_workers;
+            let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
             let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
-            move || Runner::new(store.clone(), clock.clone(), probes.clone(), workers).run(stop.clone())
+            move || {
+                let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
+                runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
+            }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
         rooms.spawn("backtest", OnEnd::Restart, {
@@ -207,10 +225,12 @@ impl App {
             backups: backups.clone(),
             backtests,
             client,
+            library,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
             shared: shared.clone(),
+            model: model.as_ref().map(|m| m.status()),
         });
         let mut once = Some((listener, state));
         door.spawn("web", OnEnd::Fatal, move || {
@@ -319,6 +339,12 @@ pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
+/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
+pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
+    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
+    (shelf.catalogue.len(), shelf.faults.to_vec())
+}
+
 fn schedule(config: &Config) -> Option<Schedule> {
     let dir = config.backup_dir.clone()?;
     Some(Schedule { dir, every: config.backup_every, keep: config.backup_keep })
@@ -353,6 +379,28 @@ pub async fn reindex(config: &Config, clock: Clock, told: impl Fn(u64, u64) + Se
     let made = tokio::task::spawn_blocking(move || Search::anew(of, told).map(|search| search.len())).await;
     close(store).await;
     Ok(made.map_err(|e| AppError::Interrupted(e.to_string()))??)
+}
+
+/// A conversation with a language model once more.
+#[derive(Debug)]
+pub struct OnceMore {
+    /// As it was.
+    pub transcript: Transcript,
+    /// In what it would differ today, in words.
+    pub differences: Vec<String>,
+}
+
+/// Has the conversation of an incident's investigation with a language model once more, from the store of a stopped server.
+pub async fn replay_opinion(
+    config: &Config,
+    clock: Clock,
+    id: IncidentId,
+    run: Option<u64>,
+) -> Result<Option<OnceMore>, AppError> {
+    let store = open_store(config, clock).await?;
+    let replayed = store.read(move |view| replay_stored(view, id, run)).await;
+    close(store).await;
+    Ok(replayed?.map(|(transcript, replayed)| OnceMore { differences: replayed.differences(&transcript), transcript }))
 }
 
 /// Closes a store; bounded, because a disk that hangs must not keep the process.

@@ -9,6 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::model::ModelConfig;
 pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, IdentityField, Severity};
 pub use crate::outgoing::address::Url;
@@ -87,10 +88,16 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// The language model that is asked for a second opinion, if one is.
+    pub model: ModelConfig,
     /// The tools that investigations may ask.
     pub probes: ProbeSettings,
     /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
     pub outgoing_ca: Option<PathBuf>,
+    /// Folder of further suggestions; none has none.
+    pub suggestions_dir: Option<PathBuf>,
+    /// Folder of runbooks; none has none.
+    pub runbooks_dir: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{case::Case, facts::Facts, finding::Found, narrate::answers, words};
-use crate::model::{Evidence, EvidenceKind};
+use crate::model::{Evidence, EvidenceKind, Time};
 
 /// A fact that can be cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub enum Ref {
     History,
     /// The alerts of one machine, by its place among the machines.
     Host(usize),
+    /// A runbook that fits the case.
+    Runbook(usize),
 }
 
 /// The evidence so far.
@@ -57,9 +59,28 @@ impl Ledger {
         ids
     }
 
-    /// All evidence, in the order in which it was found.
-    pub fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence
+    /// The mark of something that is no fact of the case, such as what a tool answered later; the same thing twice has one
+    /// mark.
+    pub fn other(
+        &mut self,
+        kind: EvidenceKind,
+        title: String,
+        at: Time,
+        url: Option<String>,
+        data: serde_json::Value,
+    ) -> String {
+        let known = self.evidence.iter().find(|e| e.kind == kind && e.title == title && e.data == data);
+        if let Some(known) = known {
+            return known.id.clone();
+        }
+        let id = format!("E{}", self.evidence.len() + 1);
+        self.evidence.push(Evidence { id: id.clone(), kind, title, at, url, data });
+        id
+    }
+
+    /// All evidence so far, in the order in which it was found.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
     }
 }
 
@@ -98,6 +119,17 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
             let f = case.findings.get(i)?;
             let kind = if matches!(f.found, Found::Lines { .. }) { EvidenceKind::Log } else { EvidenceKind::Metric };
             of(kind, words::upper_first(&answers::found(f)?), f.at, f.url.clone(), answers::data(f))
+        }
+        Ref::Runbook(i) => {
+            let r = case.runbooks.get(i)?;
+            let section = r.section.as_ref();
+            let data = json!({
+                "title": r.title, "section": section.map(|s| &s.heading), "lines": section.map(|s| &s.lines),
+                "url": r.url, "why": r.why(),
+            });
+            let at = r.alert.and_then(|a| case.alerts.get(a)).map_or_else(|| case.onset(), |a| a.onset_at);
+            let url = r.url.clone().filter(|_| r.is_link());
+            of(EvidenceKind::Runbook, words::sentence(&r.name()).trim_end_matches('.').to_owned(), at, url, data)
         }
         Ref::Onset => {
             let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{IncidentId, Severity, Time, words};
+use super::{IncidentId, Opinion, Severity, Time, words};
 
 words! {
     /// Where an investigation stands.
@@ -261,6 +261,9 @@ pub struct CausePoint {
 pub struct Suggestion {
     /// `S1`, `S2`, …
     pub id: String,
+    /// The entry of the catalogue that it is made of, by which files replace it or switch it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// What for.
     pub kind: SuggestionKind,
     /// What it may do.
@@ -281,6 +284,9 @@ pub struct Suggestion {
     /// Where it is written down.
     #[serde(default)]
     pub runbook_url: Option<String>,
+    /// What the maker of the tool says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docs_url: Option<String>,
     /// What a person did with it.
     pub state: SuggestionState,
 }
@@ -300,6 +306,9 @@ pub struct Investigation {
     /// What a person found to be the cause. It outlasts every later investigation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<RecordedCause>,
+    /// What a language model thinks of it; causes and ranks are never its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
 }
 
 /// The cause as a person recorded it.
@@ -377,6 +386,9 @@ pub struct Job {
     /// Asked for again while it ran: run once more at the end.
     #[serde(default)]
     pub again: bool,
+    /// The answer of this run was stored already; what follows adds to it.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 impl Job {

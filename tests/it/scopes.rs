@@ -17,6 +17,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Ingest)
     } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
         Some(Scope::Admin)
+    } else if path.ends_with("/investigation/transcript") {
+        Some(Scope::Write)
     } else if method == Method::GET {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
@@ -71,7 +73,9 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
     let threshold = test.post("/api/thresholds", &threshold).await;
     assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
+    let runbook = test.post("/api/runbooks", &json!({"title": "x", "url": "https://wiki.example.com/x"})).await;
     let names = vec![
+        ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
         ("/api/backtests/{id}", tried),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
@@ -194,6 +198,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         "/silences",
         "/silences/S-1",
+        "/runbooks",
+        "/runbooks/R-1",
         "/silences/thresholds",
         "/silences/thresholds/T-3",
         &format!("/deliveries/{delivery}"),

@@ -80,6 +80,7 @@ fn job(n: u64, at: Time) -> Job {
         attempts: 0,
         reason: "opened".into(),
         again: false,
+        answered: false,
     }
 }
 

@@ -153,12 +153,21 @@ impl Store {
         self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
     }
 
-    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it.
-    pub async fn answer_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
+    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it. The run stays
+    /// leased for `hold` from now.
+    pub async fn answer_investigation(
+        &self,
+        lease: Lease,
+        finish: Finish,
+        hold: Duration,
+    ) -> Result<Incident, CommandError> {
         let id = lease.incident;
         self.on_incident(id, move |tx| {
-            running(tx, lease)?;
-            publish(tx, id, finish)?;
+            let mut job = running(tx, lease)?;
+            job.leased_until = Some(tx.now.plus(hold));
+            job.answered = true;
+            tx.put_job(&job)?;
+            publish(tx, id, finish, false)?;
             Ok(analyzed(tx, id)?)
         })
         .await
@@ -230,9 +239,9 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let again = running(tx, lease)?.again;
+    let Job { again, answered, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
-    write_answer(tx, id, finish)?;
+    write_answer(tx, id, finish, answered)?;
     analyzed(tx, id)?;
     if again {
         lifecycle::queue(tx, id, lifecycle::CHANGED)?;
@@ -275,6 +284,7 @@ pub(in crate::store) fn lease_next(
     let Some(mut job) = tx.job(id)? else { return Ok(None) };
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
+    job.answered = false;
     job.lease = tx.world.next(meta::CHANGE);
     tx.put_job(&job)?;
     let old: Vec<u64> = tx
@@ -327,8 +337,8 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Stores an answer, whoever still works on it.
-fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+/// Stores an answer, whoever still works on it. When the one before was of the same run (`told`), only what differs is told.
+fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
     for suggestion in &mut answer.suggestions {
@@ -338,11 +348,15 @@ fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreE
         }
     }
     answer.recorded = before.recorded;
+    // What people said of a cause while the run went on.
+    for cause in answer.causes.iter_mut().filter(|_| told) {
+        cause.verdict = before.causes.iter().find(|c| c.rank == cause.rank).and_then(|c| c.verdict).or(cause.verdict);
+    }
     put(&mut tx.answers, id.0, &answer)?;
-    for suggestion in &answer.suggestions {
+    for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
     }
-    for cause in &answer.causes {
+    for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
     let incident = tx.known_incident(id)?;
@@ -352,13 +366,16 @@ fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreE
     head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
     head.summary = finish.summary;
     head.error = finish.error;
+    if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
+        *engine = format!("{engine} + {}", opinion.model);
+    }
     tx.changed(id, IncidentChange::Investigation);
     Ok(())
 }
 
-fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let (now, state) = (tx.now, finish.state);
-    publish(tx, id, finish)?;
+    publish(tx, id, finish, told)?;
     let head = &mut tx.known_incident(id)?.investigation;
     head.state = state;
     head.finished_at = Some(now);
@@ -373,7 +390,6 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             None => "Investigation finished.".to_owned(),
         },
     };
-    tx.changed(id, IncidentChange::Investigation);
     let took = started.map(|t| u64::try_from(now.since(t).as_millis()).unwrap_or(u64::MAX));
     tx.note(id, TimelineKind::InvestigationFinished, &Actor::System, text, json!({ "steps": steps, "took_ms": took }))
 }
