@@ -64,6 +64,7 @@ impl Site {
                 library: Arc::default(),
                 backtests: Backtests::open(store.clone(), app::policy(&config)).await?,
                 client: Client::open(None)?,
+                model: None,
                 config: Arc::clone(&config),
                 clock: clock.clone(),
                 stop: CancellationToken::new(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{case::Case, facts::Facts, words};
-use crate::model::{Evidence, EvidenceKind};
+use super::{case::Case, facts::Facts, finding::Found, narrate::answers, words};
+use crate::model::{Evidence, EvidenceKind, Time};
 
 /// A fact that can be cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,8 @@ pub enum Ref {
     Change(usize),
     /// An earlier incident of the case.
     Earlier(usize),
+    /// What a tool answered, of the case.
+    Finding(usize),
     /// The order in which places began to alert.
     Onset,
     /// How earlier incidents went.
@@ -57,9 +59,28 @@ impl Ledger {
         ids
     }
 
-    /// All evidence, in the order in which it was found.
-    pub fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence
+    /// The mark of something that is no fact of the case, such as what a tool answered later; the same thing twice has one
+    /// mark.
+    pub fn other(
+        &mut self,
+        kind: EvidenceKind,
+        title: String,
+        at: Time,
+        url: Option<String>,
+        data: serde_json::Value,
+    ) -> String {
+        let known = self.evidence.iter().find(|e| e.kind == kind && e.title == title && e.data == data);
+        if let Some(known) = known {
+            return known.id.clone();
+        }
+        let id = format!("E{}", self.evidence.len() + 1);
+        self.evidence.push(Evidence { id: id.clone(), kind, title, at, url, data });
+        id
+    }
+
+    /// All evidence so far, in the order in which it was found.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
     }
 }
 
@@ -93,6 +114,11 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
             });
             of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Finding(i) => {
+            let f = case.findings.get(i)?;
+            let kind = if matches!(f.found, Found::Lines { .. }) { EvidenceKind::Log } else { EvidenceKind::Metric };
+            of(kind, words::upper_first(&answers::found(f)?), f.at, f.url.clone(), answers::data(f))
         }
         Ref::Runbook(i) => {
             let r = case.runbooks.get(i)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{IncidentId, Severity, Time, words};
+use super::{IncidentId, Opinion, Severity, Time, words};
 
 words! {
     /// Where an investigation stands.
@@ -306,6 +306,9 @@ pub struct Investigation {
     /// What a person found to be the cause. It outlasts every later investigation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<RecordedCause>,
+    /// What a language model thinks of it; causes and ranks are never its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
 }
 
 /// The cause as a person recorded it.
@@ -383,6 +386,9 @@ pub struct Job {
     /// Asked for again while it ran: run once more at the end.
     #[serde(default)]
     pub again: bool,
+    /// The answer of this run was stored already; what follows adds to it.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 impl Job {

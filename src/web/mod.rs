@@ -53,8 +53,7 @@ pub(crate) mod tests {
             keep_bytes: 0,
             investigation_delay: Duration::from_secs(5),
             investigation_workers: 1,
-            suggestions_dir: None,
-            runbooks_dir: None,
+            model: Default::default(),
             max_behind: 100_000,
             ..defaults("/nonexistent".into())
         }

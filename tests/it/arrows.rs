@@ -42,7 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
     ("config", &["connectors::declared", "outgoing::address"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "backtest", "outgoing", "store", "runtime", "text"]),
+    ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),

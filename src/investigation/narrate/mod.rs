@@ -1,5 +1,6 @@
 //! What was found, as sentences with marks of evidence. Every sentence is made of the numbers and names of its case.
 
+pub(super) mod answers;
 mod conclusion;
 
 use std::time::Duration;

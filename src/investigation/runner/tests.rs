@@ -77,6 +77,7 @@ fn job(n: u64, at: Time) -> Job {
         attempts: 0,
         reason: "opened".into(),
         again: false,
+        answered: false,
     }
 }
 
@@ -125,6 +126,12 @@ impl Desk for Table {
 
     async fn changed(&self, case: Case) -> Result<Case, StoreError> {
         Ok(case)
+    }
+
+    async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
+        let client = crate::outgoing::Client::open(None).map_err(|e| StoreError::Io(e.to_string()))?;
+        let probes = Probes::open(client, self.clock.clone(), crate::config::ProbeSettings::default());
+        Ok(probes.map_err(|e| StoreError::Io(e.to_string()))?.about(case, &[]))
     }
 
     async fn write(

@@ -300,6 +300,7 @@ pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreE
         attempts: 0,
         reason: reason.to_owned(),
         again: false,
+        answered: false,
     };
     incident.investigation.state = InvestigationState::Queued;
     tx.put_job(&job)?;

@@ -148,20 +148,9 @@ impl Store {
         &self,
         lease: Lease,
         thoughts: Vec<NewThought>,
-        progress: Progress,
+        progress: Option<Progress>,
     ) -> Result<u32, CommandError> {
-        self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
-    }
-
-    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it.
-    pub async fn answer_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
-        let id = lease.incident;
-        self.on_incident(id, move |tx| {
-            running(tx, lease)?;
-            publish(tx, id, finish)?;
-            Ok(analyzed(tx, id)?)
-        })
-        .await
+        self.command(move |tx| think(tx, lease, thoughts, progress)).await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
@@ -230,9 +219,10 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let again = running(tx, lease)?.again;
+    let Job { again, answered, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
-    write_answer(tx, id, finish)?;
+    write_answer(tx, id, finish, answered)?;
+    finished(tx, id)?;
     analyzed(tx, id)?;
     if again {
         lifecycle::queue(tx, id, lifecycle::CHANGED)?;
@@ -275,6 +265,7 @@ pub(in crate::store) fn lease_next(
     let Some(mut job) = tx.job(id)? else { return Ok(None) };
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
+    job.answered = false;
     job.lease = tx.world.next(meta::CHANGE);
     tx.put_job(&job)?;
     let old: Vec<u64> = tx
@@ -306,7 +297,7 @@ pub(in crate::store) fn lease_next(
 }
 
 /// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
-fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
+pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
     match tx.job(lease.incident)? {
         Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
@@ -316,7 +307,7 @@ fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
     }
 }
 
-fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     let now = tx.now;
     let incident = tx.known_incident(id)?;
     if incident.status == IncidentStatus::Investigating {
@@ -327,8 +318,9 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Stores an answer, whoever still works on it.
-fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+/// Writes an answer over the one before. When that was of the same run (`told`), only what differs is told.
+pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
+    let now = tx.now;
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
     for suggestion in &mut answer.suggestions {
@@ -338,33 +330,44 @@ fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreE
         }
     }
     answer.recorded = before.recorded;
+    // What people said of a cause while the run went on.
+    for cause in answer.causes.iter_mut().filter(|_| told) {
+        cause.verdict = before.causes.iter().find(|c| c.rank == cause.rank).and_then(|c| c.verdict).or(cause.verdict);
+    }
     put(&mut tx.answers, id.0, &answer)?;
-    for suggestion in &answer.suggestions {
+    for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
     }
-    for cause in &answer.causes {
+    for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
+    // While a run goes on, its job says so.
+    let goes_on = tx.job(id)?.is_some();
     let incident = tx.known_incident(id)?;
     let leading = answer.causes.iter().find(|c| !c.ruled_out);
     incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
     let head = &mut incident.investigation;
+    if !goes_on {
+        head.state = finish.state;
+        head.finished_at = Some(now);
+        head.progress = None;
+    }
     head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
     head.summary = finish.summary;
     head.error = finish.error;
+    if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
+        *engine = format!("{engine} + {}", opinion.model);
+    }
     tx.changed(id, IncidentChange::Investigation);
     Ok(())
 }
 
-fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
-    let (now, state) = (tx.now, finish.state);
-    publish(tx, id, finish)?;
-    let head = &mut tx.known_incident(id)?.investigation;
-    head.state = state;
-    head.finished_at = Some(now);
-    head.progress = None;
+/// The line of the timeline at the end of a run.
+fn finished(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    let now = tx.now;
+    let head = &tx.known_incident(id)?.investigation;
     let (steps, started) = (head.steps, head.started_at);
-    let text = match state {
+    let text = match head.state {
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }
@@ -373,7 +376,6 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             None => "Investigation finished.".to_owned(),
         },
     };
-    tx.changed(id, IncidentChange::Investigation);
     let took = started.map(|t| u64::try_from(now.since(t).as_millis()).unwrap_or(u64::MAX));
     tx.note(id, TimelineKind::InvestigationFinished, &Actor::System, text, json!({ "steps": steps, "took_ms": took }))
 }

@@ -9,6 +9,7 @@ mod correlation;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
+mod opinion;
 mod runbooks;
 mod services;
 mod thresholds;
@@ -17,5 +18,6 @@ pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};
+pub use opinion::spending_day;
 pub use runbooks::{NewRunbook, RunbookPatch};
 pub use thresholds::{NewThreshold, ThresholdPatch};

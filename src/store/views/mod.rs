@@ -10,6 +10,7 @@ mod family;
 mod incidents;
 mod live;
 mod mutes;
+mod opinion;
 mod overview;
 mod runbooks;
 mod searched;

@@ -109,6 +109,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::suggestions))
         .routes(routes!(parts::set_suggestion))
         .routes(routes!(parts::investigation))
+        .routes(routes!(parts::transcript))
+        .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))

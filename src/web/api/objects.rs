@@ -169,6 +169,8 @@ pub struct IncidentObject {
     pub muted_by: Vec<MutedBy>,
     /// Ranked.
     pub causes: Vec<Cause>,
+    /// What a language model thinks of it, beside that ranking; none where none is asked.
+    pub opinion: Option<Opinion>,
     /// The first hundred.
     pub alerts: Vec<MemberObject>,
     /// In order.

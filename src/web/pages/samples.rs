@@ -419,6 +419,7 @@ pub fn read() -> super::incident::Read {
                 ),
             ],
             recorded: None,
+            opinion: None,
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),
