@@ -99,6 +99,7 @@ pub(super) trait Desk: Send + Sync + 'static {
         _inquiry: Inquiry,
         _case: &Case,
         finish: Finish,
+        _progress: Progress,
     ) -> impl Future<Output = Result<Finish, CommandError>> + Send {
         std::future::ready(Ok(finish))
     }
@@ -159,12 +160,19 @@ impl Desk for StoreDesk {
     }
 
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
-        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), Some(progress)).await.map(drop)
+        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), progress).await.map(drop)
     }
 
-    async fn advise(&self, run: Lease, inquiry: Inquiry, case: &Case, finish: Finish) -> Result<Finish, CommandError> {
+    async fn advise(
+        &self,
+        run: Lease,
+        inquiry: Inquiry,
+        case: &Case,
+        finish: Finish,
+        progress: Progress,
+    ) -> Result<Finish, CommandError> {
         match &self.model {
-            Some(model) => model.advise(run, inquiry, case, finish).await,
+            Some(model) => model.advise(run, inquiry, case, finish, progress).await,
             None => Ok(finish),
         }
     }
@@ -364,9 +372,10 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
         progress.done += 1;
     }
     let (lines, finish) = inquiry.conclude(&case);
-    write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
+    progress.done = progress.of;
+    write(desk, run, lines, progress, stop).await?;
     let finish = tokio::select! {
-        advised = desk.advise(run, inquiry, &case, finish) => advised?,
+        advised = desk.advise(run, inquiry, &case, finish, progress) => advised?,
         () = stop.cancelled() => return Err(Ended::Stopping),
     };
     Ok(desk.finish(run, finish).await?)

@@ -233,25 +233,31 @@ pub async fn investigation(
     Ok(Answer(read(&state, &id, detail).await?))
 }
 
-/// Everything that was said between its investigation and a language model: of one run, or of the newest. For those who
-/// act on incidents, since it may hold lines of logs that nobody else is shown.
+/// Conversations with a language model.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Transcripts {
+    /// Oldest first.
+    transcripts: Vec<Transcript>,
+}
+
+/// Everything that was said between its investigation and a language model, in the runs that are kept or in one of them.
+/// For those who act on incidents, since it may hold lines of logs that nobody else is shown.
 #[utoipa::path(get, path = "/api/incidents/{id}/investigation/transcript", tag = "incidents", operation_id = "incident_transcript",
-    params(("id" = String, Path), ("run" = Option<u64>, Query)), responses((status = 200, body = Transcript)))]
+    params(("id" = String, Path), ("run" = Option<u64>, Query)), responses((status = 200, body = Transcripts)))]
 pub async fn transcript(
     _: Responder,
     State(state): State<AppState>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Answer<Transcript>, ApiError> {
-    let run =
-        params.one("run").map(|run| run.parse::<u64>().map_err(|_| ApiError::invalid("run", "a number is taken")));
-    let run = run.transpose()?;
+) -> Result<Answer<Transcripts>, ApiError> {
+    let number = |run: &str| run.parse::<u64>().map_err(|_| ApiError::invalid("run", "a number is taken"));
+    let run = params.one("run").map(number).transpose()?;
     let found = move |view: &View, incident: Incident| {
-        let all = view.transcripts(incident.id)?;
-        Ok(all.into_iter().rev().find(|t| run.is_none_or(|run| t.run == run)))
+        let mut transcripts = view.transcripts(incident.id)?;
+        transcripts.retain(|t| run.is_none_or(|run| t.run == run));
+        Ok(Transcripts { transcripts })
     };
-    let what = || format!("conversation with a language model about {id}");
-    read(&state, &id, found).await?.map(Answer).ok_or_else(|| ApiError::not_found(what()))
+    Ok(Answer(read(&state, &id, found).await?))
 }
 
 /// A language model, and what it may cost.
