@@ -261,6 +261,9 @@ pub struct CausePoint {
 pub struct Suggestion {
     /// `S1`, `S2`, …
     pub id: String,
+    /// The entry of the catalogue that it is made of, by which files replace it or switch it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// What for.
     pub kind: SuggestionKind,
     /// What it may do.
@@ -281,6 +284,9 @@ pub struct Suggestion {
     /// Where it is written down.
     #[serde(default)]
     pub runbook_url: Option<String>,
+    /// What the maker of the tool says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docs_url: Option<String>,
     /// What a person did with it.
     pub state: SuggestionState,
 }

@@ -19,6 +19,7 @@ mod investigation;
 mod live;
 mod mute;
 mod opinion;
+mod runbook;
 mod service;
 mod settings;
 mod severity;
@@ -51,6 +52,7 @@ pub use opinion::{
     Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
     Said, Speaker, Spending, Transcript, units,
 };
+pub use runbook::{NotARunbook, Runbook, RunbookId};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

@@ -72,7 +72,9 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
-pub use commands::{Finish, IncidentPatch, MutePatch, NewMute, NewThought, NewThreshold, ThresholdPatch};
+pub use commands::{
+    Finish, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold, RunbookPatch, ThresholdPatch,
+};
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
 pub use open::private_folder;

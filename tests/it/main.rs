@@ -31,6 +31,7 @@ mod overload;
 mod pki;
 mod platforms;
 mod proxy;
+mod runbooks;
 mod scopes;
 mod search;
 mod secrets;

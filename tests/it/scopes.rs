@@ -73,7 +73,9 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
     let threshold = test.post("/api/thresholds", &threshold).await;
     assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
+    let runbook = test.post("/api/runbooks", &json!({"title": "x", "url": "https://wiki.example.com/x"})).await;
     let names = vec![
+        ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
         ("/api/backtests/{id}", tried),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
@@ -196,6 +198,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/deliveries",
         "/silences",
         "/silences/S-1",
+        "/runbooks",
+        "/runbooks/R-1",
         "/silences/thresholds",
         "/silences/thresholds/T-3",
         &format!("/deliveries/{delivery}"),

@@ -10,11 +10,14 @@ pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
 mod opinion;
+mod runbooks;
 mod services;
 mod thresholds;
 
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
+
 pub use mutes::{MutePatch, NewMute};
 pub use opinion::spending_day;
+pub use runbooks::{NewRunbook, RunbookPatch};
 pub use thresholds::{NewThreshold, ThresholdPatch};

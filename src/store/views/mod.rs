@@ -12,6 +12,7 @@ mod live;
 mod mutes;
 mod opinion;
 mod overview;
+mod runbooks;
 mod searched;
 mod services;
 mod spread;

@@ -24,6 +24,7 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+pub mod runbooks;
 pub mod services;
 mod sources;
 pub mod system;
@@ -144,6 +145,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(thresholds::list, thresholds::make))
         .routes(routes!(thresholds::preview))
         .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
+        .routes(routes!(runbooks::list, runbooks::make))
+        .routes(routes!(runbooks::get, runbooks::change, runbooks::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

@@ -471,7 +471,7 @@ mod tests {
                 r.incident.investigation.state = InvestigationState::Complete;
                 r.incident.investigation.conclusion = Some(Conclusion::Inconclusive);
             },
-            "14\u{a0}alerts on 2\u{a0}services and 1\u{a0}machine since 03:02:00 UTC, 9\u{a0}firing; 1\u{a0}change before it \
+            "14\u{a0}alerts on 2\u{a0}services and 1\u{a0}machine since 03:02:00 UTC, 9 firing; 1\u{a0}change before it \
              <a class=\"ev\" href=\"#E2\"",
             "nothing yet",
         );

@@ -22,12 +22,14 @@ mod lessons;
 mod live;
 mod login;
 mod map;
+mod markdown;
 mod netdata_alerts;
 mod panels;
 mod platforms;
 mod read;
 mod ridge;
 mod row;
+mod runbooks;
 mod said;
 #[cfg(test)]
 mod samples;
@@ -121,6 +123,8 @@ pub fn router() -> Router<AppState> {
         .route("/topology/service", get(service::show).post(service::change))
         .route("/topology/import", get(service::import).post(service::take))
         .route("/topology/export", get(service::export))
+        .route("/runbooks", get(runbooks::list))
+        .route("/runbooks/{*name}", get(runbooks::one))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

@@ -303,6 +303,7 @@ pub struct Step {
     command: Option<String>,
     undo: Option<Markup>,
     runbook: Option<String>,
+    docs: Option<String>,
     state: Option<&'static str>,
     done: bool,
     dismissed: bool,
@@ -342,7 +343,11 @@ impl Suggestions {
                     rationale: ui::with_marks(&s.rationale, &answer.evidence),
                     command: s.command.as_deref().map(ui::plain),
                     undo: s.undo.as_deref().map(ui::foreign),
-                    runbook: text::url(&s.runbook_url).map(str::to_owned),
+                    // Of the web, or a page of this server.
+                    runbook: text::url(&s.runbook_url)
+                        .or_else(|| s.runbook_url.as_deref().filter(|u| u.starts_with("/runbooks/")))
+                        .map(str::to_owned),
+                    docs: text::url(&s.docs_url).map(str::to_owned),
                     state: match s.state {
                         SuggestionState::Open => None,
                         SuggestionState::Done => Some("was run"),
