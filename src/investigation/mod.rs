@@ -118,7 +118,7 @@ impl Inquiry {
             conclusion: Some(conclusion),
             summary: Some(summary),
             error: None,
-            answer: Investigation { causes, evidence, suggestions, recorded: None, opinion: None },
+            answer: Investigation { causes, evidence, suggestions, ..Investigation::default() },
         }
     }
 }

@@ -152,6 +152,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         labels: BTreeMap::new(),
         investigation: InvestigationHead::default(),
         leading: None,
+        postmortem: None,
         version: 1,
     }
 }
