@@ -159,6 +159,8 @@ pub fn replay_stored(
     let Some(transcript) = wanted else { return Ok(None) };
     let Some(case) = gather::alerts(view, id, transcript.at)? else { return Ok(None) };
     let case = gather::changes(view, gather::earlier(view, case)?)?;
+    let mut case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+    case.findings = serde_json::from_value(transcript.findings.clone()).unwrap_or_default();
     let around = model_client::Surroundings::read(view, &case)?;
     let replayed = model_client::replay(&transcript, &case, &around);
     Ok(Some((transcript, replayed)))
@@ -178,8 +180,9 @@ fn examined(case: &Case) -> (Vec<Line>, Finish, Ledger) {
         lines.extend(inquiry.alerts(case));
         lines.extend(inquiry.earlier(case));
         lines.extend(inquiry.changes(case));
-        lines.extend(inquiry.answered(case, 0, &[]));
         lines.extend(inquiry.runbooks(case));
+        // In the runner's order, so that evidence has the same marks.
+        lines.extend(inquiry.answered(case, 0, &[]));
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);
