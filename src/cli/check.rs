@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     app::{self, AppError},
+    outgoing::Client,
     runtime::clock::Clock,
     store::{Store, StoreError, verify},
 };
@@ -18,6 +19,7 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         None => out.line("configuration: good (environment and flags; no file)")?,
     }
     app::check_certificates(&config).map_err(|e| CliError::Failed(e.to_string()))?;
+    Client::open(config.outgoing_ca.as_deref()).map_err(|e| CliError::Failed(e.to_string()))?;
     if config.tls_cert.is_some() {
         out.line("certificate and key: good")?;
     }

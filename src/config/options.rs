@@ -61,6 +61,18 @@ pub fn connector_key(platform: &str, option: &str) -> String {
 }
 
 macro_rules! set {
+    (model some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.model.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+    (model $field:ident, $parse:expr) => {
+        |to, text| {
+            to.model.$field = $parse(text)?;
+            Ok(())
+        }
+    };
     ($field:ident, $parse:expr) => {
         |to, text| {
             to.$field = $parse(text)?;
@@ -355,6 +367,141 @@ pub const OPTIONS: &[Opt<Config>] = &[
         example: "2",
         help: "Investigations at the same time.",
         set: set!(investigation_workers, |text| values::number(text, 1, 64).map(|n| usize::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.kind",
+        kind: Kind::Text,
+        placeholder: "KIND",
+        default: None,
+        example: "openai",
+        help: "A language model gives a second opinion on each investigation. openai: any endpoint with OpenAI's chat completions, such as Ollama, llama.cpp or vLLM. anthropic: Anthropic's messages. Left out: no model is asked, and nothing leaves.",
+        set: set!(model some kind, values::word),
+    },
+    Opt {
+        key: "investigation.model.base_url",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://127.0.0.1:11434/v1",
+        help: "Where its API begins. Left out: https://api.openai.com/v1, or https://api.anthropic.com.",
+        set: set!(model some base_url, values::api_address),
+    },
+    Opt {
+        key: "investigation.model.model",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "llama3.1:8b",
+        help: "The model's name at that endpoint.",
+        set: set!(model some model, values::name),
+    },
+    Opt {
+        key: "investigation.model.api_key",
+        kind: Kind::Secret,
+        placeholder: "KEY",
+        default: None,
+        example: "sk-your-own-key",
+        help: "The key for that endpoint. Left out: none is sent.",
+        set: set!(model some api_key, values::header_secret),
+    },
+    Opt {
+        key: "investigation.model.api_key_file",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/model.key",
+        help: "File whose first line is that key, in place of api_key. It is read at the start.",
+        set: set!(model some api_key_file, values::file),
+    },
+    Opt {
+        key: "investigation.model.max_steps",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("12"),
+        example: "12",
+        help: "Requests to the model in one investigation.",
+        set: set!(model max_steps, |text| values::number(text, 1, 50).map(|n| u32::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.max_calls",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("24"),
+        example: "24",
+        help: "Calls of tools in one investigation.",
+        set: set!(model max_calls, |text| values::number(text, 1, 200).map(|n| u32::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.timeout",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("3m"),
+        example: "3m",
+        help: "How long the model may take for one investigation, all its requests together. The built-in answer is shown before.",
+        set: set!(model timeout, |text| values::duration_within(text, "1s", "30m")),
+    },
+    Opt {
+        key: "investigation.model.max_tokens",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("150000"),
+        example: "150000",
+        help: "Tokens in one investigation, read and written.",
+        set: set!(model max_tokens, |text| values::number(text, 1_000, 100_000_000)),
+    },
+    Opt {
+        key: "investigation.model.daily_tokens",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("2000000"),
+        example: "2000000",
+        help: "Tokens on one day (UTC), read and written; then the built-in engine works alone until the next. 0: no limit.",
+        set: set!(model daily_tokens, |text| values::number(text, 0, 1_000_000_000_000)),
+    },
+    Opt {
+        key: "investigation.model.daily_cost",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "5.00",
+        help: "What may be spent on one day (UTC), in the unit of the prices; 0: no limit. It needs the prices.",
+        set: set!(model daily_cost, values::micros),
+    },
+    Opt {
+        key: "investigation.model.price_input",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "3.00",
+        help: "Price of a million tokens that the model reads.",
+        set: set!(model price_input, values::micros),
+    },
+    Opt {
+        key: "investigation.model.price_output",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "15.00",
+        help: "Price of a million tokens that the model writes.",
+        set: set!(model price_output, values::micros),
+    },
+    Opt {
+        key: "investigation.model.redact_names",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: Some("false"),
+        example: "true",
+        help: "Names of services, machines and people are replaced by made-up ones before anything leaves, and put back in the answer. Secrets are always taken out.",
+        set: set!(model redact_names, values::boolean),
+    },
+    Opt {
+        key: "outgoing.ca",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/company-ca.pem",
+        help: "PEM file of CAs that are trusted, besides those of the machine, when Watchfire calls other services: monitoring tools, Netdata Cloud. Read at the start.",
+        set: set!(some outgoing_ca, values::file),
     },
 ];
 

@@ -9,6 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::model::ModelConfig;
 pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, IdentityField, Severity};
 
@@ -86,10 +87,16 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// The language model that is asked for a second opinion, if one is.
+    pub model: ModelConfig,
+    /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
+    pub outgoing_ca: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.
     pub fixed: BTreeSet<&'static str>,
+    /// What was given for options that pages only show.
+    pub given: super::Given,
     /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
     pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{case::Case, facts::Facts, words};
-use crate::model::{Evidence, EvidenceKind};
+use crate::model::{Evidence, EvidenceKind, Time};
 
 /// A fact that can be cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +55,28 @@ impl Ledger {
         ids
     }
 
-    /// All evidence, in the order in which it was found.
-    pub fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence
+    /// The mark of something that is no fact of the case, such as what a tool answered later; the same thing twice has one
+    /// mark.
+    pub fn other(
+        &mut self,
+        kind: EvidenceKind,
+        title: String,
+        at: Time,
+        url: Option<String>,
+        data: serde_json::Value,
+    ) -> String {
+        let known = self.evidence.iter().find(|e| e.kind == kind && e.title == title && e.data == data);
+        if let Some(known) = known {
+            return known.id.clone();
+        }
+        let id = format!("E{}", self.evidence.len() + 1);
+        self.evidence.push(Evidence { id: id.clone(), kind, title, at, url, data });
+        id
+    }
+
+    /// All evidence so far, in the order in which it was found.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
     }
 }
 

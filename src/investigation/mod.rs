@@ -9,6 +9,7 @@ mod facts;
 mod finding;
 mod gather;
 mod ledger;
+mod model_client;
 mod narrate;
 mod rank;
 mod runner;
@@ -18,6 +19,9 @@ mod words;
 
 pub use case::{Case, Earlier};
 pub use finding::{Finding, Found};
+#[cfg(any(test, fuzzing))]
+pub use model_client::fuzzing;
+pub use model_client::{Model, ModelError, Replayed};
 pub use narrate::Line;
 pub use runner::Runner;
 
@@ -56,7 +60,7 @@ impl Inquiry {
     }
 
     /// What it comes from, and the answer.
-    pub fn conclude(mut self, case: &Case) -> (Vec<Line>, Finish) {
+    pub fn conclude(&mut self, case: &Case) -> (Vec<Line>, Finish) {
         let facts = Facts::of(case);
         if case.incident.test {
             let (summary, lines) = Writer::new(case, &facts, &mut self.ledger).test();
@@ -72,14 +76,19 @@ impl Inquiry {
         (lines, self.finish(summary, ranking.conclusion, causes, suggestions))
     }
 
+    /// The evidence with its marks, for what goes on citing after the end.
+    fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
     fn finish(
-        self,
+        &self,
         summary: String,
         conclusion: Conclusion,
         causes: Vec<Cause>,
         suggestions: Vec<Suggestion>,
     ) -> Finish {
-        let evidence = self.ledger.into_evidence();
+        let evidence = self.ledger.evidence().to_vec();
         Finish {
             state: InvestigationState::Complete,
             conclusion: Some(conclusion),
@@ -108,8 +117,31 @@ pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<N
     Ok(Some((lines.into_iter().map(Line::thought).collect(), finish)))
 }
 
+/// A conversation with a language model once more, from its transcript: of this run, or of the newest. The case is read as
+/// it stands now, so that what was changed since shows as a difference. None when there is no such transcript.
+pub fn replay_stored(
+    view: &View,
+    id: IncidentId,
+    run: Option<u64>,
+) -> Result<Option<(Transcript, Replayed)>, StoreError> {
+    let transcripts = view.transcripts(id)?;
+    let wanted = transcripts.into_iter().rev().find(|t| run.is_none_or(|run| t.run == run));
+    let Some(transcript) = wanted else { return Ok(None) };
+    let Some(case) = gather::alerts(view, id, transcript.at)? else { return Ok(None) };
+    let case = gather::changes(view, gather::earlier(view, case)?)?;
+    let around = model_client::Surroundings::read(view, &case)?;
+    let replayed = model_client::replay(&transcript, &case, &around);
+    Ok(Some((transcript, replayed)))
+}
+
 /// The whole investigation of a case of which everything is known: all its lines and its answer. Pure.
 pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
+    let (lines, finish, _) = examined(case);
+    (lines, finish)
+}
+
+/// The same, with the evidence to go on citing.
+fn examined(case: &Case) -> (Vec<Line>, Finish, Ledger) {
     let mut inquiry = Inquiry::default();
     let mut lines = Vec::new();
     if !case.incident.test {
@@ -119,7 +151,7 @@ pub fn examine(case: &Case) -> (Vec<Line>, Finish) {
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);
-    (lines, finish)
+    (lines, finish, inquiry.ledger)
 }
 
 fn causes(case: &Case, facts: &Facts, ranking: &Ranking, ledger: &mut Ledger) -> Vec<Cause> {

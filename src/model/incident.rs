@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     Conclusion, Fingerprint, IncidentId, InvestigationState, MuteId, Platform, PostmortemState, Reason, Severity, Time,
@@ -66,6 +67,18 @@ pub struct InvestigationHead {
     /// Why it failed, in one sentence.
     #[serde(default)]
     pub error: Option<String>,
+    /// How far a run is; none when none runs.
+    #[serde(default)]
+    pub progress: Option<Progress>,
+}
+
+/// How many checks of an investigation are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Progress {
+    /// Checks that are done.
+    pub done: u32,
+    /// All of them.
+    pub of: u32,
 }
 
 impl Default for InvestigationHead {
@@ -79,6 +92,7 @@ impl Default for InvestigationHead {
             finished_at: None,
             steps: 0,
             error: None,
+            progress: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{FirstAnswer, IncidentId, Judged, OwnWords, Severity, Time, words};
+use super::{FirstAnswer, IncidentId, Judged, Opinion, OwnWords, Severity, Time, words};
 
 words! {
     /// Where an investigation stands.
@@ -309,6 +309,9 @@ pub struct Investigation {
     /// How the last run itself ended; none before the first has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnWords>,
+    /// What a language model thinks of it; causes and ranks are never its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
 }
 
 /// The cause as a person recorded it.
@@ -389,6 +392,9 @@ pub struct Job {
     /// Asked for again while it ran: run once more at the end.
     #[serde(default)]
     pub again: bool,
+    /// The answer of this run was stored already; what follows adds to it.
+    #[serde(default)]
+    pub answered: bool,
 }
 
 impl Job {

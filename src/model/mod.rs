@@ -19,6 +19,7 @@ mod incident;
 mod investigation;
 mod live;
 mod mute;
+mod opinion;
 mod postmortem;
 mod service;
 mod settings;
@@ -39,7 +40,7 @@ pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
-pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Told};
+pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
 pub use investigation::{
     Cause, CausePoint, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease,
     RecordedCause, Risk, Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind, Tool, Verdict,
@@ -48,6 +49,10 @@ pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
+};
+pub use opinion::{
+    Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
+    Said, Speaker, Spending, Transcript, units,
 };
 pub use postmortem::{
     ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,

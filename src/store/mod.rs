@@ -31,6 +31,8 @@ mod flapping_tests;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod intake;
+#[cfg(test)]
+mod investigation_tests;
 mod migrate;
 #[cfg(test)]
 mod mutes_tests;

@@ -42,7 +42,12 @@ impl Fixture {
     }
 
     pub async fn send(&self, platform: &str, signals: Vec<Signal>) -> Vec<Applied> {
-        let body = serde_json::to_vec(&signals.iter().map(|s| &s.title).collect::<Vec<_>>()).unwrap();
+        self.deliver(platform, Parsed { signals, ..Parsed::default() }).await
+    }
+
+    /// Sends what a connector read.
+    pub async fn deliver(&self, platform: &str, parsed: Parsed) -> Vec<Applied> {
+        let body = serde_json::to_vec(&parsed.signals.iter().map(|s| &s.title).collect::<Vec<_>>()).unwrap();
         let delivery = NewDelivery {
             at: self.clock.now(),
             platform: platform.into(),
@@ -50,7 +55,7 @@ impl Fixture {
             problem: None,
             headers: Vec::new(),
             body,
-            parsed: Parsed { signals, ..Parsed::default() },
+            parsed,
             replay_of: None,
         };
         let submitted = self.store.submit(delivery).await.unwrap();
@@ -87,10 +92,6 @@ pub(super) fn resolved(key: &str) -> Signal {
     let mut signal = firing(key, None);
     signal.status = SignalStatus::Resolved;
     signal
-}
-
-fn thought(text: &str) -> NewThought {
-    NewThought { kind: ThoughtKind::Observation, text: text.to_owned(), evidence: Vec::new() }
 }
 
 pub(super) fn minutes(n: u64) -> Duration {
@@ -275,42 +276,6 @@ async fn commands_follow_the_lifecycle() {
         f.store.view().unwrap().timeline(id, None, 50).unwrap().iter().map(|e| e.kind).collect();
     use TimelineKind as K;
     assert_eq!(kinds, [K::Opened, K::Acknowledged, K::Comment, K::Severity, K::Title, K::Resolved]);
-    f.consistent();
-}
-
-#[tokio::test]
-async fn an_investigation_is_leased_written_and_ended() {
-    let f = Fixture::new();
-    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
-    let id = IncidentId(1);
-    let lease = Duration::from_secs(60);
-    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "waits for the rest of the burst");
-    f.clock.advance(Duration::from_secs(3));
-    let first = f.store.lease_job(lease, "built-in").await.unwrap().unwrap().lease();
-    assert_eq!(first.incident, id);
-    assert_eq!(f.store.lease_job(lease, "built-in").await.unwrap(), None, "leased");
-    f.store.add_thoughts(first, vec![thought("one")]).await.unwrap();
-    f.clock.advance(Duration::from_secs(61));
-    let run = f.store.lease_job(lease, "built-in").await.unwrap().expect("a lease that ran out is taken again").lease();
-    assert_eq!(f.store.view().unwrap().thoughts(id).unwrap(), vec![], "a new run begins anew");
-    let late = f.store.add_thoughts(first, vec![thought("late")]).await;
-    assert!(matches!(late, Err(CommandError::Conflict { .. })), "the runner before can no longer write: {late:?}");
-    f.store.release_job(first).await.unwrap();
-    let n = f.store.add_thoughts(run, vec![thought("one")]).await.unwrap();
-    assert_eq!(n, 1);
-    let finish = Finish {
-        state: InvestigationState::Complete,
-        conclusion: Some(Conclusion::Inconclusive),
-        summary: Some("Nothing leads.".into()),
-        error: None,
-        answer: Investigation::default(),
-    };
-    let done = f.store.finish_investigation(run, finish.clone()).await.unwrap();
-    assert_eq!((done.status, done.investigation.steps), (IncidentStatus::Analyzed, 1));
-    assert!(matches!(f.store.finish_investigation(run, finish).await, Err(CommandError::Conflict { .. })));
-    f.store.investigate(id, me()).await.unwrap();
-    f.store.cancel_investigation(id, me()).await.unwrap();
-    assert_eq!(f.incident(1).investigation.state, InvestigationState::Cancelled);
     f.consistent();
 }
 

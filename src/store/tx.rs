@@ -3,6 +3,7 @@
 
 mod family;
 mod forget;
+mod jobs;
 pub mod mutes;
 pub mod services;
 
@@ -156,6 +157,7 @@ impl<'t> Tx<'t> {
         policy: &'t Policy,
         now: Time,
     ) -> Result<Self, StoreError> {
+        world.engine.weights.window = policy.cluster_window.as_secs_f64();
         Ok(Self {
             world,
             policy,
@@ -391,7 +393,7 @@ impl<'t> Tx<'t> {
         for mut job in jobs {
             job.not_before = job.not_before.minus(by);
             job.leased_until = job.leased_until.map(|t| t.minus(by));
-            put(&mut self.jobs, job.incident.0, &job)?;
+            self.put_job(&job)?;
         }
         self.set_mutes_back(by)
     }

@@ -2,9 +2,11 @@
 //! what the tables say, dropped and read again after any failed commit: memory never leads the disk.
 
 mod calm;
+mod queue;
 mod services;
 
 pub use calm::Calm;
+pub use queue::Queue;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -80,6 +82,8 @@ pub struct World {
     pub lessons: Lessons,
     /// What people set about correlation.
     pub correlation: CorrelationSettings,
+    /// Investigations that wait or run.
+    pub queue: Queue,
     /// Last numbers given, by the names of `tables::meta`.
     pub numbers: BTreeMap<&'static str, u64>,
     /// Changed since this was last set to false: it may be ahead of the disk if the transaction fails.
@@ -193,6 +197,9 @@ impl World {
         }
         for row in txn.open_table(tables::LESSONS)?.iter()? {
             world.lessons.put(codec::decode(row?.1.value())?);
+        }
+        for row in txn.open_table(tables::JOBS)?.iter()? {
+            world.queue.put(&codec::decode(row?.1.value())?);
         }
         Ok(world)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -9,7 +10,8 @@ use crate::{
     config::Config,
     ingest::Door,
     live::Hub,
-    model::Token,
+    model::{ModelStatus, Token},
+    outgoing::Client,
     runtime::clock::Clock,
     search::Search,
     store::{Store, backup::schedule::Backups},
@@ -31,6 +33,8 @@ pub struct Parts {
     pub backups: Backups,
     /// Tries settings on stored deliveries.
     pub backtests: Backtests,
+    /// Makes calls to other services.
+    pub client: Client,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.
@@ -39,6 +43,8 @@ pub struct Parts {
     pub stop: CancellationToken,
     /// What the web room keeps in memory: limits, set-up link, metrics.
     pub shared: Arc<super::shared::Shared>,
+    /// How the language model stands; none when none is configured.
+    pub model: Option<watch::Receiver<ModelStatus>>,
 }
 
 impl Parts {

@@ -183,6 +183,7 @@ async fn look_at_a_day() {
     let tried = test.post("/api/backtests", &wider).await.json["id"].to_string();
     test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     look.at("settings-correlation", "/settings/correlation").await;
+    look.at("settings-investigation", "/settings/investigation").await;
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("missing", "/incidents/999").await;

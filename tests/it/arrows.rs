@@ -17,17 +17,30 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("live", &["store"]),
     ("postmortem", &[]),
     ("notifications", &["store"]),
-    ("outgoing", &[]),
+    ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
     ("investigation", &["store", "search", "text", "correlation::topology", "correlation::names", "outgoing"]),
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
-    ("web", &["ingest", "postmortem", "backtest", "store", "search", "live", "connectors", "runtime::supervise"]),
-    // Pure calls: what is wrong with a declared source is told at its place in the file.
-    ("config", &["connectors::declared"]),
+    (
+        "web",
+        &[
+            "ingest",
+            "postmortem",
+            "backtest",
+            "store",
+            "search",
+            "live",
+            "connectors",
+            "outgoing",
+            "runtime::supervise",
+        ],
+    ),
+    // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
+    ("config", &["connectors::declared", "outgoing::address"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "backtest", "store", "runtime", "text"]),
+    ("cli", &["app", "backtest", "outgoing", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),

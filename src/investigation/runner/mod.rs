@@ -9,15 +9,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, gather};
+use super::{Case, ENGINE, Inquiry, Line, Model, gather};
 use crate::{
     model::*,
     runtime::clock::Clock,
     store::{CommandError, Store, StoreError, commands::Finish},
 };
 
-/// How long a job is ours, should its runner be lost without the process ending.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a job is ours, should its runner be lost without the process ending; longer than any run may take.
+const LEASE: Duration = Duration::from_secs(600);
+/// What is not there by then is left out of the answer. Everything that is read is bounded, so that only a disk or a tool
+/// that hangs takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Looks at the queue at least this often, whatever woke it or not.
 const TICK: Duration = Duration::from_secs(5);
 /// A job that ended neither well nor badly so many times brings the process down with it.
@@ -31,12 +34,19 @@ pub struct Runner {
     store: Store,
     clock: Clock,
     workers: usize,
+    model: Option<Arc<Model>>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
     pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1) }
+        Self { store, clock, workers: workers.max(1), model: None }
+    }
+
+    /// Asks this language model for a second opinion on each.
+    #[must_use]
+    pub fn with_model(self, model: Option<Arc<Model>>) -> Self {
+        Self { model, ..self }
     }
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
@@ -46,7 +56,7 @@ impl Runner {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
         let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock };
+        let desk = StoreDesk { store: self.store, clock: self.clock, model: self.model };
         work(Arc::new(desk), &clock, self.workers, &stop).await;
     }
 }
@@ -63,13 +73,29 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     /// Writes the lines of a step.
-    fn write(&self, run: Lease, lines: Vec<Line>) -> impl Future<Output = Result<(), CommandError>> + Send;
+    fn write(
+        &self,
+        run: Lease,
+        lines: Vec<Line>,
+        progress: Progress,
+    ) -> impl Future<Output = Result<(), CommandError>> + Send;
+    /// Puts a second opinion beside the answer, where somebody is asked for one.
+    fn advise(
+        &self,
+        _run: Lease,
+        _inquiry: Inquiry,
+        _case: &Case,
+        finish: Finish,
+    ) -> impl Future<Output = Result<Finish, CommandError>> + Send {
+        std::future::ready(Ok(finish))
+    }
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    model: Option<Arc<Model>>,
 }
 
 impl Desk for StoreDesk {
@@ -103,8 +129,15 @@ impl Desk for StoreDesk {
         self.store.read(move |view| gather::changes(view, case)).await
     }
 
-    async fn write(&self, run: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
-        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect()).await.map(drop)
+    async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
+        self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), Some(progress)).await.map(drop)
+    }
+
+    async fn advise(&self, run: Lease, inquiry: Inquiry, case: &Case, finish: Finish) -> Result<Finish, CommandError> {
+        match &self.model {
+            Some(model) => model.advise(run, inquiry, case, finish).await,
+            None => Ok(finish),
+        }
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
@@ -153,7 +186,7 @@ async fn work<D: Desk>(desk: Arc<D>, clock: &Clock, workers: usize, stop: &Cance
             match take(&*desk, clock).await {
                 Ok(Next::Job(job)) => {
                     let run = job.lease();
-                    let task = running.spawn(lead(Arc::clone(&desk), job, stop.clone()));
+                    let task = running.spawn(lead(Arc::clone(&desk), clock.clone(), job, stop.clone()));
                     whose.insert(task.id(), run);
                 }
                 Ok(Next::At(due)) => {
@@ -214,7 +247,7 @@ async fn tidy<D: Desk>(desk: &D, whose: &mut HashMap<Id, Lease>, ended: Result<(
 }
 
 /// One job from lease to end.
-async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
+async fn lead<D: Desk>(desk: Arc<D>, clock: Clock, job: Job, stop: CancellationToken) {
     let run = job.lease();
     if job.attempts > ATTEMPTS {
         let error =
@@ -222,7 +255,7 @@ async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
         fail(&*desk, run, error).await;
         return;
     }
-    match investigate(&*desk, run, &stop).await {
+    match investigate(&*desk, &clock, run, &stop).await {
         Ok(()) | Err(Ended::Cancelled) => {}
         Err(Ended::Stopping) => {
             if let Err(e) = desk.release(run).await {
@@ -236,26 +269,91 @@ async fn lead<D: Desk>(desk: Arc<D>, job: Job, stop: CancellationToken) {
     }
 }
 
-async fn investigate<D: Desk>(desk: &D, run: Lease, stop: &CancellationToken) -> Result<(), Ended> {
+/// What is read after the alerts, in this order; each becomes lines of its own.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Earlier,
+    Changes,
+}
+
+impl Step {
+    const ALL: [Self; 2] = [Self::Earlier, Self::Changes];
+
+    /// What it reads, as the subject of a sentence.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Earlier => "Earlier incidents",
+            Self::Changes => "Changes",
+        }
+    }
+
+    async fn read<D: Desk>(self, desk: &D, case: Case) -> Result<Case, StoreError> {
+        match self {
+            Self::Earlier => desk.earlier(case).await,
+            Self::Changes => desk.changed(case).await,
+        }
+    }
+
+    fn tell(self, inquiry: &mut Inquiry, case: &Case) -> Vec<Line> {
+        match self {
+            Self::Earlier => inquiry.earlier(case),
+            Self::Changes => inquiry.changes(case),
+        }
+    }
+}
+
+async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &CancellationToken) -> Result<(), Ended> {
+    let patience = clock.now().plus(PATIENCE);
     let mut inquiry = Inquiry::default();
     let Some(mut case) = desk.alerts(run.incident).await? else { return Err(Ended::Cancelled) };
+    // The alerts before, the ranking after.
+    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 2 };
     if !case.incident.test {
-        write(desk, run, inquiry.alerts(&case), stop).await?;
-        case = desk.earlier(case).await?;
-        write(desk, run, inquiry.earlier(&case), stop).await?;
-        case = desk.changed(case).await?;
-        write(desk, run, inquiry.changes(&case), stop).await?;
+        progress.done += 1;
+        write(desk, run, inquiry.alerts(&case), progress, stop).await?;
+        for step in Step::ALL {
+            let read = tokio::select! {
+                read = step.read(desk, case.clone()) => read.map_err(|e| e.to_string()),
+                () = clock.sleep_until(patience) => Err("they were not there in time".to_owned()),
+            };
+            let lines = match read {
+                Ok(more) => {
+                    case = more;
+                    step.tell(&mut inquiry, &case)
+                }
+                // A part of the answer is better than none.
+                Err(why) => vec![missing(step, &why)],
+            };
+            progress.done += 1;
+            write(desk, run, lines, progress, stop).await?;
+        }
     }
     let (lines, finish) = inquiry.conclude(&case);
-    write(desk, run, lines, stop).await?;
+    write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
+    let finish = tokio::select! {
+        advised = desk.advise(run, inquiry, &case, finish) => advised?,
+        () = stop.cancelled() => return Err(Ended::Stopping),
+    };
     Ok(desk.finish(run, finish).await?)
 }
 
-async fn write<D: Desk>(desk: &D, run: Lease, lines: Vec<Line>, stop: &CancellationToken) -> Result<(), Ended> {
+fn missing(step: Step, why: &str) -> Line {
+    let text =
+        format!("{} could not be read, the answer does without them: {}.", step.name(), why.trim_end_matches('.'));
+    Line { kind: ThoughtKind::Observation, text, evidence: Vec::new() }
+}
+
+async fn write<D: Desk>(
+    desk: &D,
+    run: Lease,
+    lines: Vec<Line>,
+    progress: Progress,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
     if stop.is_cancelled() {
         return Err(Ended::Stopping);
     }
-    Ok(desk.write(run, lines).await?)
+    Ok(desk.write(run, lines, progress).await?)
 }
 
 async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {

@@ -30,6 +30,9 @@ enum Trouble {
     Panic(IncidentId),
     Cancel(IncidentId),
     Broken(IncidentId),
+    // What happened before cannot be read, or reading it never ends.
+    Unread(IncidentId),
+    Hangs(IncidentId),
     Stop,
 }
 
@@ -74,6 +77,7 @@ fn job(n: u64, at: Time) -> Job {
         attempts: 0,
         reason: "opened".into(),
         again: false,
+        answered: false,
     }
 }
 
@@ -113,14 +117,24 @@ impl Desk for Table {
 
     async fn earlier(&self, case: Case) -> Result<Case, StoreError> {
         tokio::task::yield_now().await;
-        Ok(case)
+        match self.trouble {
+            Trouble::Unread(at) if at == case.incident.id => Err(StoreError::Io("disk gone".into())),
+            Trouble::Hangs(at) if at == case.incident.id => std::future::pending().await,
+            _ => Ok(case),
+        }
     }
 
     async fn changed(&self, case: Case) -> Result<Case, StoreError> {
         Ok(case)
     }
 
-    async fn write(&self, Lease { incident: id, .. }: Lease, lines: Vec<Line>) -> Result<(), CommandError> {
+    async fn write(
+        &self,
+        Lease { incident: id, .. }: Lease,
+        lines: Vec<Line>,
+        at: Progress,
+    ) -> Result<(), CommandError> {
+        assert!(at.done >= 1 && at.done <= at.of, "{at:?}");
         tokio::task::yield_now().await;
         if self.written(id.0) == 2 {
             match self.trouble {
@@ -189,6 +203,29 @@ async fn trouble_in_one_leaves_the_others_alone() {
     check(Trouble::Panic(IncidentId(2)), Some(Error)).await;
     check(Trouble::Broken(IncidentId(2)), Some(Error)).await;
     check(Trouble::Cancel(IncidentId(2)), None).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_and_the_answer_does_without() {
+    let check = async |trouble: Trouble, why: &str| {
+        let table = Table::new(&[1], trouble);
+        let stop = CancellationToken::new();
+        let (desk, clock, token) = (Arc::clone(&table), table.clock.clone(), stop.clone());
+        let task = tokio::spawn(async move { work(desk, &clock, 1, &token).await });
+        settle().await;
+        table.clock.advance(PATIENCE);
+        settle().await;
+        stop.cancel();
+        task.await.unwrap();
+        assert_eq!(table.ended(), BTreeMap::from([(1, Complete)]), "{trouble:?}");
+        let said = lock(&table.lines)[&IncidentId(1)].concat();
+        assert!(
+            said.iter().any(|l| l.text.starts_with("Earlier incidents could not") && l.text.contains(why)),
+            "{said:?}"
+        );
+    };
+    check(Trouble::Unread(IncidentId(1)), "disk gone").await;
+    check(Trouble::Hangs(IncidentId(1)), "not there in time").await;
 }
 
 #[tokio::test]

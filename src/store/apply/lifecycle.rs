@@ -1,20 +1,19 @@
 //! The life of an incident: opened, joined, resolved, reopened, queued for investigation.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
 use super::place;
 use crate::{
     model::*,
-    store::{
-        StoreError,
-        tx::{Tx, get, put},
-    },
+    store::{StoreError, tx::Tx},
 };
 
 /// Services, hosts and senders' groups listed on an incident's row; the rest is found through its alerts.
 pub const NAMES_ON_ROW: usize = 50;
+/// Why an investigation is made again by itself.
+pub const CHANGED: &str = "changed";
 
 /// Opens an incident for an alert and makes it the first member.
 pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> Result<IncidentId, StoreError> {
@@ -117,10 +116,8 @@ pub fn join(
     incident.flapping = incident.flapping_count > 0;
     incident.last_alert_at = incident.last_alert_at.max(alert.onset_at);
     incident.labels.retain(|name, value| alert.labels.get(name) == Some(value));
-    let new_service = push_name(&mut incident.affected_services, alert.service.as_deref());
+    push_name(&mut incident.affected_services, alert.service.as_deref());
     push_name(&mut incident.affected_hosts, alert.host.as_deref());
-    let worse = alert.severity < incident.severity;
-    let analyzed = incident.investigation.state == InvestigationState::Complete;
     raise_severity(tx, id, alert.severity)?;
     tx.changed(id, IncidentChange::Alerts);
     let first = reasons.first().cloned();
@@ -133,11 +130,24 @@ pub fn join(
     )?;
     member(tx, id, alert, score, reasons)?;
     tx.log(ChangeSubject::AlertCorrelated(id, alert.id))?;
-    // The answer was made without this alert: look again when it may matter.
-    if analyzed && (new_service || worse) {
-        queue(tx, id, "changed")?;
+    reconsider(tx, id)
+}
+
+/// An investigation that waits is as urgent as its incident is bad.
+pub fn urgency(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Result<(), StoreError> {
+    match tx.job(id)? {
+        Some(job) => tx.put_job(&Job { severity, ..job }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What an investigation was made from is no longer all there is: it is made again, unless a person stopped it or somebody
+/// recorded the cause. Repeats and flapping are not told here.
+pub fn reconsider(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    let head = &tx.known_incident(id)?.investigation;
+    let known = head.conclusion == Some(Conclusion::Confirmed);
+    let made = matches!(head.state, InvestigationState::Complete | InvestigationState::Error);
+    if head.state == InvestigationState::Running || (made && !known) { queue(tx, id, CHANGED) } else { Ok(()) }
 }
 
 /// An alert that opened an incident says which ones it was kept out of, and why.
@@ -203,6 +213,7 @@ pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Re
         return Ok(());
     }
     incident.severity = severity;
+    urgency(tx, id, severity)?;
     tx.changed(id, IncidentChange::Severity);
     let text = format!("Severity went from {before} to {severity}.");
     tx.note(id, TimelineKind::Severity, &Actor::System, text, json!({ "from": before, "to": severity }))
@@ -254,29 +265,46 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     queue(tx, id, "reopened")
 }
 
+/// How long an answer stands at least before what joined since has it made anew: longer where many joined already, since
+/// each of them tells less.
+fn pause(alerts: u64) -> Duration {
+    Duration::from_secs(match alerts {
+        0..=9 => 10,
+        10..=99 => 20,
+        _ => 60,
+    })
+}
+
 /// Asks for an investigation. One that waits stays as it is; one that runs is run once more afterwards.
 pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreError> {
-    if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+    if let Some(mut job) = tx.job(id)? {
         if job.leased_until.is_some() && !job.again {
             job.again = true;
-            put(&mut tx.jobs, id.0, &job)?;
+            tx.put_job(&job)?;
         }
         return Ok(());
     }
-    let severity = tx.known_incident(id)?.severity;
+    let now = tx.now;
+    let mut not_before = now.plus(tx.policy.investigation_delay);
+    let incident = tx.known_incident(id)?;
+    if let Some(finished) = incident.investigation.finished_at.filter(|_| reason == CHANGED) {
+        // Against a clock that was set back: never later than from now on.
+        not_before = not_before.max(finished.min(now).plus(pause(incident.alert_count)));
+    }
     let job = Job {
         incident: id,
-        severity,
+        severity: incident.severity,
         lease: 0,
-        queued_at: tx.now,
-        not_before: tx.now.plus(tx.policy.investigation_delay),
+        queued_at: now,
+        not_before,
         leased_until: None,
         attempts: 0,
         reason: reason.to_owned(),
         again: false,
+        answered: false,
     };
-    put(&mut tx.jobs, id.0, &job)?;
-    tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
+    incident.investigation.state = InvestigationState::Queued;
+    tx.put_job(&job)?;
     tx.changed(id, IncidentChange::Investigation);
     Ok(())
 }

@@ -11,6 +11,8 @@ pub mod thresholds;
 pub mod timers;
 mod told;
 
+use std::time::Duration;
+
 use super::{
     StoreError,
     tables::meta,
@@ -21,6 +23,11 @@ use crate::{correlation, model::*};
 /// Incidents named in a delivery's row; the results name them all.
 const INCIDENTS_IN_ROW: usize = 10;
 
+/// How long before an incident a change may lie to be told of in its investigation.
+const CHANGE_BEFORE: Duration = Duration::from_secs(2 * 3600);
+/// Open incidents of one service that are investigated anew for a change of it.
+const RECONSIDERED: usize = 8;
+
 /// Applies one delivery and moves the position to it.
 pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     let accepted = delivery.outcome == DeliveryOutcome::Accepted;
@@ -29,7 +36,9 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> 
         results = signals::apply(tx, delivery)?;
         for change in &delivery.parsed.changes {
             let at = correlation::onset(change.at, delivery.at);
-            tx.put_change(&Change { at: Some(at), source: delivery.platform.clone(), ..change.clone() }, at)?;
+            let change = Change { at: Some(at), source: delivery.platform.clone(), ..change.clone() };
+            tx.put_change(&change, at)?;
+            reconsider(tx, &change, at)?;
         }
     }
     notes(tx, delivery)?;
@@ -108,5 +117,17 @@ fn count(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
         }
     }
     tx.received(&delivery.platform, delivery.outcome);
+    Ok(())
+}
+
+/// A change that is told of late, as pipelines do when they are done, may be the cause of what burns already.
+fn reconsider(tx: &mut Tx<'_>, change: &Change, at: Time) -> Result<(), StoreError> {
+    let Some(service) = &change.service else { return Ok(()) };
+    for id in tx.world.open_at(&crate::store::world::key(service), RECONSIDERED) {
+        let onset = tx.known_incident(id)?.onset_at;
+        if at <= onset && onset.since(at) <= CHANGE_BEFORE {
+            lifecycle::reconsider(tx, id)?;
+        }
+    }
     Ok(())
 }

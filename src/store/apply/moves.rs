@@ -62,7 +62,7 @@ pub fn merge(
     } else if taught::any_apart(tx, &theirs, &ours) {
         return Ok(false);
     }
-    tx.jobs.remove(from.0)?;
+    tx.remove_job(from)?;
     let before = BeforeMerge {
         at: tx.now,
         seq: tx.world.last(meta::CHANGE),
@@ -167,7 +167,7 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
     if survivor.is_open() {
         let burned = root != parent || before.into.firing_count > 0;
         if !ended_without(tx, root, burned, &format!("Its open alerts went back to {id}."))? {
-            lifecycle::queue(tx, root, "changed")?;
+            lifecycle::queue(tx, root, "moved")?;
         }
     }
     Ok(true)
@@ -241,7 +241,7 @@ pub fn move_alerts(
     tx.changed(to, IncidentChange::Alerts);
     tx.note(to, TimelineKind::AlertMoved, by, format!("{} came from {from}.{text}", moved.what), data)?;
     lifecycle::raise_severity(tx, to, moved.worst)?;
-    lifecycle::queue(tx, to, "changed")?;
+    lifecycle::queue(tx, to, "moved")?;
     left_behind(tx, from, source.firing_count > 0, &format!("Its open alerts were moved to {to}."))?;
     Ok(true)
 }
@@ -265,7 +265,7 @@ pub fn attach_lone(
     let data = json!({ "alert_ids": moved.ids, "to": to });
     tx.note(to, TimelineKind::AlertMoved, by, format!("{} joined.", moved.what), data)?;
     lifecycle::raise_severity(tx, to, moved.worst)?;
-    lifecycle::queue(tx, to, "changed")?;
+    lifecycle::queue(tx, to, "moved")?;
     Ok(true)
 }
 
@@ -412,7 +412,7 @@ fn relocate(
 /// The incident that alerts were taken from ends with the last one that burned, or is investigated again.
 fn left_behind(tx: &mut Tx<'_>, id: IncidentId, burned: bool, text: &str) -> Result<(), StoreError> {
     if !ended_without(tx, id, burned, text)? && tx.known_incident(id)?.is_open() {
-        lifecycle::queue(tx, id, "changed")?;
+        lifecycle::queue(tx, id, "moved")?;
     }
     Ok(())
 }

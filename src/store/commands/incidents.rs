@@ -247,6 +247,7 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
         let before = std::mem::replace(&mut tx.known_incident(id)?.severity, severity);
         tx.known_incident(id)?.severity_pinned = true;
         if before != severity {
+            lifecycle::urgency(tx, id, severity)?;
             let data = json!({ "from": before, "to": severity });
             tx.changed(id, IncidentChange::Severity);
             tx.note(

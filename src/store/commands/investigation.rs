@@ -12,7 +12,6 @@ use crate::{
         apply::lifecycle,
         codec,
         commands::feedback::{self, GivenCause},
-        fields::{fields, optional, value},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -57,9 +56,9 @@ impl Store {
             }
             lifecycle::queue(tx, id, "asked")?;
             // A person waits: no burst to assemble.
-            if let Some(mut job) = get::<_, Job>(&tx.jobs, id.0)? {
+            if let Some(mut job) = tx.job(id)? {
                 job.not_before = job.not_before.min(tx.now);
-                put(&mut tx.jobs, id.0, &job)?;
+                tx.put_job(&job)?;
             }
             Ok(tx.audit(&actor, "incident.investigate", id.to_string(), serde_json::Value::Null)?)
         })
@@ -70,7 +69,7 @@ impl Store {
     pub async fn cancel_investigation(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
         self.on_incident(id, move |tx| {
             tx.asked_incident(id)?;
-            if !tx.jobs.remove(id.0)? {
+            if !tx.remove_job(id)? {
                 return Err(CommandError::Conflict {
                     detail: format!("no investigation of {id} waits or runs"),
                     allowed: vec!["investigate".to_owned()],
@@ -80,6 +79,7 @@ impl Store {
             let head = &mut tx.known_incident(id)?.investigation;
             head.state = InvestigationState::Cancelled;
             head.finished_at = Some(now);
+            head.progress = None;
             tx.changed(id, IncidentChange::Investigation);
             analyzed(tx, id)?;
             tx.note(
@@ -115,7 +115,7 @@ impl Store {
                 tx.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
             for mut job in jobs.into_iter().filter(|j| j.leased_until.is_some()) {
                 job.leased_until = None;
-                put(&mut tx.jobs, job.incident.0, &job)?;
+                tx.put_job(&job)?;
                 tx.known_incident(job.incident)?.investigation.state = InvestigationState::Queued;
                 tx.changed(job.incident, IncidentChange::Investigation);
             }
@@ -128,13 +128,13 @@ impl Store {
     pub async fn release_job(&self, lease: Lease) -> Result<(), CommandError> {
         self.command(move |tx| {
             if running(tx, lease).is_ok()
-                && let Some(mut job) = get::<_, Job>(&tx.jobs, lease.incident.0)?
+                && let Some(mut job) = tx.job(lease.incident)?
             {
                 let id = lease.incident;
                 job.leased_until = None;
                 // Given back in order: only runs that broke off count.
                 job.attempts = job.attempts.saturating_sub(1);
-                put(&mut tx.jobs, id.0, &job)?;
+                tx.put_job(&job)?;
                 tx.known_incident(id)?.investigation.state = InvestigationState::Queued;
                 tx.changed(id, IncidentChange::Investigation);
             }
@@ -145,8 +145,13 @@ impl Store {
 
     /// Writes thoughts in order, those of one step at once: each change of a large file has its price. The number of the
     /// last one. `Conflict` when the run was cancelled or taken over meanwhile: stop.
-    pub async fn add_thoughts(&self, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
-        self.command(move |tx| think(tx, lease, thoughts)).await
+    pub async fn add_thoughts(
+        &self,
+        lease: Lease,
+        thoughts: Vec<NewThought>,
+        progress: Option<Progress>,
+    ) -> Result<u32, CommandError> {
+        self.command(move |tx| think(tx, lease, thoughts, progress)).await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
@@ -157,7 +162,12 @@ impl Store {
 }
 
 /// Writes the thoughts of a run. The number of the last one.
-pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewThought>) -> Result<u32, CommandError> {
+pub(in crate::store) fn think(
+    tx: &mut Tx<'_>,
+    lease: Lease,
+    thoughts: Vec<NewThought>,
+    progress: Option<Progress>,
+) -> Result<u32, CommandError> {
     let id = lease.incident;
     running(tx, lease)?;
     let now = tx.now;
@@ -167,19 +177,26 @@ pub(in crate::store) fn think(tx: &mut Tx<'_>, lease: Lease, thoughts: Vec<NewTh
         put(&mut tx.thoughts, (id.0, u64::from(n)), &Thought { id: n, at: now, kind, text, evidence })?;
         tx.log(ChangeSubject::Thought(id, n))?;
     }
-    tx.asked_incident(id)?.investigation.steps = n;
+    let head = &mut tx.asked_incident(id)?.investigation;
+    head.steps = n;
+    let moved = progress.is_some() && head.progress != progress;
+    head.progress = progress.or(head.progress);
+    if moved {
+        tx.changed(id, IncidentChange::Investigation);
+    }
     Ok(n)
 }
 
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let again = running(tx, lease)?.again;
-    tx.jobs.remove(id.0)?;
-    write_answer(tx, id, finish)?;
+    let Job { again, answered, .. } = running(tx, lease)?;
+    tx.remove_job(id)?;
+    write_answer(tx, id, finish, answered)?;
+    finished(tx, id)?;
     analyzed(tx, id)?;
     if again {
-        lifecycle::queue(tx, id, "changed")?;
+        lifecycle::queue(tx, id, lifecycle::CHANGED)?;
     }
     Ok(())
 }
@@ -195,46 +212,19 @@ pub(in crate::store) fn record_cause(
     feedback::record(tx, id, GivenCause::Named { service, host: None, symptom }, actor)
 }
 
-/// When the next job is due that nobody works on; none without jobs.
-pub(in crate::store) fn next_job(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
-    let mut next: Option<Time> = None;
-    for row in tx.jobs.iter()? {
-        let row = row?;
-        let row = codec::plain(row.1.value())?;
-        let [not_before, leased_until] = fields(&row, ["not_before", "leased_until"])?;
-        let at = value::<Time>(not_before)?.max(optional(leased_until)?.unwrap_or(Time::from_millis(i64::MIN)));
-        next = Some(next.map_or(at, |n| n.min(at)));
-    }
-    Ok(next)
-}
-
 /// Takes the most urgent job that is due.
 pub(in crate::store) fn lease_next(
     tx: &mut Tx<'_>,
     lease: Duration,
     engine: &str,
 ) -> Result<Option<Job>, CommandError> {
-    // In a storm thousands wait: of each only what decides is read.
-    let mut best: Option<(Severity, Time, u64)> = None;
-    for row in tx.jobs.iter().map_err(StoreError::from)? {
-        let (number, bytes) = row.map_err(StoreError::from)?;
-        let row = codec::plain(bytes.value())?;
-        let [queued_at, not_before, leased_until, severity] =
-            fields(&row, ["queued_at", "not_before", "leased_until", "severity"])?;
-        let leased_until: Option<Time> = optional(leased_until)?;
-        let due = value::<Time>(not_before)? <= tx.now && leased_until.is_none_or(|t| t <= tx.now);
-        let urgency = (value(severity)?, value(queued_at)?, number.value());
-        if due && best.is_none_or(|b| urgency < b) {
-            best = Some(urgency);
-        }
-    }
-    let Some((_, _, number)) = best else { return Ok(None) };
-    let Some(mut job) = get::<_, Job>(&tx.jobs, number)? else { return Ok(None) };
-    let id = job.incident;
+    let Some(id) = tx.world.queue.first_due(tx.now) else { return Ok(None) };
+    let Some(mut job) = tx.job(id)? else { return Ok(None) };
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
+    job.answered = false;
     job.lease = tx.world.next(meta::CHANGE);
-    put(&mut tx.jobs, id.0, &job)?;
+    tx.put_job(&job)?;
     let old: Vec<u64> = tx
         .thoughts
         .range((id.0, 0)..=(id.0, u64::MAX))?
@@ -251,6 +241,7 @@ pub(in crate::store) fn lease_next(
     head.finished_at = None;
     head.error = None;
     head.steps = 0;
+    head.progress = None;
     tx.changed(id, IncidentChange::Investigation);
     tx.note(
         id,
@@ -263,8 +254,8 @@ pub(in crate::store) fn lease_next(
 }
 
 /// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
-fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
-    match get::<_, Job>(&tx.jobs, lease.incident.0)? {
+pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
+    match tx.job(lease.incident)? {
         Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
             detail: format!("this investigation of {} was stopped", lease.incident),
@@ -273,7 +264,7 @@ fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
     }
 }
 
-fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     let now = tx.now;
     let incident = tx.known_incident(id)?;
     if incident.status == IncidentStatus::Investigating {
@@ -284,26 +275,43 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+/// Writes an answer over the one before. When that was of the same run (`told`), only what differs is told.
+pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let now = tx.now;
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
     let own = OwnWords { conclusion: finish.conclusion, summary: finish.summary, first: None };
     let complete = finish.state == InvestigationState::Complete;
-    feedback::keep(tx, id, before, &mut answer, own, complete)?;
+    feedback::keep(tx, id, before.clone(), &mut answer, own, complete)?;
     put(&mut tx.answers, id.0, &answer)?;
-    for suggestion in &answer.suggestions {
+    for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
     }
-    for cause in &answer.causes {
+    for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
+    // While a run goes on, its job says so.
+    let goes_on = tx.job(id)?.is_some();
     let head = &mut tx.known_incident(id)?.investigation;
-    head.state = finish.state;
+    if !goes_on {
+        head.state = finish.state;
+        head.finished_at = Some(now);
+        head.progress = None;
+    }
     head.error = finish.error;
-    head.finished_at = Some(now);
+    if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
+        *engine = format!("{engine} + {}", opinion.model);
+    }
+    tx.changed(id, IncidentChange::Investigation);
+    Ok(())
+}
+
+/// The line of the timeline at the end of a run.
+fn finished(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    let now = tx.now;
+    let head = &tx.known_incident(id)?.investigation;
     let (steps, started) = (head.steps, head.started_at);
-    let text = match finish.state {
+    let text = match head.state {
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }
@@ -312,7 +320,6 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             None => "Investigation finished.".to_owned(),
         },
     };
-    tx.changed(id, IncidentChange::Investigation);
     let took = started.map(|t| u64::try_from(now.since(t).as_millis()).unwrap_or(u64::MAX));
     tx.note(id, TimelineKind::InvestigationFinished, &Actor::System, text, json!({ "steps": steps, "took_ms": took }))
 }

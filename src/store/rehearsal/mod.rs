@@ -276,7 +276,7 @@ impl Rehearsal {
         loop {
             let timer = apply::timers::next(tx)?.filter(|at| *at < end);
             let job = match engine {
-                Some(_) => investigation::next_job(tx)?.filter(|at| *at < end),
+                Some(_) => tx.world.queue.next_due().filter(|at| *at < end),
                 None => None,
             };
             match (timer, job, engine) {
@@ -410,10 +410,10 @@ impl Rehearsal {
             self.at_end.entry(id).or_insert((head, answer));
         }
         let Some((thoughts, finish)) = found else {
-            tx.jobs.remove(id.0)?;
+            tx.remove_job(id)?;
             return Ok(());
         };
-        investigation::think(tx, lease, thoughts).map_err(as_store)?;
+        investigation::think(tx, lease, thoughts, None).map_err(as_store)?;
         investigation::end(tx, lease, finish).map_err(as_store)
     }
 

@@ -108,7 +108,7 @@ impl Tx<'_> {
             return Ok(removed);
         }
         self.answers.remove(number)?;
-        self.jobs.remove(number)?;
+        self.remove_job(id)?;
         self.outcomes.remove(number)?;
         self.postmortems.remove(number)?;
         self.remove_incident(id)?;

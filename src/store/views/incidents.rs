@@ -175,7 +175,7 @@ impl<'a> Head<'a> {
 
 impl View {
     /// The rows under an incident, in order.
-    fn children<T: serde::de::DeserializeOwned>(
+    pub(super) fn children<T: serde::de::DeserializeOwned>(
         &self,
         definition: tables::ChildRows,
         id: IncidentId,
@@ -305,6 +305,31 @@ impl View {
         }
         found.sort_by_key(|j| (j.queued_at, j.incident));
         Ok(found)
+    }
+
+    /// The place of a waiting investigation in the queue, 1 for the next, and how many wait or run; none when it does not
+    /// wait. The worst goes first, and among equals the oldest.
+    pub fn queue_place(&self, id: IncidentId) -> Result<Option<(usize, usize)>, StoreError> {
+        let table = self.table(tables::JOBS)?;
+        let urgency = |number: u64, row: &[u8]| -> Result<(bool, Severity, Time, u64), StoreError> {
+            let row = codec::plain(row)?;
+            let [queued_at, leased_until, severity] = fields(&row, ["queued_at", "leased_until", "severity"])?;
+            let runs = optional::<Time>(leased_until)?.is_some();
+            Ok((!runs, value(severity)?, value(queued_at)?, number))
+        };
+        let Some(row) = table.get(id.0)? else { return Ok(None) };
+        let mine = urgency(id.0, row.value())?;
+        if !mine.0 {
+            return Ok(None);
+        }
+        let (mut before, mut all) = (0, 0);
+        for row in table.iter()? {
+            let (number, row) = row?;
+            let other = urgency(number.value(), row.value())?;
+            all += 1;
+            before += usize::from(other.0 && other < mine);
+        }
+        Ok(Some((before + 1, all)))
     }
 
     /// Changes with a time in `from..=to`, latest first; of the service only, if given (compared without case).

@@ -11,10 +11,12 @@ mod feedback;
 mod incidents;
 mod live;
 mod mutes;
+mod opinion;
 mod overview;
 mod postmortems;
 mod searched;
 mod services;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -30,6 +32,7 @@ pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
+pub use spread::Dot;
 pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};

@@ -118,6 +118,7 @@ pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Opti
         muted_by: MutedBy::all(view, &incident)?,
         causes: answer.causes,
         recorded: answer.recorded,
+        opinion: answer.opinion,
         alerts: view.members(id, 100)?.iter().map(|(m, a)| MemberObject::of(a, Some(m))).collect(),
         thoughts: view.thoughts(id)?,
         evidence: answer.evidence,

@@ -110,6 +110,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::set_suggestion))
         .routes(routes!(parts::judge_cause))
         .routes(routes!(parts::investigation))
+        .routes(routes!(parts::transcript))
+        .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
         .routes(routes!(postmortems::list))
         .routes(routes!(postmortems::get, postmortems::put))

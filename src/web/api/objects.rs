@@ -27,6 +27,8 @@ pub struct InvestigationObject {
     pub finished_at: Option<Time>,
     /// Thoughts written.
     pub steps: u32,
+    /// How many checks of a run are done.
+    pub progress: Option<Progress>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -150,6 +152,7 @@ impl IncidentRow {
                 started_at: head.started_at,
                 finished_at: head.finished_at,
                 steps: head.steps,
+                progress: head.progress,
                 error: head.error.clone(),
             },
             leading: i.leading.as_ref().map(|l| LeadingObject { title: l.title.clone(), confidence: l.confidence }),
@@ -171,6 +174,8 @@ pub struct IncidentObject {
     pub causes: Vec<Cause>,
     /// What a person found to be the cause.
     pub recorded: Option<RecordedCause>,
+    /// What a language model thinks of it, beside that ranking; none where none is asked.
+    pub opinion: Option<Opinion>,
     /// The first hundred.
     pub alerts: Vec<MemberObject>,
     /// In order.

@@ -160,12 +160,23 @@ pub async fn judge_cause(
     Ok(Answer(state.store.judge_cause(id, rank, None, verdict, who.actor).await?))
 }
 
+/// Where a waiting investigation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueuePlace {
+    /// 1 for the next.
+    position: usize,
+    /// All that wait or run.
+    of: usize,
+}
+
 /// An investigation with its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct InvestigationDetail {
     /// Its state.
     #[serde(flatten)]
     head: InvestigationObject,
+    /// Its place among those that wait; none when it does not wait.
+    queue: Option<QueuePlace>,
     /// Ranked.
     causes: Vec<Cause>,
     /// What a person found to be the cause.
@@ -180,6 +191,53 @@ pub struct InvestigationDetail {
     suggestions: Vec<Suggestion>,
     /// In order.
     thoughts: Vec<Thought>,
+    /// What a language model thinks of it, where one is asked.
+    opinion: Option<Opinion>,
+    /// The conversations with it that are kept, newest last.
+    transcripts: Vec<TranscriptHead>,
+}
+
+/// A conversation with a language model, without what was said.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TranscriptHead {
+    /// Which run of the investigation.
+    run: u64,
+    /// When.
+    at: Time,
+    /// The model.
+    model: String,
+    /// How it was asked.
+    form: OpinionForm,
+    /// Requests, those without an answer among them.
+    requests: usize,
+    /// Calls of tools.
+    calls: usize,
+    /// Tokens read by the model.
+    tokens_in: u64,
+    /// Tokens written by it.
+    tokens_out: u64,
+    /// What that cost by the configured prices.
+    cost: f64,
+    /// Milliseconds that it took to answer.
+    took_ms: u64,
+}
+
+impl TranscriptHead {
+    fn of(t: &Transcript) -> Self {
+        let sum = |f: fn(&Round) -> u64| t.rounds.iter().map(f).sum();
+        Self {
+            run: t.run,
+            at: t.at,
+            model: t.model.clone(),
+            form: t.form,
+            requests: t.rounds.len(),
+            calls: t.rounds.iter().map(|r| r.calls.len()).sum(),
+            tokens_in: sum(|r| r.tokens_in),
+            tokens_out: sum(|r| r.tokens_out),
+            cost: t.rounds.iter().map(|r| r.cost).sum(),
+            took_ms: sum(|r| r.took_ms),
+        }
+    }
 }
 
 /// Its investigation.
@@ -194,6 +252,7 @@ pub async fn investigation(
         let answer = view.investigation(incident.id)?;
         Ok(InvestigationDetail {
             head: IncidentRow::of(&incident).investigation,
+            queue: view.queue_place(incident.id)?.map(|(position, of)| QueuePlace { position, of }),
             causes: answer.causes,
             recorded: answer.recorded,
             judged: answer.judged,
@@ -201,9 +260,53 @@ pub async fn investigation(
             evidence: answer.evidence,
             suggestions: answer.suggestions,
             thoughts: view.thoughts(incident.id)?,
+            opinion: answer.opinion,
+            transcripts: view.transcripts(incident.id)?.iter().map(TranscriptHead::of).collect(),
         })
     };
     Ok(Answer(read(&state, &id, detail).await?))
+}
+
+/// Everything that was said between its investigation and a language model: of one run, or of the newest. For those who
+/// act on incidents, since it may hold lines of logs that nobody else is shown.
+#[utoipa::path(get, path = "/api/incidents/{id}/investigation/transcript", tag = "incidents", operation_id = "incident_transcript",
+    params(("id" = String, Path), ("run" = Option<u64>, Query)), responses((status = 200, body = Transcript)))]
+pub async fn transcript(
+    _: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Answer<Transcript>, ApiError> {
+    let run =
+        params.one("run").map(|run| run.parse::<u64>().map_err(|_| ApiError::invalid("run", "a number is taken")));
+    let run = run.transpose()?;
+    let found = move |view: &View, incident: Incident| {
+        let all = view.transcripts(incident.id)?;
+        Ok(all.into_iter().rev().find(|t| run.is_none_or(|run| t.run == run)))
+    };
+    let what = || format!("conversation with a language model about {id}");
+    read(&state, &id, found).await?.map(Answer).ok_or_else(|| ApiError::not_found(what()))
+}
+
+/// A language model, and what it may cost.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ModelObject {
+    /// Whether one is configured.
+    enabled: bool,
+    /// How it stands; none when none is configured.
+    status: Option<ModelStatus>,
+    /// What was spent today (UTC).
+    spent: Spending,
+}
+
+/// The language model that gives second opinions.
+#[utoipa::path(get, path = "/api/investigation/model", tag = "system", operation_id = "investigation_model",
+    responses((status = 200, body = ModelObject)))]
+pub async fn model(_: Viewer, State(state): State<AppState>) -> Result<Answer<ModelObject>, ApiError> {
+    let status = state.model.as_ref().map(|m| m.borrow().clone());
+    let now = state.clock.now();
+    let spent = state.store.read(move |view| view.spending(now)).await?;
+    Ok(Answer(ModelObject { enabled: status.is_some(), status, spent }))
 }
 
 /// Earlier incidents like it; maybe none.

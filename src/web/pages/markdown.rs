@@ -132,7 +132,7 @@ mod tests {
             ),
             ("![<b>](data:image/svg+xml,x)", "<p><span>Picture: &lt;b&gt;</span></p>\n"),
             ("- [x] done", "<ul>\n<li>☑ done</li>\n</ul>\n"),
-            ("a\u{202e}b `c\u{0}d`", "<p>a&lt;U+202E&gt;b <code>c\u{fffd}d</code></p>\n"),
+            ("a\u{202e}b `c\u{0}d`", "<p>a&lt;U+202E&gt;b <code>c␀d</code></p>\n"),
             (
                 "[a]: https://a.example\n\n[a]",
                 "<p><a href=\"https://a.example\" rel=\"noopener noreferrer\">a</a></p>\n",

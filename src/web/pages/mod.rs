@@ -16,6 +16,7 @@ mod frame;
 mod identity;
 mod incident;
 mod incidents;
+mod investigation;
 mod layers;
 mod lessons;
 mod live;
@@ -146,6 +147,7 @@ pub fn router() -> Router<AppState> {
         .route("/settings/correlation/undo", post(correlation::undo))
         .route("/settings/correlation/try", post(correlation::attempt))
         .route("/settings/correlation/cancel", post(correlation::cancel))
+        .route("/settings/investigation", get(investigation::investigation))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
         .route("/settings/lessons", get(lessons::lessons))

@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use super::frame::{Counts, Frame, Prefs, Section};
+use super::{
+    frame::{Counts, Frame, Prefs, Section},
+    incident::Before,
+};
 use crate::{
     model::*,
-    store::{Overview, views::Opened},
+    store::{
+        Overview,
+        views::{Dot, Opened, Topology},
+    },
 };
 
 /// The clock of all samples.
@@ -272,7 +278,14 @@ pub fn read() -> super::incident::Read {
         against: against.iter().map(|s| (*s).to_owned()).collect(),
         ruled_out,
         score: confidence * 4.0,
-        points: Vec::new(),
+        points: [("weight", 0.75), ("deploy", 0.5), ("quiet", -0.25)]
+            .map(|(feature, share)| CausePoint {
+                feature: feature.into(),
+                weight: confidence * 4.0 * share,
+                text: format!("what {feature} says of it"),
+                evidence: vec!["E1".into()],
+            })
+            .into(),
         verdict: None,
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
@@ -332,6 +345,8 @@ pub fn read() -> super::incident::Read {
     let mut i = incident(2041);
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
+        scene: scene(),
+        queue: None,
         muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
@@ -420,7 +435,7 @@ pub fn read() -> super::incident::Read {
             let mut b = closed().remove(0);
             b.id = IncidentId(1874);
             b.title = "Connection limit on pg-primary-1".into();
-            (b, 0.86)
+            Before { incident: b, similarity: 0.86, recorded: None }
         }],
         change: Some(Change {
             service: Some("payments-worker".into()),
@@ -435,6 +450,55 @@ pub fn read() -> super::incident::Read {
         }),
         raw: Some(delivery()),
         incident: i,
+    }
+}
+
+/// Alerts of five services over a quarter of an hour, and the deployment before them.
+pub fn scene() -> super::panels::Scene {
+    let dot = |number: u64, m: u64, service: &str, severity| Dot {
+        number,
+        title: format!("alert {number}"),
+        service: Some(service.into()),
+        host: None,
+        severity,
+        at: ago(m),
+    };
+    let service = |name: &str, calls: &[&str]| Service {
+        name: name.into(),
+        depends_on: calls.iter().map(|c| (*c).to_owned()).collect(),
+        ..Service::default()
+    };
+    super::panels::Scene {
+        dots: vec![
+            dot(1, 15, "payments-worker", Severity::Medium),
+            dot(2, 14, "pg-primary-1", Severity::High),
+            dot(3, 12, "checkout-api", Severity::Critical),
+            dot(4, 11, "pg-primary-1", Severity::Critical),
+            dot(5, 10, "redis-cart", Severity::Low),
+            dot(6, 9, "edge-gateway", Severity::High),
+            dot(7, 3, "checkout-api", Severity::High),
+        ],
+        changes: vec![Change {
+            service: Some("payments-worker".into()),
+            kind: ChangeKind::Deploy,
+            title: "payments-worker 2.31.0".into(),
+            url: Some("https://ci.example.com/418".into()),
+            version: Some("2.31.0".into()),
+            at: Some(ago(18)),
+            source: "jenkins".into(),
+            outcome: None,
+            details: Default::default(),
+        }],
+        services: Topology::new(
+            vec![
+                service("storefront", &["edge-gateway"]),
+                service("edge-gateway", &["checkout-api", "booking"]),
+                service("checkout-api", &["redis-cart", "pg-primary-1"]),
+                service("payments-worker", &["pg-primary-1"]),
+            ],
+            Vec::new(),
+            Default::default(),
+        ),
     }
 }
 

@@ -3,6 +3,8 @@
 mod answer;
 mod facts;
 mod lines;
+mod shares;
+mod spread;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -15,6 +17,9 @@ use crate::model::*;
 pub use answer::{Answer, AskedCause, Hypotheses, Suggestions};
 pub use facts::Facts;
 pub use lines::{EvidenceList, MemberRow, ThoughtLine, TimelineLine};
+#[cfg(test)]
+pub use spread::tests::storm;
+pub use spread::{Scene, Spread};
 
 /// Title and signals.
 #[derive(Debug, Template)]
@@ -98,6 +103,14 @@ impl Actions {
     }
 }
 
+/// `31 steps in 71 s`: what the log folds to.
+pub fn steps(i: &Incident) -> String {
+    let head = &i.investigation;
+    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
+    let steps = ui::plural(head.steps, "step");
+    took.map_or(steps.clone(), |took| format!("{steps} in {took}"))
+}
+
 /// What the analysis is doing, beside the heading of its log.
 pub fn writing(i: &Incident) -> Markup {
     #[derive(Template)]
@@ -108,15 +121,11 @@ pub fn writing(i: &Incident) -> Markup {
         words: String,
     }
     let head = &i.investigation;
-    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
-    let steps = ui::plural(head.steps, "step");
     let (class, mark, words) = match head.state {
         InvestigationState::Idle => return Markup::none(),
         InvestigationState::Queued => ("investigating", ui::pulse(), "waits".to_owned()),
         InvestigationState::Running => ("investigating", ui::pulse(), "writing".to_owned()),
-        InvestigationState::Complete => {
-            ("", ui::icon("check"), took.map_or(steps.clone(), |t| format!("{steps} in {t}")))
-        }
+        InvestigationState::Complete => ("", ui::icon("check"), steps(i)),
         InvestigationState::Error => ("failing", ui::icon("warn"), "did not finish".to_owned()),
         InvestigationState::Cancelled => ("", ui::icon("x"), "stopped".to_owned()),
     };

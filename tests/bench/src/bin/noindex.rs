@@ -50,6 +50,8 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         config,
         clock,
         stop: stop.clone(),
+        client: watchfire::outgoing::Client::open(None)?,
+        model: None,
         shared,
     });
     server::serve(listener, state, files::connections()).await;
