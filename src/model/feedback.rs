@@ -201,8 +201,13 @@ impl Investigation {
             None => 1,
         };
         self.causes.sort_by_key(|c| (place(c), c.rank));
+        let moved: Vec<(u32, u32)> = self.causes.iter().map(|c| c.rank).zip(1..).collect();
         for (cause, rank) in self.causes.iter_mut().zip(1..) {
             cause.rank = rank;
+        }
+        // A second opinion names causes by their ranks.
+        for rank in self.opinion.iter_mut().flat_map(|o| &mut o.causes).filter_map(|c| c.rank.as_mut()) {
+            *rank = moved.iter().find(|(was, _)| was == rank).map_or(*rank, |(_, is)| *is);
         }
     }
 

@@ -261,6 +261,9 @@ pub struct CausePoint {
 pub struct Suggestion {
     /// `S1`, `S2`, …
     pub id: String,
+    /// The entry of the catalogue that it is made of, by which files replace it or switch it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// What for.
     pub kind: SuggestionKind,
     /// What it may do.
@@ -281,6 +284,9 @@ pub struct Suggestion {
     /// Where it is written down.
     #[serde(default)]
     pub runbook_url: Option<String>,
+    /// What the maker of the tool says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docs_url: Option<String>,
     /// What a person did with it.
     pub state: SuggestionState,
 }
@@ -300,6 +306,9 @@ pub struct Investigation {
     /// What a person found to be the cause. It outlasts every later investigation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<RecordedCause>,
+    /// What a language model thinks of it; causes and ranks are never its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
     /// What people said of causes. It outlasts every later investigation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judged: Vec<Judged>,
@@ -309,9 +318,6 @@ pub struct Investigation {
     /// How the last run itself ended; none before the first has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own: Option<OwnWords>,
-    /// What a language model thinks of it; causes and ranks are never its.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opinion: Option<Opinion>,
 }
 
 /// The cause as a person recorded it.

@@ -21,6 +21,7 @@ mod live;
 mod mute;
 mod opinion;
 mod postmortem;
+mod runbook;
 mod service;
 mod settings;
 mod severity;
@@ -58,6 +59,7 @@ pub use postmortem::{
     ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,
     VersionKind,
 };
+pub use runbook::{NotARunbook, Runbook, RunbookId};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;

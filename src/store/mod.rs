@@ -77,8 +77,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
-    Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewThought, NewThreshold, PostmortemEdit,
-    Resolution, Saved, ThresholdPatch,
+    Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold,
+    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};

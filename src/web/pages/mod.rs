@@ -33,6 +33,7 @@ mod postmortems;
 mod read;
 mod ridge;
 mod row;
+mod runbooks;
 mod said;
 #[cfg(test)]
 mod samples;
@@ -132,6 +133,8 @@ pub fn router() -> Router<AppState> {
         .route("/topology/service", get(service::show).post(service::change))
         .route("/topology/import", get(service::import).post(service::take))
         .route("/topology/export", get(service::export))
+        .route("/runbooks", get(runbooks::list))
+        .route("/runbooks/{*name}", get(runbooks::one))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))

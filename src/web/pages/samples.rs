@@ -290,6 +290,7 @@ pub fn read() -> super::incident::Read {
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
         id: id.into(),
+        entry: None,
         kind,
         risk,
         title: title.into(),
@@ -299,6 +300,7 @@ pub fn read() -> super::incident::Read {
         undo: undo.map(str::to_owned),
         evidence: vec!["E1".into()],
         runbook_url: None,
+        docs_url: None,
         state,
     };
     let thought = |id, m, kind, text: &str, evidence: &[&str]| Thought {

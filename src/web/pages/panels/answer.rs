@@ -204,7 +204,6 @@ pub struct Hypothesis {
     title: Markup,
     place: Option<Markup>,
     out: bool,
-    struck: bool,
     evidence: Markup,
     against: Markup,
     fors: usize,
@@ -212,9 +211,10 @@ pub struct Hypothesis {
     percent: String,
     word: &'static str,
     bar: Markup,
-    verdict: Option<(&'static str, &'static str)>,
     points: Vec<(Markup, String)>,
     score: String,
+    right: bool,
+    wrong: bool,
 }
 
 /// All possible causes.
@@ -225,6 +225,7 @@ pub struct Hypotheses {
     may_act: bool,
     sub: String,
     none: &'static str,
+    other: Option<Markup>,
     rows: Vec<Hypothesis>,
 }
 impl HtmlSafe for Hypotheses {}
@@ -235,8 +236,11 @@ impl Hypotheses {
         let mut causes: Vec<&Cause> = answer.causes.iter().collect();
         let place = |c: &Cause| (!c.is_right(), c.ruled_out && !c.is_right(), c.is_wrong(), c.rank);
         causes.sort_by_key(|c| place(c));
-        let out = causes.iter().filter(|c| (c.ruled_out || c.is_wrong()) && !c.is_right()).count();
+        let out = causes.iter().filter(|c| c.ruled_out || c.is_wrong()).count();
         let first = leading(answer).map(|c| c.rank);
+        // What people recorded may be none of those found.
+        let other = answer.recorded.as_ref().filter(|_| !causes.iter().any(|c| c.is_right()));
+        let other = other.map(|r| ui::foreign(&format!("{}, says {}", r.as_cause().title, r.by)));
         let rows = causes
             .iter()
             .map(|c| {
@@ -252,7 +256,6 @@ impl Hypotheses {
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
-                    struck: (c.ruled_out || c.is_wrong()) && !c.is_right(),
                     evidence: ui::evidence(&c.evidence, &answer.evidence),
                     against: ui::evidence(&c.against, &answer.evidence),
                     fors: c.evidence.len(),
@@ -260,12 +263,10 @@ impl Hypotheses {
                     percent: ui::percent(c.confidence),
                     word: words::sureness(c.confidence),
                     bar: ui::bar(c.confidence, class),
-                    verdict: c.verdict.map(|v| match v {
-                        Verdict::Right => ("ok", "This is it, a person says"),
-                        Verdict::Wrong => ("", "Not this, a person says"),
-                    }),
                     points: points(c, &answer.evidence),
                     score: shares::signed(shares::hundredths(c.score)),
+                    right: c.is_right(),
+                    wrong: c.is_wrong(),
                 }
             })
             .collect();
@@ -273,6 +274,7 @@ impl Hypotheses {
         Self {
             base: format!("/incidents/{}", i.id),
             may_act: may_act && i.status != IncidentStatus::Merged,
+            other,
             sub: match (causes.len() - out, out) {
                 (0, 0) => String::new(),
                 (n, 0) => format!("{n} open"),
@@ -282,6 +284,17 @@ impl Hypotheses {
             rows,
         }
     }
+}
+
+/// Every reason with its share; the shares shown add up to the score shown.
+fn points(c: &Cause, all: &[Evidence]) -> Vec<(Markup, String)> {
+    let weights: Vec<f64> = c.points.iter().map(|p| p.weight).collect();
+    let shown = shares::rounded(&weights, c.score);
+    let point = |(p, share): (&CausePoint, i64)| {
+        let text = ui::with_marks(&p.text, all);
+        (Markup::joined(&[&text, &ui::evidence(&p.evidence, all)]), shares::signed(share))
+    };
+    c.points.iter().zip(shown).map(point).collect()
 }
 
 /// A cause to choose from.
@@ -321,17 +334,6 @@ impl AskedCause {
     }
 }
 
-/// Every reason with its share; the shares shown add up to the score shown.
-fn points(c: &Cause, all: &[Evidence]) -> Vec<(Markup, String)> {
-    let weights: Vec<f64> = c.points.iter().map(|p| p.weight).collect();
-    let shown = shares::rounded(&weights, c.score);
-    let point = |(p, share): (&CausePoint, i64)| {
-        let text = ui::with_marks(&p.text, all);
-        (Markup::joined(&[&text, &ui::evidence(&p.evidence, all)]), shares::signed(share))
-    };
-    c.points.iter().zip(shown).map(point).collect()
-}
-
 /// One thing to do.
 #[derive(Debug)]
 pub struct Step {
@@ -348,6 +350,7 @@ pub struct Step {
     command: Option<String>,
     undo: Option<Markup>,
     runbook: Option<String>,
+    docs: Option<String>,
     state: Option<&'static str>,
     done: bool,
     dismissed: bool,
@@ -387,7 +390,11 @@ impl Suggestions {
                     rationale: ui::with_marks(&s.rationale, &answer.evidence),
                     command: s.command.as_deref().map(ui::plain),
                     undo: s.undo.as_deref().map(ui::foreign),
-                    runbook: text::url(&s.runbook_url).map(str::to_owned),
+                    // Of the web, or a page of this server.
+                    runbook: text::url(&s.runbook_url)
+                        .or_else(|| s.runbook_url.as_deref().filter(|u| u.starts_with("/runbooks/")))
+                        .map(str::to_owned),
+                    docs: text::url(&s.docs_url).map(str::to_owned),
                     state: match s.state {
                         SuggestionState::Open => None,
                         SuggestionState::Done => Some("was run"),
