@@ -95,9 +95,9 @@ pub(super) fn earlier(view: &View, case: Case) -> Result<Case, StoreError> {
     let mut earlier = Vec::with_capacity(found.len());
     for incident in found {
         let answer = view.investigation(incident.id)?;
-        // What a person says is worth more than what a program thought.
-        let recorded = answer.recorded.map(|r| r.as_cause());
-        let cause = recorded.or_else(|| answer.causes.into_iter().find(|c| !c.ruled_out));
+        // What a person says is worth more than what a program thought, also when they say what it was not.
+        let recorded = answer.recorded.as_ref().map(RecordedCause::as_cause);
+        let cause = recorded.or_else(|| answer.leading().cloned());
         earlier.push(Earlier { incident, cause });
     }
     Ok(case.with_earlier(earlier).with_outcomes(view.outcomes(OUTCOMES)?))

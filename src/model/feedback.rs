@@ -89,6 +89,12 @@ impl Cause {
         Known { service: self.service.as_deref(), host: self.host.as_deref(), symptom: self.symptom }
     }
 
+    /// Tells a cause that was read from another one that a later run put at its rank: a digest of its title (FNV-1a).
+    pub fn mark(&self) -> String {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        format!("{:016x}", self.title.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+    }
+
     /// A person said that this is it.
     pub fn is_right(&self) -> bool {
         self.verdict == Some(Verdict::Right)
@@ -195,8 +201,13 @@ impl Investigation {
             None => 1,
         };
         self.causes.sort_by_key(|c| (place(c), c.rank));
+        let moved: Vec<(u32, u32)> = self.causes.iter().map(|c| c.rank).zip(1..).collect();
         for (cause, rank) in self.causes.iter_mut().zip(1..) {
             cause.rank = rank;
+        }
+        // A second opinion names causes by their ranks.
+        for rank in self.opinion.iter_mut().flat_map(|o| &mut o.causes).filter_map(|c| c.rank.as_mut()) {
+            *rank = moved.iter().find(|(was, _)| was == rank).map_or(*rank, |(_, is)| *is);
         }
     }
 

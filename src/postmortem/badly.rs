@@ -26,7 +26,7 @@ pub fn badly(m: &Material) -> String {
         None if by_itself(m) => {
             facts.push("We got lucky: it ended by itself, and nobody had taken it.".to_owned());
         }
-        None => facts.push("Nobody acknowledged it.".to_owned()),
+        None => facts.push("Nobody has acknowledged it.".to_owned()),
     }
     let times = |kind| m.timeline.iter().filter(|e| e.kind == kind).count();
     let reopened = times(TimelineKind::Reopened);

@@ -53,7 +53,10 @@ fn verdict(m: &Material, lead: Option<&Cause>) -> String {
             say::percent(c.confidence),
             say::foreign(&c.title)
         ),
-        (None, None) => "The cause is not known: nobody has recorded it, and the investigation found none.".to_owned(),
+        (None, None) => format!(
+            "The cause is not known: nobody has recorded it, and {}.",
+            if answer.own.is_some() { "the investigation found none" } else { "no investigation has ended" }
+        ),
     }
 }
 

@@ -22,7 +22,7 @@ pub fn summary(m: &Material) -> String {
         (Some(owner), Some(at)) => {
             format!("{} took it {} after it was opened.", say::foreign(owner), say::duration(at.since(i.detected_at)))
         }
-        _ => "Nobody acknowledged it.".to_owned(),
+        _ => "Nobody has acknowledged it.".to_owned(),
     });
     story.push(match i.resolved_at {
         Some(at) => {
@@ -89,7 +89,11 @@ pub fn impact(m: &Material) -> String {
     };
     let mut facts = vec![
         format!("Severity: {}{by}", i.severity),
-        format!("Lasted: {} ({until})", say::duration(m.end().since(m.onset()))),
+        format!(
+            "{}: {} ({until})",
+            if i.resolved_at.is_some() { "Lasted" } else { "Has lasted" },
+            say::duration(m.end().since(m.onset()))
+        ),
     ];
     if !i.affected_services.is_empty() {
         facts.push(format!("Services that alerted: {}", say::list(&names(&i.affected_services), NAMES)));

@@ -29,8 +29,8 @@ fn alert(n: u64, clock: &str, service: &str, title: &str) -> Alert {
         "id": AlertId::new(at(clock), n), "fingerprint": Fingerprint(u128::from(n)), "platform": "pagerduty",
         "dedup_key": title, "title": title, "service": service, "severity": "high", "status": "resolved",
         "started_at": at(clock), "onset_at": at(clock), "ended_at": at("21:40"), "first_seen": at(clock),
-        "last_seen": at(clock), "count": 1, "first_delivery": DeliveryId::new(at(clock), 1),
-        "last_delivery": DeliveryId::new(at(clock), 1),
+        "last_seen": at(clock), "count": 1, "first_delivery": 1,
+        "last_delivery": 1,
     }))
 }
 

@@ -26,6 +26,10 @@ fn cause(rank: u32, service: &str, symptom: Symptom, confidence: f64) -> Cause {
     }
 }
 
+fn mark(title: &str) -> String {
+    Cause { title: title.to_owned(), ..cause(1, "", Symptom::Unknown, 0.0) }.mark()
+}
+
 fn three() -> Vec<Cause> {
     vec![
         cause(1, "db", Symptom::Latency, 0.6),
@@ -171,7 +175,7 @@ async fn the_end_records_what_it_was() {
         host: host.map(str::to_owned),
         symptom,
     };
-    let found = |rank, title: Option<&str>| GivenCause::Found { rank, title: title.map(str::to_owned) };
+    let found = |rank, title: Option<&str>| GivenCause::Found { rank, mark: title.map(mark) };
     // What is given, the verdicts it leaves, what leads, and whether the first answer was right.
     for (given, right, lead, first) in [
         (named(Some("DB"), None, None), Some(1), "db: latency", Some(true)),
@@ -204,9 +208,9 @@ async fn what_cannot_be_done_leaves_nothing_behind() {
     let resolve = |cause| f.store.resolve_with(ID, Resolution { reason: None, cause: Some(cause) }, me());
     let nameless = GivenCause::Named { service: Some(" ".into()), host: None, symptom: Some(Symptom::Cpu) };
     assert!(matches!(resolve(nameless).await, Err(CommandError::Invalid { .. })));
-    let moved = GivenCause::Found { rank: 1, title: Some("cache: memory".into()) };
+    let moved = GivenCause::Found { rank: 1, mark: Some(mark("cache: memory")) };
     assert!(matches!(resolve(moved.clone()).await, Err(CommandError::Conflict { .. })));
-    assert!(matches!(resolve(GivenCause::Found { rank: 9, title: None }).await, Err(CommandError::NotFound(_))));
+    assert!(matches!(resolve(GivenCause::Found { rank: 9, mark: None }).await, Err(CommandError::NotFound(_))));
     assert!(f.incident(1).is_open() && f.answer().is_unjudged());
     assert_eq!(f.firsts(), FirstAnswers::default());
     f.store.resolve(ID, None, me()).await.unwrap();

@@ -22,8 +22,8 @@ pub enum GivenCause {
     Found {
         /// Its rank.
         rank: u32,
-        /// Its title as the person read it: a later run may have put another one there.
-        title: Option<String>,
+        /// Its mark as the person read it: a later run may have put another one there.
+        mark: Option<String>,
     },
     /// Any other; a service or a host is needed.
     Named {
@@ -37,17 +37,17 @@ pub enum GivenCause {
 }
 
 impl Store {
-    /// A person says that a cause is it, or not, or takes back what was said. `title` is the cause's as they read it, where
+    /// A person says that a cause is it, or not, or takes back what was said. `mark` is the cause's as they read it, where
     /// that is known: `Conflict` when a later run has put another one at that rank.
     pub async fn judge_cause(
         &self,
         id: IncidentId,
         rank: u32,
-        title: Option<String>,
+        mark: Option<String>,
         verdict: Option<Verdict>,
         actor: Actor,
     ) -> Result<Cause, CommandError> {
-        self.command(move |tx| judge(tx, id, (rank, title), verdict, &actor)).await
+        self.command(move |tx| judge(tx, id, (rank, mark), verdict, &actor)).await
     }
 
     /// A person used or dismissed a suggestion, or takes that back.
@@ -100,7 +100,7 @@ fn unmerged(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), CommandError> {
 pub(in crate::store) fn judge(
     tx: &mut Tx<'_>,
     id: IncidentId,
-    (rank, title): (u32, Option<String>),
+    (rank, mark): (u32, Option<String>),
     verdict: Option<Verdict>,
     actor: &Actor,
 ) -> Result<Cause, CommandError> {
@@ -109,7 +109,7 @@ pub(in crate::store) fn judge(
     let Some(cause) = before.causes.iter().find(|c| c.rank == rank).cloned() else {
         return Err(CommandError::NotFound(format!("cause {rank} of {id}")));
     };
-    if title.is_some_and(|t| t != cause.title) {
+    if mark.is_some_and(|m| m != cause.mark()) {
         return Err(CommandError::Conflict {
             detail: format!("the causes of {id} were ranked anew meanwhile; look again"),
             allowed: Vec::new(),
@@ -186,8 +186,8 @@ pub(in crate::store) fn record(
     actor: &Actor,
 ) -> Result<(), CommandError> {
     let (service, host, symptom) = match cause {
-        GivenCause::Found { rank, title } => {
-            return judge(tx, id, (rank, title), Some(Verdict::Right), actor).map(drop);
+        GivenCause::Found { rank, mark } => {
+            return judge(tx, id, (rank, mark), Some(Verdict::Right), actor).map(drop);
         }
         GivenCause::Named { service, host, symptom } => (named("service", service)?, named("host", host)?, symptom),
     };

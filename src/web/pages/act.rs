@@ -160,9 +160,9 @@ fn resolution(fields: &Fields) -> Resolution {
     let name = |field: &str| Some(connectors::line(fields.get(field), 256)).filter(|n| !n.is_empty());
     let service = name("cause_service");
     let found =
-        fields.get("cause").split_once(' ').and_then(|(rank, title)| Some((rank.parse().ok()?, title.to_owned())));
+        fields.get("cause").split_once(' ').and_then(|(rank, mark)| Some((rank.parse().ok()?, mark.to_owned())));
     let cause = match (found, service) {
-        (Some((rank, title)), _) => Some(GivenCause::Found { rank, title: Some(title) }),
+        (Some((rank, mark)), _) => Some(GivenCause::Found { rank, mark: Some(mark) }),
         (None, Some(service)) => Some(GivenCause::Named { service: Some(service), host: None, symptom: None }),
         (None, None) => None,
     };
@@ -192,8 +192,8 @@ pub async fn cause(
         Some(Verdict::Wrong) => "wrong",
         None => "taken-back",
     };
-    let title = Some(form.fields.get("title").to_owned()).filter(|t| !t.is_empty());
-    let result = state.store.judge_cause(id, rank, title, verdict, form.actor.clone()).await;
+    let mark = Some(form.fields.get("mark").to_owned()).filter(|m| !m.is_empty());
+    let result = state.store.judge_cause(id, rank, mark, verdict, form.actor.clone()).await;
     // Without a verdict the same address takes it back.
     let undo = verdict.map(|_| format!("causes/{rank}"));
     let result = after(&state, id, result).await;

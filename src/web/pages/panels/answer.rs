@@ -199,8 +199,8 @@ fn anchor(id: &str) -> String {
 #[derive(Debug)]
 pub struct Hypothesis {
     rank: u32,
-    /// As stored: the form says which cause was read.
-    read: String,
+    /// The form says which cause was read.
+    mark: String,
     title: Markup,
     place: Option<Markup>,
     out: bool,
@@ -252,7 +252,11 @@ impl Hypotheses {
                 };
                 Hypothesis {
                     rank: c.rank,
+<<<<<<< HEAD
+                    mark: c.mark(),
+=======
                     read: text::visible(&c.title),
+>>>>>>> main
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
@@ -301,7 +305,7 @@ fn points(c: &Cause, all: &[Evidence]) -> Vec<(Markup, String)> {
 #[derive(Debug)]
 pub struct Choice {
     rank: u32,
-    title: String,
+    mark: String,
     shown: String,
     chosen: bool,
 }
@@ -321,7 +325,11 @@ impl AskedCause {
         let open = answer.causes.iter().filter(|c| c.is_right() || !(c.ruled_out || c.is_wrong()));
         let choice = |c: &Cause| Choice {
             rank: c.rank,
+<<<<<<< HEAD
+            mark: c.mark(),
+=======
             title: text::visible(&c.title),
+>>>>>>> main
             shown: format!(
                 "{}. {}, {}",
                 c.rank,
