@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::{Model, ModelError, Runner, replay_stored},
+    investigation::{Fault, Library, Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
     live::Hub,
     model::{IncidentId, Transcript},
     outgoing::{Client, OutgoingError},
@@ -82,6 +82,9 @@ pub enum AppError {
     /// The language model that is configured.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The operator's list of metrics.
+    #[error(transparent)]
+    Metrics(#[from] UsualError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -163,6 +166,7 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
+        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
         let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?.map(Arc::new);
         if let Some(model) = &model {
             rooms.spawn("model", OnEnd::Restart, {
@@ -175,8 +179,12 @@ impl App {
         }
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
-            let (workers, model) = (config.investigation_workers, model.clone());
-            move || Runner::new(store.clone(), clock.clone(), workers).with_model(model.clone()).run(stop.clone())
+            let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
+            let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+            move || {
+                let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
+                runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
+            }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
         rooms.spawn("backtest", OnEnd::Restart, {
@@ -217,6 +225,7 @@ impl App {
             backups: backups.clone(),
             backtests,
             client,
+            library,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -321,6 +330,19 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
         Ok(opened) => Ok(opened?),
         Err(e) => Err(AppError::Interrupted(e.to_string())),
     }
+}
+
+/// Whether what these settings name for calls to other services can be used: certificates, the list of metrics.
+pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
+    let client = Client::open(config.outgoing_ca.as_deref())?;
+    Probes::open(client, Clock::System, config.probes.clone())?;
+    Ok(())
+}
+
+/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
+pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
+    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
+    (shelf.catalogue.len(), shelf.faults.to_vec())
 }
 
 fn schedule(config: &Config) -> Option<Schedule> {

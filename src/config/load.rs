@@ -15,7 +15,7 @@ use super::{
     check::{Origin, Problem, Problems, place, suggestion},
     model::ModelConfig,
     options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, SOURCE_OPTIONS, connector_key, env_name, flag_name, source_key},
-    types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
+    types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings},
 };
 use crate::{connectors::declared, model::Declaration};
 
@@ -87,7 +87,10 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
         model: ModelConfig::default(),
+        probes: ProbeSettings::default(),
         outgoing_ca: None,
+        suggestions_dir: None,
+        runbooks_dir: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
         given: super::Given::default(),

@@ -78,6 +78,8 @@ const ROWS: &[Row] = &[
     ("retention.size", "\"1TiB\"", "1TiB", |c| c.keep_bytes = 1 << 40),
     ("retention.size", "0", "0", |c| c.keep_bytes = 0),
     ("backup.dir", "\"/srv/b\"", "/srv/b", |c| c.backup_dir = Some("/srv/b".into())),
+    ("investigation.suggestions_dir", "\"/etc/s\"", "/etc/s", |c| c.suggestions_dir = Some("/etc/s".into())),
+    ("investigation.runbooks_dir", "\"/etc/r\"", "/etc/r", |c| c.runbooks_dir = Some("/etc/r".into())),
     ("backup.every", "\"6h\"", "6h", |c| c.backup_every = Duration::from_secs(6 * 3600)),
     ("backup.keep", "30", "30", |c| c.backup_keep = 30),
     ("correlation.cluster_window", "\"2m\"", "2m", |c| {
@@ -105,6 +107,43 @@ const ROWS: &[Row] = &[
     ("investigation.model.price_input", "\"0.15\"", "0.15", |c| c.model.price_input = 150_000),
     ("investigation.model.price_output", "\"15\"", "15.0", |c| c.model.price_output = 15_000_000),
     ("investigation.model.redact_names", "true", "on", |c| c.model.redact_names = true),
+    ("investigation.probes.prometheus", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.prometheus = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.prometheus_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.prometheus_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.loki = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.loki_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.netdata", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.netdata = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.netdata_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.netdata_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.jenkins", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.jenkins = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.jenkins_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.jenkins_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_tenant", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_tenant = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_selector", "'{app=\"$service\"}'", "{app=\"$service\"}", |c| {
+        c.probes.loki_selector = "{app=\"$service\"}".into();
+    }),
+    ("investigation.probes.metrics", "\"/m.tsv\"", "/m.tsv", |c| c.probes.metrics = Some("/m.tsv".into())),
+    ("investigation.probes.question_time", "\"500ms\"", "500ms", |c| {
+        c.probes.question_time = Duration::from_millis(500)
+    }),
+    ("investigation.probes.time", "\"0s\"", "0", |c| c.probes.time = Duration::ZERO),
+    ("investigation.probes.max_answer", "\"2MiB\"", "2097152", |c| c.probes.max_answer = 2 << 20),
+    ("investigation.probes.questions", "5", "5", |c| c.probes.questions = 5),
     ("outgoing.ca", "\"/c.pem\"", "/c.pem", |c| c.outgoing_ca = Some("/c.pem".into())),
     ("connectors.jenkins.enabled", "false", "off", |c| {
         connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });

@@ -10,11 +10,11 @@ mod source_options;
 pub mod types;
 mod values;
 
-pub use check::{Origin, Problem, Problems};
+pub use check::{Origin, Problem, Problems, place};
 pub use document::{example_file, reference_table};
 pub use given::{Given, Shown};
 pub use load::{Sources, default_data_dir, defaults, load};
 pub use model::ModelConfig;
 pub use options::Kind;
-pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
+pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings};
 pub use values::{duration as parse_duration, show_duration};

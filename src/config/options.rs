@@ -87,6 +87,21 @@ macro_rules! set {
     };
 }
 
+macro_rules! probe {
+    ($field:ident, $parse:expr) => {
+        |to, text| {
+            to.probes.$field = $parse(text)?;
+            Ok(())
+        }
+    };
+    (some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.probes.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+}
+
 /// Every option but those of connectors, in the order in which people read them.
 pub const OPTIONS: &[Opt<Config>] = &[
     Opt {
@@ -493,6 +508,159 @@ pub const OPTIONS: &[Opt<Config>] = &[
         example: "true",
         help: "Names of services, machines and people are replaced by made-up ones before anything leaves, and put back in the answer. Secrets are always taken out.",
         set: set!(model redact_names, values::boolean),
+    },
+    Opt {
+        key: "investigation.probes.prometheus",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://prometheus.example.com:9090",
+        help: "Prometheus, or what speaks its API (Mimir, Thanos, VictoriaMetrics): investigations ask it for figures around the onset, and nothing else. Left out: not asked.",
+        set: probe!(some prometheus, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.prometheus_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it: user:password, or a bearer token. Left out: nobody in particular.",
+        set: probe!(some prometheus_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.metrics",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/metrics.tsv",
+        help: "Your own list of metrics that tell how a service or a machine does, which come before the usual ones; src/investigation/data/metrics.tsv is the form. Left out: the usual ones.",
+        set: probe!(some metrics, values::file),
+    },
+    Opt {
+        key: "investigation.probes.netdata",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://netdata-parent.example.com:19999",
+        help: "A Netdata agent, or the parent that others stream to: investigations ask it for alarms and charts of machines that alert. Agents that are declared for a service are asked besides.",
+        set: probe!(some netdata, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.netdata_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it, and no other agent: user:password, or a bearer token.",
+        set: probe!(some netdata_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.loki",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://loki.example.com:3100",
+        help: "Loki: investigations ask it for lines of failure of services that alert, around the onset. Left out: not asked.",
+        set: probe!(some loki, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.loki_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it: user:password, or a bearer token.",
+        set: probe!(some loki_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.loki_tenant",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "shop",
+        help: "Whose logs, where Loki has several tenants (X-Scope-OrgID).",
+        set: probe!(some loki_tenant, values::tenant),
+    },
+    Opt {
+        key: "investigation.probes.loki_selector",
+        kind: Kind::Text,
+        placeholder: "SELECTOR",
+        default: Some("{service_name=\"$service\"}"),
+        example: "{app=\"$service\"}",
+        help: "The labels of a service's logs; \"$service\" stands for its name.",
+        set: probe!(loki_selector, values::log_selector),
+    },
+    Opt {
+        key: "investigation.probes.jenkins",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "https://jenkins.example.com",
+        help: "Jenkins, by the address that its links begin with: investigations read the console of builds that failed. Left out: not asked.",
+        set: probe!(some jenkins, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.jenkins_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:token",
+        help: "Who asks it: user:API token.",
+        set: probe!(some jenkins_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.question_time",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("2s"),
+        example: "2s",
+        help: "How long one question to a tool may take.",
+        set: probe!(question_time, |text| values::duration_within(text, "50ms", "30s")),
+    },
+    Opt {
+        key: "investigation.probes.time",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("8s"),
+        example: "8s",
+        help: "How long all questions of one investigation may take; 0s asks none.",
+        set: probe!(time, |text| values::duration_within(text, "0s", "30s")),
+    },
+    Opt {
+        key: "investigation.probes.max_answer",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("1MiB"),
+        example: "1MiB",
+        help: "How much is read of one answer.",
+        set: probe!(max_answer, |text| values::size_within(text, "64KiB", "16MiB")),
+    },
+    Opt {
+        key: "investigation.probes.questions",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("32"),
+        example: "32",
+        help: "How many questions one investigation may ask.",
+        set: probe!(questions, |text| values::number(text, 0, 200).map(|n| usize::try_from(n).unwrap_or(0))),
+    },
+    Opt {
+        key: "investigation.suggestions_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/suggestions",
+        help: "Folder of TOML files with suggestions of your own, laid over those of the house; read again when they change. `watchfire check` says what is wrong with them. Left out: none.",
+        set: set!(some suggestions_dir, values::folder),
+    },
+    Opt {
+        key: "investigation.runbooks_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/runbooks",
+        help: "Folder of runbooks as Markdown files, matched to incidents and shown on pages; read again when they change. Left out: none.",
+        set: set!(some runbooks_dir, values::folder),
     },
     Opt {
         key: "outgoing.ca",

@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::model::{IdentityField, Severity};
+use crate::{
+    model::{IdentityField, Severity},
+    outgoing::address::{self, Url},
+};
 
 const UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
@@ -275,6 +278,41 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The address of a service that is asked.
+pub fn service_address(text: &str) -> Result<Url, String> {
+    address::base(text)
+}
+
+/// What proves who asks: never repeated in the message.
+pub fn credentials(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 4096 || text.chars().any(char::is_control) {
+        return Err("must be `user:password` or a token, without line ends".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a tenant, as it stands in a header.
+pub fn tenant(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 150 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("`{text}` is not the name of a tenant; write one of visible ASCII such as `shop`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The labels of a service's logs in Loki.
+pub fn log_selector(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let braces = text.starts_with('{') && text.ends_with('}') && text.matches(['{', '}']).count() == 2;
+    if !braces || !text.contains("\"$service\"") {
+        return Err(format!(
+            "`{text}` is not a selector with the service in it; write one such as `{{app=\"$service\"}}`"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The origin by which browsers reach the server, without a slash at the end.
 pub fn origin(text: &str) -> Result<String, String> {
     let text = text.trim().trim_end_matches('/');
@@ -471,6 +509,16 @@ mod tests {
         check(header("Authorization"), Err("another meaning"));
         check(names("a.example, B"), Ok(vec!["a.example".to_owned(), "B".to_owned()]));
         check(names(","), Err("empty"));
+        check(service_address("http://p:9090").map(|u| u.to_string()), Ok("http://p:9090/".to_owned()));
+        check(service_address("p:9090"), Err("http:// or https://"));
+        check(credentials("kim:pass word"), Ok("kim:pass word".to_owned()));
+        check(credentials(" "), Err("user:password"));
+        check(tenant("shop|ops"), Ok("shop|ops".to_owned()));
+        check(tenant("a b"), Err("not the name of a tenant"));
+        check(log_selector("{app=\"$service\", env=\"prod\"}"), Ok("{app=\"$service\", env=\"prod\"}".to_owned()));
+        for text in ["{app=\"x\"}", "app=\"$service\"", "{app=$service}", "{app=\"$service\"} | json {"] {
+            check(log_selector(text), Err("not a selector"));
+        }
         check(boolean("Yes"), Ok(true));
         check(boolean("maybe"), Err("neither"));
         check(number("0", 1, 8), Err("from 1 to 8"));

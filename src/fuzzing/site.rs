@@ -61,6 +61,7 @@ impl Site {
                 live: Hub::new(store.clone()),
                 search: Search::open(store.clone())?,
                 backups: Backups::new(store.clone(), clock.clone(), None, CancellationToken::new()),
+                library: Arc::default(),
                 backtests: Backtests::open(store.clone(), app::policy(&config)).await?,
                 client: Client::open(None)?,
                 model: None,

@@ -1,7 +1,7 @@
 //! What an investigation knows: plain data, read from the store by `gather`, or put together by a test.
 
-use super::finding::Finding;
-use crate::model::{Alert, Cause, Change, Incident, Time};
+use super::{finding::Finding, runbooks::RunbookMatch, suggest::Catalogue};
+use crate::model::{Alert, Cause, Change, Incident, Service, Time};
 
 /// One incident with what was read about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,12 @@ pub struct Case {
     pub changes: Vec<Change>,
     /// What monitoring tools answered, in the order in which they were asked.
     pub findings: Vec<Finding>,
+    /// What is declared of its services.
+    pub declared: Vec<Service>,
+    /// Runbooks that fit it, best first.
+    pub runbooks: Vec<RunbookMatch>,
+    /// What may be suggested.
+    pub catalogue: Catalogue,
 }
 
 /// An incident of before.
@@ -33,7 +39,17 @@ pub struct Earlier {
 impl Case {
     /// A case of which nothing is known yet but the incident itself.
     pub fn new(incident: Incident, now: Time) -> Self {
-        Self { incident, now, alerts: Vec::new(), earlier: Vec::new(), changes: Vec::new(), findings: Vec::new() }
+        Self {
+            incident,
+            now,
+            alerts: Vec::new(),
+            earlier: Vec::new(),
+            changes: Vec::new(),
+            findings: Vec::new(),
+            declared: Vec::new(),
+            runbooks: Vec::new(),
+            catalogue: Catalogue::default(),
+        }
     }
 
     /// Takes the alerts and puts them in order of onset.
@@ -61,6 +77,12 @@ impl Case {
         changes.dedup();
         self.changes = changes;
         self
+    }
+
+    /// Other names of a service, as declared.
+    pub fn aliases_of(&self, service: Option<&str>) -> impl Iterator<Item = &String> {
+        let declared = self.declared.iter().find(|d| service.is_some_and(|s| same(s, &d.name)));
+        declared.into_iter().flat_map(|d| &d.aliases)
     }
 
     /// When it began: the first onset among its alerts, else the incident's.

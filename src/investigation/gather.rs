@@ -1,8 +1,10 @@
 //! Reads a case from the store, a piece at a time, each in a snapshot of its own so that none is long.
 
 use super::{
-    case::{Case, Earlier, same_known},
+    case::{Case, Earlier, same, same_known},
+    library::{Library, Shelf},
     rank::{BEFORE, BEFORE_ELSEWHERE},
+    runbooks,
 };
 use crate::{
     model::*,
@@ -61,4 +63,16 @@ pub(super) fn changes(view: &View, case: Case) -> Result<Case, StoreError> {
     let read = |c: &Change| services.iter().any(|s| same_known(Some(s), c.service.as_deref()));
     found.extend(elsewhere.into_iter().filter(|c| !read(c)));
     Ok(case.with_changes(found))
+}
+
+/// What is declared of its services, the runbooks that fit it, and what may be suggested.
+pub(super) fn runbooks(view: &View, mut case: Case, library: &Library, shelf: Shelf) -> Result<Case, StoreError> {
+    let services = case.services();
+    let mut declared = view.services()?;
+    declared.retain(|d| std::iter::once(&d.name).chain(&d.aliases).any(|n| services.iter().any(|s| same(s, n))));
+    case.declared = declared;
+    let stored = library.stored(view.runbooks()?);
+    case.runbooks = runbooks::find(&case, stored.iter().chain(shelf.runbooks.iter()).map(AsRef::as_ref));
+    case.catalogue = shelf.catalogue;
+    Ok(case)
 }

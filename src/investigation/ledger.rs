@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{case::Case, facts::Facts, words};
+use super::{case::Case, facts::Facts, finding::Found, narrate::answers, words};
 use crate::model::{Evidence, EvidenceKind, Time};
 
 /// A fact that can be cited.
@@ -16,12 +16,16 @@ pub enum Ref {
     Change(usize),
     /// An earlier incident of the case.
     Earlier(usize),
+    /// What a tool answered, of the case.
+    Finding(usize),
     /// The order in which places began to alert.
     Onset,
     /// How earlier incidents went.
     History,
     /// The alerts of one machine, by its place among the machines.
     Host(usize),
+    /// A runbook that fits the case.
+    Runbook(usize),
 }
 
 /// The evidence so far.
@@ -110,6 +114,22 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
             });
             of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Finding(i) => {
+            let f = case.findings.get(i)?;
+            let kind = if matches!(f.found, Found::Lines { .. }) { EvidenceKind::Log } else { EvidenceKind::Metric };
+            of(kind, words::upper_first(&answers::found(f)?), f.at, f.url.clone(), answers::data(f))
+        }
+        Ref::Runbook(i) => {
+            let r = case.runbooks.get(i)?;
+            let section = r.section.as_ref();
+            let data = json!({
+                "title": r.title, "section": section.map(|s| &s.heading), "lines": section.map(|s| &s.lines),
+                "url": r.url, "why": r.why(),
+            });
+            let at = r.alert.and_then(|a| case.alerts.get(a)).map_or_else(|| case.onset(), |a| a.onset_at);
+            let url = r.url.clone().filter(|_| r.is_link());
+            of(EvidenceKind::Runbook, words::sentence(&r.name()).trim_end_matches('.').to_owned(), at, url, data)
         }
         Ref::Onset => {
             let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);

@@ -1,5 +1,5 @@
 //! Investigations: reads what the store knows about an incident, ranks what it may come from, says why, and suggests
-//! what to do. The built-in one needs nothing but the store.
+//! what to do. The built-in one needs nothing but the store; where tools are configured, `probes` asks them.
 //!
 //! `gather` reads, `symptoms`, `facts`, `rank`, `suggest` and `narrate` are pure, and `runner` leads jobs from the queue
 //! through all of them.
@@ -7,11 +7,15 @@
 mod case;
 mod facts;
 mod finding;
+mod folder;
 mod gather;
 mod ledger;
+mod library;
 mod model_client;
 mod narrate;
+pub mod probes;
 mod rank;
+pub mod runbooks;
 mod runner;
 mod suggest;
 mod symptoms;
@@ -19,11 +23,15 @@ mod words;
 
 pub use case::{Case, Earlier};
 pub use finding::{Finding, Found};
+pub use folder::File;
+pub use library::{Library, Shelf};
 #[cfg(any(test, fuzzing))]
 pub use model_client::fuzzing;
 pub use model_client::{Model, ModelError, Replayed};
 pub use narrate::Line;
+pub use probes::Probes;
 pub use runner::Runner;
+pub use suggest::{Catalogue, Fault};
 
 use crate::{
     model::*,
@@ -32,6 +40,7 @@ use crate::{
 use facts::Facts;
 use ledger::Ledger;
 use narrate::Writer;
+use probes::Question;
 use rank::{Candidate, Ranking};
 
 /// The name of the built-in engine.
@@ -57,6 +66,21 @@ impl Inquiry {
     /// What was changed around the onset.
     pub fn changes(&mut self, case: &Case) -> Vec<Line> {
         Writer::new(case, &Facts::of(case), &mut self.ledger).changes()
+    }
+
+    /// What tools are asked.
+    pub fn asked(&mut self, case: &Case, questions: &[Question]) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).asked(questions)
+    }
+
+    /// What they answered: the findings of the case from this one on, and what is to be said besides.
+    pub fn answered(&mut self, case: &Case, from: usize, notes: &[String]) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).answered(from, notes)
+    }
+
+    /// Which runbooks fit.
+    pub fn runbooks(&mut self, case: &Case) -> Vec<Line> {
+        Writer::new(case, &Facts::of(case), &mut self.ledger).runbooks()
     }
 
     /// What it comes from, and the answer.
@@ -94,7 +118,7 @@ impl Inquiry {
             conclusion: Some(conclusion),
             summary: Some(summary),
             error: None,
-            answer: Investigation { causes, evidence, suggestions, recorded: None, opinion: None },
+            answer: Investigation { causes, evidence, suggestions, ..Investigation::default() },
         }
     }
 }
@@ -111,6 +135,8 @@ pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<N
         lines.extend(inquiry.earlier(&case));
         case = gather::changes(view, case)?;
         lines.extend(inquiry.changes(&case));
+        case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+        lines.extend(inquiry.runbooks(&case));
     }
     let (last, finish) = inquiry.conclude(&case);
     lines.extend(last);
@@ -148,6 +174,8 @@ fn examined(case: &Case) -> (Vec<Line>, Finish, Ledger) {
         lines.extend(inquiry.alerts(case));
         lines.extend(inquiry.earlier(case));
         lines.extend(inquiry.changes(case));
+        lines.extend(inquiry.answered(case, 0, &[]));
+        lines.extend(inquiry.runbooks(case));
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);

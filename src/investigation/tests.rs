@@ -49,6 +49,9 @@ struct ToldAlert {
     test: bool,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    description: Option<String>,
+    runbook_url: Option<String>,
+    source_url: Option<String>,
 }
 
 fn grafana() -> String {
@@ -94,6 +97,12 @@ struct Want {
     summary: Vec<String>,
     #[serde(default)]
     suggests: Vec<String>,
+    // Entries of the catalogue: all that are suggested in their order, or some that are or are not among them.
+    only: Option<Vec<String>>,
+    #[serde(default)]
+    among: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
 }
 
 fn base() -> Time {
@@ -143,6 +152,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         labels: BTreeMap::new(),
         investigation: InvestigationHead::default(),
         leading: None,
+        postmortem: None,
         version: 1,
     }
 }
@@ -157,7 +167,7 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         identity: IdentityRule::default(),
         platform: a.platform.clone(),
         title: a.title.clone(),
-        description: None,
+        description: a.description.clone(),
         service: a.service.clone(),
         host: a.host.clone(),
         environment: None,
@@ -171,9 +181,9 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         ended_at: a.resolved.then(|| minute(a.at + 2)),
         closed_at: None,
         count: a.count,
-        source_url: None,
+        source_url: a.source_url.clone(),
         image_url: None,
-        runbook_url: None,
+        runbook_url: a.runbook_url.clone(),
         labels: a.labels.clone(),
         annotations: BTreeMap::new(),
         test: a.test,
@@ -191,6 +201,28 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         refires: Vec::new(),
         flapping: None,
     }
+}
+
+/// A case of one alert.
+pub(super) fn case_of(title: &str, service: Option<&str>, platform: &str, labels: &[(&str, &str)]) -> Case {
+    let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let told = ToldAlert {
+        at: 0,
+        title: title.to_owned(),
+        severity: Severity::High,
+        service: service.map(str::to_owned),
+        host: Some("box-1".to_owned()),
+        platform: platform.to_owned(),
+        count: 1,
+        resolved: false,
+        test: false,
+        labels,
+        description: None,
+        runbook_url: None,
+        source_url: None,
+    };
+    let about = incident(42, title, service.map(str::to_owned), base());
+    Case::new(about, minute(15)).with_alerts(vec![alert(1, &told)])
 }
 
 fn build(told: &Told) -> Case {
@@ -227,7 +259,8 @@ fn build(told: &Told) -> Case {
 }
 
 fn told() -> Vec<Told> {
-    toml::from_str::<File>(include_str!("data/cases.toml")).unwrap().case
+    let files = [include_str!("data/cases.toml"), include_str!("data/suggestion_cases.toml")];
+    files.iter().flat_map(|f| toml::from_str::<File>(f).unwrap().case).collect()
 }
 
 /// The case of that name.
@@ -250,13 +283,16 @@ fn storm() -> Case {
             resolved: n % 3 == 0,
             test: false,
             labels: BTreeMap::new(),
+            description: None,
+            runbook_url: None,
+            source_url: None,
         };
         alert(n + 1, &told)
     });
     Case::new(incident(42, "HighErrorRate", Some("service-0".into()), base()), minute(30)).with_alerts(alerts.collect())
 }
 
-fn all_cases() -> Vec<(String, Case)> {
+pub(super) fn all_cases() -> Vec<(String, Case)> {
     let mut all: Vec<_> = told().iter().map(|t| (t.name.clone(), build(t))).collect();
     all.push(("storm".into(), storm()));
     all
@@ -264,9 +300,11 @@ fn all_cases() -> Vec<(String, Case)> {
 
 #[test]
 fn told_incidents_get_the_answer_of_a_careful_person() {
+    // All at once: an entry of the catalogue may change many lists.
+    let mut other = Vec::new();
     for told in told() {
         let (_, finish) = examine(&build(&told));
-        let Want { conclusion, service, host, symptom, ruled_out, summary, suggests } = &told.want;
+        let Want { conclusion, service, host, symptom, ruled_out, summary, suggests, only, among, never } = &told.want;
         let name = &told.name;
         let shown = format!("{name}: {:#?}\n{:#?}", finish.summary, finish.answer.causes);
         if conclusion.is_some() {
@@ -292,7 +330,18 @@ fn told_incidents_get_the_answer_of_a_careful_person() {
         for title in suggests {
             assert!(titles.contains(&title.as_str()), "{title} is not among {titles:?} of {shown}");
         }
+        let ids: Vec<&str> = finish.answer.suggestions.iter().filter_map(|s| s.entry.as_deref()).collect();
+        if only.as_ref().is_some_and(|only| ids != *only) {
+            other.push(format!("{name}: {ids:?} in place of {only:?}"));
+        }
+        for id in among.iter().filter(|id| !ids.contains(&id.as_str())) {
+            other.push(format!("{name}: {id} is not among {ids:?}"));
+        }
+        for id in never.iter().filter(|id| ids.contains(&id.as_str())) {
+            other.push(format!("{name}: {id} is among {ids:?}"));
+        }
     }
+    assert!(other.is_empty(), "{other:#?}");
 }
 
 #[test]

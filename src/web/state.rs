@@ -9,6 +9,7 @@ use crate::{
     backtest::Backtests,
     config::Config,
     ingest::Door,
+    investigation::Library,
     live::Hub,
     model::{ModelStatus, Token},
     outgoing::Client,
@@ -35,6 +36,8 @@ pub struct Parts {
     pub backtests: Backtests,
     /// Makes calls to other services.
     pub client: Client,
+    /// What the people of the house have written for investigations.
+    pub library: Arc<Library>,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

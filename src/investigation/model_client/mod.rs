@@ -138,13 +138,14 @@ impl Model {
         inquiry: Inquiry,
         case: &Case,
         finish: Finish,
+        progress: Progress,
     ) -> Result<Finish, CommandError> {
         if case.incident.test {
             return Ok(finish);
         }
-        self.store.answer_so_far(run, finish.clone(), self.timeout + FIRST_TRIAL + HOLD).await?;
+        self.store.answer_investigation(run, finish.clone(), self.timeout + FIRST_TRIAL + HOLD).await?;
         tokio::select! {
-            done = self.opinion(run, inquiry, case, finish) => done,
+            done = self.opinion(run, inquiry, case, finish, progress) => done,
             gone = self.gone(run) => Err(gone),
         }
     }
@@ -174,8 +175,9 @@ impl Model {
         inquiry: Inquiry,
         case: &Case,
         mut finish: Finish,
+        progress: Progress,
     ) -> Result<Finish, CommandError> {
-        let mut notes = Notes { store: &self.store, run, cited: BTreeSet::new() };
+        let mut notes = Notes { store: &self.store, run, progress, cited: BTreeSet::new() };
         let name = fence::plain(&self.endpoint.model, 80);
         let status = self.tried().await;
         let form = match status.state {
@@ -289,6 +291,7 @@ fn shortened(mut transcript: Transcript) -> Transcript {
 struct Notes<'a> {
     store: &'a Store,
     run: Lease,
+    progress: Progress,
     cited: BTreeSet<String>,
 }
 
@@ -306,7 +309,7 @@ impl Scribe for Notes<'_> {
             return Ok(());
         }
         self.cited.extend(lines.iter().flat_map(|l| l.evidence.iter().cloned()));
-        self.store.add_thoughts(self.run, lines.into_iter().map(Line::thought).collect(), None).await.map(drop)
+        self.store.add_thoughts(self.run, lines.into_iter().map(Line::thought).collect(), self.progress).await.map(drop)
     }
 }
 

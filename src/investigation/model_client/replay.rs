@@ -127,7 +127,7 @@ pub fn replay(transcript: &Transcript, case: &Case, around: &Surroundings) -> Re
 }
 
 /// A future that is ready at once, without a runtime.
-trait NowOrNever: Future + Sized {
+pub(super) trait NowOrNever: Future + Sized {
     fn now_or_never(self) -> Option<Self::Output> {
         let mut context = Context::from_waker(Waker::noop());
         match pin!(self).poll(&mut context) {

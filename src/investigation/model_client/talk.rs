@@ -86,6 +86,7 @@ struct State {
     idle: u32,
     notes: Vec<(String, Vec<String>)>,
     unsupported: u32,
+    cost_micros: u64,
 }
 
 enum Step {
@@ -216,6 +217,7 @@ impl<V: Voice, S: Scribe> Talk<'_, '_, V, S> {
             Ok(Heard { reply, cost_micros, took_ms }) => {
                 let written =
                     reply.text.len() + reply.calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>();
+                state.cost_micros = state.cost_micros.saturating_add(cost_micros);
                 let estimated = reply.tokens_in.is_none() || reply.tokens_out.is_none();
                 state.rounds.push(Round {
                     said,
@@ -356,7 +358,7 @@ impl<V: Voice, S: Scribe> Talk<'_, '_, V, S> {
             calls: state.calls,
             tokens_in: sum(|r| r.tokens_in),
             tokens_out: sum(|r| r.tokens_out),
-            cost: state.rounds.iter().map(|r| r.cost).sum(),
+            cost: in_units(state.cost_micros),
             took_ms: sum(|r| r.took_ms),
             at: self.at,
             causes: verified.causes,

@@ -128,6 +128,12 @@ impl Desk for Table {
         Ok(case)
     }
 
+    async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
+        let client = crate::outgoing::Client::open(None).map_err(|e| StoreError::Io(e.to_string()))?;
+        let probes = Probes::open(client, self.clock.clone(), crate::config::ProbeSettings::default());
+        Ok(probes.map_err(|e| StoreError::Io(e.to_string()))?.about(case, &[]))
+    }
+
     async fn write(
         &self,
         Lease { incident: id, .. }: Lease,

@@ -95,6 +95,7 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         labels: alert.labels.clone(),
         investigation: InvestigationHead::default(),
         leading: None,
+        postmortem: None,
         version: 0,
     }
 }

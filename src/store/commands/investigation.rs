@@ -11,6 +11,7 @@ use crate::{
         CommandError, Store, StoreError,
         apply::lifecycle,
         codec,
+        commands::feedback::{self, GivenCause},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -148,45 +149,35 @@ impl Store {
         &self,
         lease: Lease,
         thoughts: Vec<NewThought>,
-        progress: Option<Progress>,
+        progress: Progress,
     ) -> Result<u32, CommandError> {
-        self.command(move |tx| think(tx, lease, thoughts, progress)).await
+        self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
+    }
+
+    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it. The run stays
+    /// leased for `hold` from now.
+    pub async fn answer_investigation(
+        &self,
+        lease: Lease,
+        finish: Finish,
+        hold: Duration,
+    ) -> Result<Incident, CommandError> {
+        let id = lease.incident;
+        self.on_incident(id, move |tx| {
+            let mut job = running(tx, lease)?;
+            job.leased_until = Some(tx.now.plus(hold));
+            job.answered = true;
+            tx.put_job(&job)?;
+            publish(tx, id, finish, false)?;
+            Ok(analyzed(tx, id)?)
+        })
+        .await
     }
 
     /// Ends a run: the job goes, the answer is stored, `investigating` becomes `analyzed`.
     pub async fn finish_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
         let id = lease.incident;
         self.on_incident(id, move |tx| end(tx, lease, finish)).await
-    }
-
-    /// A person used or dismissed a suggestion.
-    pub async fn set_suggestion_state(
-        &self,
-        id: IncidentId,
-        suggestion: String,
-        state: SuggestionState,
-        actor: Actor,
-    ) -> Result<Suggestion, CommandError> {
-        self.command(move |tx| {
-            tx.asked_incident(id)?;
-            let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-            let found = answer.suggestions.iter_mut().find(|s| s.id == suggestion);
-            let Some(found) = found else {
-                return Err(CommandError::NotFound(format!("suggestion {suggestion} of {id}")));
-            };
-            found.state = state;
-            let found = found.clone();
-            put(&mut tx.answers, id.0, &answer)?;
-            tx.log(ChangeSubject::Suggestion(id, suggestion.clone()))?;
-            let text = match state {
-                SuggestionState::Done => format!("Ran the suggestion “{}”.", found.title),
-                SuggestionState::Dismissed => format!("Dismissed the suggestion “{}”.", found.title),
-                SuggestionState::Open => format!("Took back what was said of the suggestion “{}”.", found.title),
-            };
-            tx.note(id, TimelineKind::Feedback, &actor, text, json!({ "suggestion": suggestion, "state": state }))?;
-            Ok(found)
-        })
-        .await
     }
 }
 
@@ -222,7 +213,6 @@ pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Re
     let Job { again, answered, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
     write_answer(tx, id, finish, answered)?;
-    finished(tx, id)?;
     analyzed(tx, id)?;
     if again {
         lifecycle::queue(tx, id, lifecycle::CHANGED)?;
@@ -238,21 +228,7 @@ pub(in crate::store) fn record_cause(
     symptom: Option<Symptom>,
     actor: &Actor,
 ) -> Result<(), CommandError> {
-    let recorded = RecordedCause { service, symptom, by: actor.to_string(), at: tx.now };
-    let cause = recorded.as_cause();
-    tx.asked_incident(id)?.investigation.conclusion = Some(Conclusion::Confirmed);
-    tx.changed(id, IncidentChange::Investigation);
-    let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-    answer.recorded = Some(recorded);
-    put(&mut tx.answers, id.0, &answer)?;
-    let text = format!("The cause was recorded: {}.", cause.title);
-    tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
-    Ok(tx.audit(
-        actor,
-        "incident.cause",
-        id.to_string(),
-        json!({ "service": cause.service, "symptom": cause.symptom }),
-    )?)
+    feedback::record(tx, id, GivenCause::Named { service, host: None, symptom }, actor)
 }
 
 /// Takes the most urgent job that is due.
@@ -297,7 +273,7 @@ pub(in crate::store) fn lease_next(
 }
 
 /// A run may write only while its own lease holds: after a cancel and a new start, the old runner must not end the new run.
-pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
+fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError> {
     match tx.job(lease.incident)? {
         Some(job) if job.leased_until.is_some() && job.lease == lease.number => Ok(job),
         _ => Err(CommandError::Conflict {
@@ -307,7 +283,7 @@ pub(super) fn running(tx: &mut Tx<'_>, lease: Lease) -> Result<Job, CommandError
     }
 }
 
-pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     let now = tx.now;
     let incident = tx.known_incident(id)?;
     if incident.status == IncidentStatus::Investigating {
@@ -318,22 +294,13 @@ pub(super) fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError
     Ok(())
 }
 
-/// Writes an answer over the one before. When that was of the same run (`told`), only what differs is told.
-pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
-    let now = tx.now;
+/// Stores an answer, whoever still works on it. When the one before was of the same run (`told`), only what differs is told.
+fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
-    for suggestion in &mut answer.suggestions {
-        let judged = before.suggestions.iter().find(|s| s.title == suggestion.title && s.command == suggestion.command);
-        if let Some(judged) = judged {
-            suggestion.state = judged.state;
-        }
-    }
-    answer.recorded = before.recorded;
-    // What people said of a cause while the run went on.
-    for cause in answer.causes.iter_mut().filter(|_| told) {
-        cause.verdict = before.causes.iter().find(|c| c.rank == cause.rank).and_then(|c| c.verdict).or(cause.verdict);
-    }
+    let own = OwnWords { conclusion: finish.conclusion, summary: finish.summary, first: None };
+    let complete = finish.state == InvestigationState::Complete;
+    feedback::keep(tx, id, before.clone(), &mut answer, own, complete)?;
     put(&mut tx.answers, id.0, &answer)?;
     for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
@@ -341,19 +308,7 @@ pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told
     for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
-    // While a run goes on, its job says so.
-    let goes_on = tx.job(id)?.is_some();
-    let incident = tx.known_incident(id)?;
-    let leading = answer.causes.iter().find(|c| !c.ruled_out);
-    incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
-    let head = &mut incident.investigation;
-    if !goes_on {
-        head.state = finish.state;
-        head.finished_at = Some(now);
-        head.progress = None;
-    }
-    head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
-    head.summary = finish.summary;
+    let head = &mut tx.known_incident(id)?.investigation;
     head.error = finish.error;
     if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
         *engine = format!("{engine} + {}", opinion.model);
@@ -362,12 +317,15 @@ pub(super) fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told
     Ok(())
 }
 
-/// The line of the timeline at the end of a run.
-fn finished(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
-    let now = tx.now;
-    let head = &tx.known_incident(id)?.investigation;
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
+    let (now, state) = (tx.now, finish.state);
+    publish(tx, id, finish, told)?;
+    let head = &mut tx.known_incident(id)?.investigation;
+    head.state = state;
+    head.finished_at = Some(now);
+    head.progress = None;
     let (steps, started) = (head.steps, head.started_at);
-    let text = match head.state {
+    let text = match state {
         InvestigationState::Error => {
             format!("Investigation failed: {}.", head.error.as_deref().unwrap_or("no reason was given"))
         }

@@ -1,10 +1,7 @@
 //! What the second opinion of a language model leaves in the store: the answer it adds to, what was said, what it cost.
 
-use std::time::Duration;
-
 use redb::ReadableTable;
 
-use super::investigation::{Finish, analyzed, running, write_answer};
 use crate::{
     model::*,
     store::{
@@ -24,20 +21,6 @@ pub const fn spending_day(at: Time) -> i64 {
 }
 
 impl Store {
-    /// Stores the answer of a run that goes on, so that people see it at once: causes, suggestions and summary stand, and
-    /// `investigating` becomes `analyzed`. The run stays leased for `hold` from now.
-    pub async fn answer_so_far(&self, lease: Lease, finish: Finish, hold: Duration) -> Result<(), CommandError> {
-        self.command(move |tx| {
-            let mut job = running(tx, lease)?;
-            job.leased_until = Some(tx.now.plus(hold));
-            job.answered = true;
-            tx.put_job(&job)?;
-            write_answer(tx, lease.incident, finish, false)?;
-            Ok(analyzed(tx, lease.incident)?)
-        })
-        .await
-    }
-
     /// Keeps what was said in a run, in place of what an earlier write of the same run kept; only the newest runs stay.
     pub async fn keep_transcript(&self, id: IncidentId, transcript: Transcript) -> Result<(), CommandError> {
         self.command(move |tx| {

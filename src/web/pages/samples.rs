@@ -102,6 +102,7 @@ pub fn incident(n: u64) -> Incident {
             steps: 8,
             ..InvestigationHead::default()
         },
+        postmortem: None,
         leading: Some(Leading {
             title: "payments-worker 2.31.0 leaks connections on pg-primary-1".into(),
             confidence: 0.82,
@@ -289,6 +290,7 @@ pub fn read() -> super::incident::Read {
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
         id: id.into(),
+        entry: None,
         kind,
         risk,
         title: title.into(),
@@ -298,6 +300,7 @@ pub fn read() -> super::incident::Read {
         undo: undo.map(str::to_owned),
         evidence: vec!["E1".into()],
         runbook_url: None,
+        docs_url: None,
         state,
     };
     let thought = |id, m, kind, text: &str, evidence: &[&str]| Thought {
@@ -416,8 +419,7 @@ pub fn read() -> super::incident::Read {
                     SuggestionState::Dismissed,
                 ),
             ],
-            recorded: None,
-            opinion: None,
+            ..Investigation::default()
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),

@@ -121,11 +121,16 @@ impl<'a> Desk<'a> {
 
     pub fn incident(&mut self) -> Value {
         let i = &self.case.incident;
+        let onset = if self.case.alerts.is_empty() { None } else { self.cite(Ref::Onset) };
+        let places = self.facts.places.iter().take(20);
+        let order: Vec<Value> =
+            places.map(|p| json!({"place": p.name(), "first": p.first, "alerts": p.alerts.len()})).collect();
         json!({
             "id": i.id.to_string(), "title": cut(&i.title), "severity": i.severity, "status": i.status,
             "service": i.service, "affected_services": i.affected_services.iter().take(40).collect::<Vec<_>>(),
             "affected_hosts": i.affected_hosts.iter().take(40).collect::<Vec<_>>(), "environment": i.environment,
             "began_at": self.case.onset(), "now": self.case.now, "alerts": self.case.alerts.len(),
+            "order_of_onset": json!({"evidence_id": onset, "places": order}),
             "alerts_firing": self.case.alerts.iter().filter(|a| a.is_open()).count(),
         })
     }

@@ -123,7 +123,7 @@ impl Wish {
 /// Which alerts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(super) struct OfAlerts {
+pub struct OfAlerts {
     pub service: Option<String>,
     pub host: Option<String>,
     pub text: Option<String>,

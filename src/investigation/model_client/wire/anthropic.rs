@@ -105,12 +105,10 @@ enum Block {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    Json { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -155,8 +153,8 @@ impl Reading {
         match event {
             Event::MessageStart { message } => self.usage(message.usage),
             Event::ContentBlockStart { index, content_block } => self.block(index, content_block)?,
-            Event::ContentBlockDelta { delta: Delta::TextDelta { text }, .. } => grow(&mut self.reply.text, &text)?,
-            Event::ContentBlockDelta { index, delta: Delta::InputJsonDelta { partial_json } } => {
+            Event::ContentBlockDelta { delta: Delta::Text { text }, .. } => grow(&mut self.reply.text, &text)?,
+            Event::ContentBlockDelta { index, delta: Delta::Json { partial_json } } => {
                 let at = self.blocks.iter().position(|b| *b == index);
                 if let Some(call) = at.and_then(|at| self.reply.calls.get_mut(at)) {
                     grow(&mut call.arguments, &partial_json)?;

@@ -65,9 +65,7 @@ impl HtmlSafe for Answer {}
 
 /// The cause that is thought to be it: what a person said, else the first that is likely enough to be shown.
 pub fn leading(answer: &Investigation) -> Option<&Cause> {
-    let judged = answer.causes.iter().find(|c| c.verdict == Some(Verdict::Right));
-    let open = answer.causes.iter().filter(|c| !c.ruled_out && c.verdict.is_none() && c.confidence >= LEADS_FROM);
-    judged.or_else(|| open.min_by_key(|c| c.rank))
+    answer.leading().filter(|c| c.is_right() || c.confidence >= LEADS_FROM)
 }
 
 impl Answer {
@@ -138,7 +136,8 @@ impl Answer {
             recorded: answer.recorded.as_ref().map(|r| {
                 ui::foreign(&format!("{} recorded the cause: {}.", r.by, r.as_cause().title.trim_end_matches('.')))
             }),
-            first: all().find(is_fix).or_else(|| all().next()).map(Lead::of),
+            // Where nothing leads, what to check stands in its list.
+            first: all().find(is_fix).or_else(|| all().next().filter(|_| !unsure)).map(Lead::of),
             second: answer.opinion.as_ref().map(|o| Second::new(o, &answer.evidence)),
             made: head.engine.as_deref().map(|e| match e.strip_prefix("built-in").map(|m| m.trim_start_matches([' ', '+'])) {
                 Some("") => "Made by the built-in rules alone; evidence marks lead to what it rests on.".to_owned(),
@@ -203,6 +202,8 @@ fn anchor(id: &str) -> String {
 #[derive(Debug)]
 pub struct Hypothesis {
     rank: u32,
+    /// As stored: the form says which cause was read.
+    read: String,
     title: Markup,
     place: Option<Markup>,
     out: bool,
@@ -213,32 +214,40 @@ pub struct Hypothesis {
     percent: String,
     word: &'static str,
     bar: Markup,
-    verdict: Option<(&'static str, &'static str)>,
     points: Vec<(Markup, String)>,
     score: String,
+    right: bool,
+    wrong: bool,
 }
 
 /// All possible causes.
 #[derive(Debug, Template)]
 #[template(path = "fragments/hypotheses.html")]
 pub struct Hypotheses {
+    base: String,
+    may_act: bool,
     sub: String,
     none: &'static str,
+    other: Option<Markup>,
     rows: Vec<Hypothesis>,
 }
 impl HtmlSafe for Hypotheses {}
 
 impl Hypotheses {
     /// In order of rank; those ruled out stay.
-    pub fn new(i: &Incident, answer: &Investigation) -> Self {
+    pub fn new(i: &Incident, answer: &Investigation, may_act: bool) -> Self {
         let mut causes: Vec<&Cause> = answer.causes.iter().collect();
-        causes.sort_by_key(|c| (c.ruled_out, c.rank));
-        let out = causes.iter().filter(|c| c.ruled_out).count();
+        let place = |c: &Cause| (!c.is_right(), c.ruled_out && !c.is_right(), c.is_wrong(), c.rank);
+        causes.sort_by_key(|c| place(c));
+        let out = causes.iter().filter(|c| c.ruled_out || c.is_wrong()).count();
         let first = leading(answer).map(|c| c.rank);
+        // What people recorded may be none of those found.
+        let other = answer.recorded.as_ref().filter(|_| !causes.iter().any(|c| c.is_right()));
+        let other = other.map(|r| ui::foreign(&format!("{}, says {}", r.as_cause().title, r.by)));
         let rows = causes
             .iter()
             .map(|c| {
-                let class = if !c.ruled_out && Some(c.rank) == first { "ember" } else { "weak" };
+                let class = if Some(c.rank) == first { "ember" } else { "weak" };
                 let place = match (&c.service, &c.host) {
                     (Some(s), Some(h)) if s != h => Some(format!("{s} on {h}")),
                     (Some(s), _) => Some(s.clone()),
@@ -246,6 +255,7 @@ impl Hypotheses {
                 };
                 Hypothesis {
                     rank: c.rank,
+                    read: c.title.clone(),
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
@@ -256,17 +266,18 @@ impl Hypotheses {
                     percent: ui::percent(c.confidence),
                     word: words::sureness(c.confidence),
                     bar: ui::bar(c.confidence, class),
-                    verdict: c.verdict.map(|v| match v {
-                        Verdict::Right => ("ok", "This is it, a person says"),
-                        Verdict::Wrong => ("", "Not this, a person says"),
-                    }),
                     points: points(c, &answer.evidence),
                     score: shares::signed(shares::hundredths(c.score)),
+                    right: c.is_right(),
+                    wrong: c.is_wrong(),
                 }
             })
             .collect();
         let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
         Self {
+            base: format!("/incidents/{}", i.id),
+            may_act: may_act && i.status != IncidentStatus::Merged,
+            other,
             sub: match (causes.len() - out, out) {
                 (0, 0) => String::new(),
                 (n, 0) => format!("{n} open"),
@@ -289,6 +300,43 @@ fn points(c: &Cause, all: &[Evidence]) -> Vec<(Markup, String)> {
     c.points.iter().zip(shown).map(point).collect()
 }
 
+/// A cause to choose from.
+#[derive(Debug)]
+pub struct Choice {
+    rank: u32,
+    title: String,
+    shown: String,
+    chosen: bool,
+}
+
+/// What it was, as the form of the end asks for it.
+#[derive(Debug, Template)]
+#[template(path = "fragments/asked_cause.html")]
+pub struct AskedCause {
+    id: &'static str,
+    causes: Vec<Choice>,
+}
+impl HtmlSafe for AskedCause {}
+
+impl AskedCause {
+    /// The causes in order of rank; `id` begins the names of the fields' elements.
+    pub fn new(id: &'static str, answer: &Investigation) -> Self {
+        let open = answer.causes.iter().filter(|c| c.is_right() || !(c.ruled_out || c.is_wrong()));
+        let choice = |c: &Cause| Choice {
+            rank: c.rank,
+            title: c.title.clone(),
+            shown: format!(
+                "{}. {}, {}",
+                c.rank,
+                text::visible(&text::shorten(&c.title, 90)),
+                ui::percent(c.confidence)
+            ),
+            chosen: c.is_right(),
+        };
+        Self { id, causes: open.map(choice).collect() }
+    }
+}
+
 /// One thing to do.
 #[derive(Debug)]
 pub struct Step {
@@ -305,6 +353,7 @@ pub struct Step {
     command: Option<String>,
     undo: Option<Markup>,
     runbook: Option<String>,
+    docs: Option<String>,
     state: Option<&'static str>,
     done: bool,
     dismissed: bool,
@@ -344,7 +393,11 @@ impl Suggestions {
                     rationale: ui::with_marks(&s.rationale, &answer.evidence),
                     command: s.command.as_deref().map(ui::plain),
                     undo: s.undo.as_deref().map(ui::foreign),
-                    runbook: text::url(&s.runbook_url).map(str::to_owned),
+                    // Of the web, or a page of this server.
+                    runbook: text::url(&s.runbook_url)
+                        .or_else(|| s.runbook_url.as_deref().filter(|u| u.starts_with("/runbooks/")))
+                        .map(str::to_owned),
+                    docs: text::url(&s.docs_url).map(str::to_owned),
                     state: match s.state {
                         SuggestionState::Open => None,
                         SuggestionState::Done => Some("was run"),

@@ -180,7 +180,7 @@ impl EvidenceList {
                 kind: words::evidence(e.kind),
                 title: ui::foreign(&e.title),
                 at: When::clock(e.at, now),
-                // Paths of this product are links as well: earlier incidents and alerts.
+                // Paths of this product are links as well: earlier incidents, alerts, runbooks.
                 url: match e.url.as_deref() {
                     Some(path) if OWN.iter().any(|own| path.starts_with(own)) => Some(path.to_owned()),
                     _ => text::url(&e.url).map(str::to_owned),

@@ -47,6 +47,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         search,
         backups,
         backtests,
+        library: Arc::default(),
         config,
         clock,
         stop: stop.clone(),
