@@ -17,8 +17,10 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::Runner,
+    investigation::{Fault, Library, Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
     live::Hub,
+    model::{IncidentId, Transcript},
+    outgoing::{Client, OutgoingError},
     runtime::{
         clock::Clock,
         files,
@@ -74,6 +76,15 @@ pub enum AppError {
     /// A certificate, a key or a CA.
     #[error("{0}; it is named in the settings")]
     Certificate(#[from] FileError),
+    /// The certificates that calls to other services trust.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// The language model that is configured.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The operator's list of metrics.
+    #[error(transparent)]
+    Metrics(#[from] UsualError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -125,6 +136,7 @@ impl App {
             .await
             .map_err(|e| AppError::Interrupted(e.to_string()))??;
         let tls = Arc::new(tls);
+        let client = Client::open(config.outgoing_ca.as_deref())?;
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
         ensure_connectors(&store, &clock, &config).await?;
@@ -154,10 +166,25 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
+        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
+        let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?.map(Arc::new);
+        if let Some(model) = &model {
+            rooms.spawn("model", OnEnd::Restart, {
+                let (model, stop) = (model.clone(), rooms_stop.clone());
+                move || {
+                    let (model, stop) = (model.clone(), stop.clone());
+                    async move { model.run(stop).await }
+                }
+            });
+        }
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
-            let workers = config.investigation_workers;
-            move || Runner::new(store.clone(), clock.clone(), workers).run(stop.clone())
+            let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
+            let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+            move || {
+                let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
+                runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
+            }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;
         rooms.spawn("backtest", OnEnd::Restart, {
@@ -197,10 +224,13 @@ impl App {
             search,
             backups: backups.clone(),
             backtests,
+            client,
+            library,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
             shared: shared.clone(),
+            model: model.as_ref().map(|m| m.status()),
         });
         let mut once = Some((listener, state));
         door.spawn("web", OnEnd::Fatal, move || {
@@ -302,6 +332,19 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Store, AppError
     }
 }
 
+/// Whether what these settings name for calls to other services can be used: certificates, the list of metrics.
+pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
+    let client = Client::open(config.outgoing_ca.as_deref())?;
+    Probes::open(client, Clock::System, config.probes.clone())?;
+    Ok(())
+}
+
+/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
+pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
+    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
+    (shelf.catalogue.len(), shelf.faults.to_vec())
+}
+
 fn schedule(config: &Config) -> Option<Schedule> {
     let dir = config.backup_dir.clone()?;
     Some(Schedule { dir, every: config.backup_every, keep: config.backup_keep })
@@ -336,6 +379,28 @@ pub async fn reindex(config: &Config, clock: Clock, told: impl Fn(u64, u64) + Se
     let made = tokio::task::spawn_blocking(move || Search::anew(of, told).map(|search| search.len())).await;
     close(store).await;
     Ok(made.map_err(|e| AppError::Interrupted(e.to_string()))??)
+}
+
+/// A conversation with a language model once more.
+#[derive(Debug)]
+pub struct OnceMore {
+    /// As it was.
+    pub transcript: Transcript,
+    /// In what it would differ today, in words.
+    pub differences: Vec<String>,
+}
+
+/// Has the conversation of an incident's investigation with a language model once more, from the store of a stopped server.
+pub async fn replay_opinion(
+    config: &Config,
+    clock: Clock,
+    id: IncidentId,
+    run: Option<u64>,
+) -> Result<Option<OnceMore>, AppError> {
+    let store = open_store(config, clock).await?;
+    let replayed = store.read(move |view| replay_stored(view, id, run)).await;
+    close(store).await;
+    Ok(replayed?.map(|(transcript, replayed)| OnceMore { differences: replayed.differences(&transcript), transcript }))
 }
 
 /// Closes a store; bounded, because a disk that hangs must not keep the process.

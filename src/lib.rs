@@ -17,6 +17,8 @@ pub mod store;
 pub mod backtest;
 pub mod investigation;
 pub mod live;
+pub mod outgoing;
+pub mod postmortem;
 pub mod search;
 
 pub mod web;

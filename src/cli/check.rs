@@ -18,8 +18,21 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
         None => out.line("configuration: good (environment and flags; no file)")?,
     }
     app::check_certificates(&config).map_err(|e| CliError::Failed(e.to_string()))?;
+    app::check_outgoing(&config).map_err(|e| CliError::Failed(e.to_string()))?;
     if config.tls_cert.is_some() {
         out.line("certificate and key: good")?;
+    }
+    if config.suggestions_dir.is_some() || config.runbooks_dir.is_some() {
+        let (suggestions, faults) = app::check_library(&config);
+        for fault in &faults {
+            out.line(format_args!("{fault}"))?;
+        }
+        if !faults.is_empty() {
+            out.flush()?;
+            let what = format!("the files for investigations have {} problems; the others are used", faults.len());
+            return Err(CliError::Failed(what));
+        }
+        out.line(format_args!("suggestions and runbooks: good ({suggestions} suggestions)"))?;
     }
     if !config.data_dir.join("watchfire.redb").exists() {
         out.line(format_args!("store: none yet in {}; the first start makes it", config.data_dir.display()))?;

@@ -17,6 +17,7 @@ mod password;
 mod reindex;
 mod rekey;
 mod replay;
+mod replay_opinion;
 mod restore;
 mod send;
 mod serve;
@@ -100,6 +101,9 @@ enum Command {
     Send(send::SendArgs),
     /// Parse stored deliveries again
     Replay(replay::ReplayArgs),
+    /// Have a conversation with a language model once more from its transcript
+    #[command(hide = true)]
+    ReplayOpinion(replay_opinion::ReplayOpinionArgs),
     /// Play recorded deliveries in memory, to see what would become of them
     Backtest(backtest::BacktestArgs),
     /// Write deliveries or incidents as one JSON object a line
@@ -160,6 +164,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Connectors(args) => connectors::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Replay(args) => replay::run(args).await,
+        Command::ReplayOpinion(args) => replay_opinion::run(args).await,
         Command::Backtest(args) => backtest::run(args).await,
         Command::Export(command) => export::run(command).await,
         Command::Incidents(args) => incidents::list(args).await,

@@ -68,7 +68,7 @@ impl fmt::Display for Problems {
 }
 
 /// Line and column of a byte offset, both from 1; the column counts characters, as editors do.
-pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
+pub fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |i| i + 1);
     (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or("").chars().count() + 1)

@@ -8,6 +8,7 @@ use super::options::{CONNECTOR_OPTIONS, Kind, OPTIONS, SOURCE_OPTIONS, env_name,
 pub(super) fn toml_value(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Number | Kind::Bool => text.to_owned(),
+        _ if text.contains('"') => format!("'{text}'"),
         Kind::Text | Kind::Secret | Kind::Duration | Kind::Size => format!("\"{text}\""),
         Kind::List => {
             let parts: Vec<String> = super::values::list(text).map(|p| format!("\"{p}\"")).collect();

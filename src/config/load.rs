@@ -13,8 +13,9 @@ use toml::{
 
 use super::{
     check::{Origin, Problem, Problems, place, suggestion},
+    model::ModelConfig,
     options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, SOURCE_OPTIONS, connector_key, env_name, flag_name, source_key},
-    types::{Config, ConnectorConfig, CorrelationMode, LogFormat},
+    types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings},
 };
 use crate::{connectors::declared, model::Declaration};
 
@@ -85,8 +86,14 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         test_closes_after: Duration::ZERO,
         investigation_delay: Duration::ZERO,
         investigation_workers: 1,
+        model: ModelConfig::default(),
+        probes: ProbeSettings::default(),
+        outgoing_ca: None,
+        suggestions_dir: None,
+        runbooks_dir: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
+        given: super::Given::default(),
         outside: None,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
@@ -202,6 +209,7 @@ impl Loader<'_> {
                 if ON_PAGES.contains(&option.key) {
                     self.config.fixed.insert(option.key);
                 }
+                self.config.given.note(option, text, &origin);
                 (option.set)(&mut self.config, text)
             }
             Some(Target::Connector(platform, option)) => {
@@ -247,6 +255,11 @@ impl Loader<'_> {
             ),
         ] {
             if given && missing && !self.problems.iter().any(|p| p.key.as_deref() == Some(key)) {
+                lonely.push(Problem { origin: Origin::Flag(flag_name(key)), key: None, what: what.to_owned() });
+            }
+        }
+        for (key, what) in c.model.mistakes() {
+            if !self.problems.iter().any(|p| p.key.as_deref() == Some(key)) {
                 lonely.push(Problem { origin: Origin::Flag(flag_name(key)), key: None, what: what.to_owned() });
             }
         }

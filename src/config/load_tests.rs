@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{AuthMode, IdentityField, Severity};
+use crate::model::{AuthMode, IdentityField, ModelKind, Severity};
 
 const PLATFORMS: [&str; 3] = ["grafana", "jenkins", "uptime-kuma"];
 
@@ -78,6 +78,8 @@ const ROWS: &[Row] = &[
     ("retention.size", "\"1TiB\"", "1TiB", |c| c.keep_bytes = 1 << 40),
     ("retention.size", "0", "0", |c| c.keep_bytes = 0),
     ("backup.dir", "\"/srv/b\"", "/srv/b", |c| c.backup_dir = Some("/srv/b".into())),
+    ("investigation.suggestions_dir", "\"/etc/s\"", "/etc/s", |c| c.suggestions_dir = Some("/etc/s".into())),
+    ("investigation.runbooks_dir", "\"/etc/r\"", "/etc/r", |c| c.runbooks_dir = Some("/etc/r".into())),
     ("backup.every", "\"6h\"", "6h", |c| c.backup_every = Duration::from_secs(6 * 3600)),
     ("backup.keep", "30", "30", |c| c.backup_keep = 30),
     ("correlation.cluster_window", "\"2m\"", "2m", |c| {
@@ -91,6 +93,58 @@ const ROWS: &[Row] = &[
     ("correlation.test_closes_after", "\"1h30m\"", "90m", |c| c.test_closes_after = Duration::from_secs(5400)),
     ("investigation.delay", "\"250ms\"", "250ms", |c| c.investigation_delay = Duration::from_millis(250)),
     ("investigation.workers", "7", "7", |c| c.investigation_workers = 7),
+    ("investigation.model.base_url", "\"http://m:1/v1/\"", "http://m:1/v1", |c| {
+        c.model.base_url = Some("http://m:1/v1".to_owned());
+    }),
+    ("investigation.model.model", "\"a:8b\"", "a:8b", |c| c.model.model = Some("a:8b".to_owned())),
+    ("investigation.model.api_key", "\"sk-1\"", "sk-1", |c| c.model.api_key = Some("sk-1".to_owned())),
+    ("investigation.model.api_key_file", "\"/k\"", "/k", |c| c.model.api_key_file = Some("/k".into())),
+    ("investigation.model.max_steps", "3", "3", |c| c.model.max_steps = 3),
+    ("investigation.model.max_calls", "5", "5", |c| c.model.max_calls = 5),
+    ("investigation.model.timeout", "\"1m\"", "60s", |c| c.model.timeout = Duration::from_secs(60)),
+    ("investigation.model.max_tokens", "5_000", "5000", |c| c.model.max_tokens = 5000),
+    ("investigation.model.daily_tokens", "0", "0", |c| c.model.daily_tokens = 0),
+    ("investigation.model.price_input", "\"0.15\"", "0.15", |c| c.model.price_input = 150_000),
+    ("investigation.model.price_output", "\"15\"", "15.0", |c| c.model.price_output = 15_000_000),
+    ("investigation.model.redact_names", "true", "on", |c| c.model.redact_names = true),
+    ("investigation.probes.prometheus", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.prometheus = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.prometheus_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.prometheus_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.loki = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.loki_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.netdata", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.netdata = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.netdata_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.netdata_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.jenkins", "\"http://t:1/x\"", "http://t:1/x", |c| {
+        c.probes.jenkins = Some(crate::outgoing::address::base("http://t:1/x").unwrap());
+    }),
+    ("investigation.probes.jenkins_credentials", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.jenkins_credentials = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_tenant", "\"kim:s3cret\"", "kim:s3cret", |c| {
+        c.probes.loki_tenant = Some("kim:s3cret".into())
+    }),
+    ("investigation.probes.loki_selector", "'{app=\"$service\"}'", "{app=\"$service\"}", |c| {
+        c.probes.loki_selector = "{app=\"$service\"}".into();
+    }),
+    ("investigation.probes.metrics", "\"/m.tsv\"", "/m.tsv", |c| c.probes.metrics = Some("/m.tsv".into())),
+    ("investigation.probes.question_time", "\"500ms\"", "500ms", |c| {
+        c.probes.question_time = Duration::from_millis(500)
+    }),
+    ("investigation.probes.time", "\"0s\"", "0", |c| c.probes.time = Duration::ZERO),
+    ("investigation.probes.max_answer", "\"2MiB\"", "2097152", |c| c.probes.max_answer = 2 << 20),
+    ("investigation.probes.questions", "5", "5", |c| c.probes.questions = 5),
+    ("outgoing.ca", "\"/c.pem\"", "/c.pem", |c| c.outgoing_ca = Some("/c.pem".into())),
     ("connectors.jenkins.enabled", "false", "off", |c| {
         connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });
     }),
@@ -146,6 +200,14 @@ const TOGETHER: &[Together] = &[
         c.tls_cert = Some("/c".into());
         c.tls_key = Some("/k".into());
     }),
+    (&[("investigation.model.kind", "anthropic"), ("investigation.model.model", "m")], |c| {
+        c.model.kind = Some(ModelKind::Anthropic);
+        c.model.model = Some("m".to_owned());
+    }),
+    (&[("investigation.model.daily_cost", "2.5"), ("investigation.model.price_input", "1")], |c| {
+        c.model.daily_cost = 2_500_000;
+        c.model.price_input = 1_000_000;
+    }),
     (&[("trusted_proxies", "10.0.0.2"), ("proxy.cert_header", "X-C")], |c| {
         c.trusted_proxies = vec!["10.0.0.2/32".parse().unwrap()];
         c.proxy_cert_header = Some("x-c".to_owned());
@@ -181,6 +243,8 @@ fn options_that_need_each_other() {
         assert_eq!(Config { file: None, ..load(&file, &PLATFORMS).unwrap() }, want, "{pairs:?} by file");
     }
     for (key, text, missing) in [
+        ("investigation.model.kind", "openai", "--investigation-model-model"),
+        ("investigation.model.daily_cost", "1", "--investigation-model-daily-cost"),
         ("tls.cert", "/c", "--tls-key"),
         ("tls.key", "/k", "--tls-cert"),
         ("proxy.cert_header", "X-C", "--trusted-proxies"),

@@ -2,14 +2,19 @@
 
 mod check;
 mod document;
+mod given;
 mod load;
+pub mod model;
 pub mod options;
 mod source_options;
 pub mod types;
 mod values;
 
-pub use check::{Origin, Problem, Problems};
+pub use check::{Origin, Problem, Problems, place};
 pub use document::{example_file, reference_table};
+pub use given::{Given, Shown};
 pub use load::{Sources, default_data_dir, defaults, load};
-pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat};
+pub use model::ModelConfig;
+pub use options::Kind;
+pub use types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings};
 pub use values::{duration as parse_duration, show_duration};

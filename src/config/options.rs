@@ -61,6 +61,18 @@ pub fn connector_key(platform: &str, option: &str) -> String {
 }
 
 macro_rules! set {
+    (model some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.model.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+    (model $field:ident, $parse:expr) => {
+        |to, text| {
+            to.model.$field = $parse(text)?;
+            Ok(())
+        }
+    };
     ($field:ident, $parse:expr) => {
         |to, text| {
             to.$field = $parse(text)?;
@@ -70,6 +82,21 @@ macro_rules! set {
     (some $field:ident, $parse:expr) => {
         |to, text| {
             to.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+}
+
+macro_rules! probe {
+    ($field:ident, $parse:expr) => {
+        |to, text| {
+            to.probes.$field = $parse(text)?;
+            Ok(())
+        }
+    };
+    (some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.probes.$field = Some($parse(text)?);
             Ok(())
         }
     };
@@ -355,6 +382,294 @@ pub const OPTIONS: &[Opt<Config>] = &[
         example: "2",
         help: "Investigations at the same time.",
         set: set!(investigation_workers, |text| values::number(text, 1, 64).map(|n| usize::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.kind",
+        kind: Kind::Text,
+        placeholder: "KIND",
+        default: None,
+        example: "openai",
+        help: "A language model gives a second opinion on each investigation. openai: any endpoint with OpenAI's chat completions, such as Ollama, llama.cpp or vLLM. anthropic: Anthropic's messages. Left out: no model is asked, and nothing leaves.",
+        set: set!(model some kind, values::word),
+    },
+    Opt {
+        key: "investigation.model.base_url",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://127.0.0.1:11434/v1",
+        help: "Where its API begins. Left out: https://api.openai.com/v1, or https://api.anthropic.com.",
+        set: set!(model some base_url, values::api_address),
+    },
+    Opt {
+        key: "investigation.model.model",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "llama3.1:8b",
+        help: "The model's name at that endpoint.",
+        set: set!(model some model, values::name),
+    },
+    Opt {
+        key: "investigation.model.api_key",
+        kind: Kind::Secret,
+        placeholder: "KEY",
+        default: None,
+        example: "sk-your-own-key",
+        help: "The key for that endpoint. Left out: none is sent.",
+        set: set!(model some api_key, values::header_secret),
+    },
+    Opt {
+        key: "investigation.model.api_key_file",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/model.key",
+        help: "File whose first line is that key, in place of api_key. It is read at the start.",
+        set: set!(model some api_key_file, values::file),
+    },
+    Opt {
+        key: "investigation.model.max_steps",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("12"),
+        example: "12",
+        help: "Requests to the model in one investigation.",
+        set: set!(model max_steps, |text| values::number(text, 1, 50).map(|n| u32::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.max_calls",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("24"),
+        example: "24",
+        help: "Calls of tools in one investigation.",
+        set: set!(model max_calls, |text| values::number(text, 1, 200).map(|n| u32::try_from(n).unwrap_or(1))),
+    },
+    Opt {
+        key: "investigation.model.timeout",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("3m"),
+        example: "3m",
+        help: "How long the model may take for one investigation, all its requests together. The built-in answer is shown before.",
+        set: set!(model timeout, |text| values::duration_within(text, "1s", "30m")),
+    },
+    Opt {
+        key: "investigation.model.max_tokens",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("150000"),
+        example: "150000",
+        help: "Tokens in one investigation, read and written.",
+        set: set!(model max_tokens, |text| values::number(text, 1_000, 100_000_000)),
+    },
+    Opt {
+        key: "investigation.model.daily_tokens",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("2000000"),
+        example: "2000000",
+        help: "Tokens on one day (UTC), read and written; then the built-in engine works alone until the next. 0: no limit.",
+        set: set!(model daily_tokens, |text| values::number(text, 0, 1_000_000_000_000)),
+    },
+    Opt {
+        key: "investigation.model.daily_cost",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "5.00",
+        help: "What may be spent on one day (UTC), in the unit of the prices; 0: no limit. It needs the prices.",
+        set: set!(model daily_cost, values::micros),
+    },
+    Opt {
+        key: "investigation.model.price_input",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "3.00",
+        help: "Price of a million tokens that the model reads.",
+        set: set!(model price_input, values::micros),
+    },
+    Opt {
+        key: "investigation.model.price_output",
+        kind: Kind::Text,
+        placeholder: "AMOUNT",
+        default: Some("0"),
+        example: "15.00",
+        help: "Price of a million tokens that the model writes.",
+        set: set!(model price_output, values::micros),
+    },
+    Opt {
+        key: "investigation.model.redact_names",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: Some("false"),
+        example: "true",
+        help: "Names of services, machines and people are replaced by made-up ones before anything leaves, and put back in the answer. Secrets are always taken out.",
+        set: set!(model redact_names, values::boolean),
+    },
+    Opt {
+        key: "investigation.probes.prometheus",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://prometheus.example.com:9090",
+        help: "Prometheus, or what speaks its API (Mimir, Thanos, VictoriaMetrics): investigations ask it for figures around the onset, and nothing else. Left out: not asked.",
+        set: probe!(some prometheus, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.prometheus_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it: user:password, or a bearer token. Left out: nobody in particular.",
+        set: probe!(some prometheus_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.metrics",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/metrics.tsv",
+        help: "Your own list of metrics that tell how a service or a machine does, which come before the usual ones; src/investigation/data/metrics.tsv is the form. Left out: the usual ones.",
+        set: probe!(some metrics, values::file),
+    },
+    Opt {
+        key: "investigation.probes.netdata",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://netdata-parent.example.com:19999",
+        help: "A Netdata agent, or the parent that others stream to: investigations ask it for alarms and charts of machines that alert. Agents that are declared for a service are asked besides.",
+        set: probe!(some netdata, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.netdata_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it, and no other agent: user:password, or a bearer token.",
+        set: probe!(some netdata_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.loki",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "http://loki.example.com:3100",
+        help: "Loki: investigations ask it for lines of failure of services that alert, around the onset. Left out: not asked.",
+        set: probe!(some loki, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.loki_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:password",
+        help: "Who asks it: user:password, or a bearer token.",
+        set: probe!(some loki_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.loki_tenant",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "shop",
+        help: "Whose logs, where Loki has several tenants (X-Scope-OrgID).",
+        set: probe!(some loki_tenant, values::tenant),
+    },
+    Opt {
+        key: "investigation.probes.loki_selector",
+        kind: Kind::Text,
+        placeholder: "SELECTOR",
+        default: Some("{service_name=\"$service\"}"),
+        example: "{app=\"$service\"}",
+        help: "The labels of a service's logs; \"$service\" stands for its name.",
+        set: probe!(loki_selector, values::log_selector),
+    },
+    Opt {
+        key: "investigation.probes.jenkins",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "https://jenkins.example.com",
+        help: "Jenkins, by the address that its links begin with: investigations read the console of builds that failed. Left out: not asked.",
+        set: probe!(some jenkins, values::service_address),
+    },
+    Opt {
+        key: "investigation.probes.jenkins_credentials",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "user:token",
+        help: "Who asks it: user:API token.",
+        set: probe!(some jenkins_credentials, values::credentials),
+    },
+    Opt {
+        key: "investigation.probes.question_time",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("2s"),
+        example: "2s",
+        help: "How long one question to a tool may take.",
+        set: probe!(question_time, |text| values::duration_within(text, "50ms", "30s")),
+    },
+    Opt {
+        key: "investigation.probes.time",
+        kind: Kind::Duration,
+        placeholder: "TIME",
+        default: Some("8s"),
+        example: "8s",
+        help: "How long all questions of one investigation may take; 0s asks none.",
+        set: probe!(time, |text| values::duration_within(text, "0s", "30s")),
+    },
+    Opt {
+        key: "investigation.probes.max_answer",
+        kind: Kind::Size,
+        placeholder: "SIZE",
+        default: Some("1MiB"),
+        example: "1MiB",
+        help: "How much is read of one answer.",
+        set: probe!(max_answer, |text| values::size_within(text, "64KiB", "16MiB")),
+    },
+    Opt {
+        key: "investigation.probes.questions",
+        kind: Kind::Number,
+        placeholder: "N",
+        default: Some("32"),
+        example: "32",
+        help: "How many questions one investigation may ask.",
+        set: probe!(questions, |text| values::number(text, 0, 200).map(|n| usize::try_from(n).unwrap_or(0))),
+    },
+    Opt {
+        key: "investigation.suggestions_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/suggestions",
+        help: "Folder of TOML files with suggestions of your own, laid over those of the house; read again when they change. `watchfire check` says what is wrong with them. Left out: none.",
+        set: set!(some suggestions_dir, values::folder),
+    },
+    Opt {
+        key: "investigation.runbooks_dir",
+        kind: Kind::Text,
+        placeholder: "DIR",
+        default: None,
+        example: "/etc/watchfire/runbooks",
+        help: "Folder of runbooks as Markdown files, matched to incidents and shown on pages; read again when they change. Left out: none.",
+        set: set!(some runbooks_dir, values::folder),
+    },
+    Opt {
+        key: "outgoing.ca",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/company-ca.pem",
+        help: "PEM file of CAs that are trusted, besides those of the machine, when Watchfire calls other services: monitoring tools, Netdata Cloud. Read at the start.",
+        set: set!(some outgoing_ca, values::file),
     },
 ];
 

@@ -9,8 +9,10 @@ use std::{
 
 use ipnet::IpNet;
 
+use super::model::ModelConfig;
 pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, IdentityField, Severity};
+pub use crate::outgoing::address::Url;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +88,22 @@ pub struct Config {
     pub investigation_delay: Duration,
     /// Investigations at the same time.
     pub investigation_workers: usize,
+    /// The language model that is asked for a second opinion, if one is.
+    pub model: ModelConfig,
+    /// The tools that investigations may ask.
+    pub probes: ProbeSettings,
+    /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
+    pub outgoing_ca: Option<PathBuf>,
+    /// Folder of further suggestions; none has none.
+    pub suggestions_dir: Option<PathBuf>,
+    /// Folder of runbooks; none has none.
+    pub runbooks_dir: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.
     pub fixed: BTreeSet<&'static str>,
+    /// What was given for options that pages only show.
+    pub given: super::Given,
     /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
     pub outside: Option<String>,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.
@@ -119,6 +133,55 @@ pub struct ConnectorConfig {
     pub client_ca: Option<PathBuf>,
     /// Common names of which the client certificate must have one.
     pub client_cn: Option<Vec<String>>,
+}
+
+/// The tools that investigations may ask, and how much. Without addresses none is asked but the Netdata agents that people
+/// declare for services.
+#[derive(Clone, Default, PartialEq)]
+pub struct ProbeSettings {
+    /// Prometheus, or what speaks its API.
+    pub prometheus: Option<Url>,
+    /// `user:password` or a bearer token; so are the others.
+    pub prometheus_credentials: Option<String>,
+    /// Loki.
+    pub loki: Option<Url>,
+    /// Who asks it.
+    pub loki_credentials: Option<String>,
+    /// Whose logs, where Loki has several tenants.
+    pub loki_tenant: Option<String>,
+    /// The labels of a service's logs, with `"$service"` for its name.
+    pub loki_selector: String,
+    /// Jenkins.
+    pub jenkins: Option<Url>,
+    /// Who asks it.
+    pub jenkins_credentials: Option<String>,
+    /// A Netdata agent, or the parent of several.
+    pub netdata: Option<Url>,
+    /// Who asks it.
+    pub netdata_credentials: Option<String>,
+    /// The operator's list of usual metrics.
+    pub metrics: Option<PathBuf>,
+    /// For one question.
+    pub question_time: Duration,
+    /// For all questions of one investigation.
+    pub time: Duration,
+    /// Bytes of one answer.
+    pub max_answer: usize,
+    /// Questions of one investigation.
+    pub questions: usize,
+}
+
+impl std::fmt::Debug for ProbeSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Credentials are left out.
+        let at = |url: &Option<Url>| url.as_ref().map(Url::to_string);
+        f.debug_struct("ProbeSettings")
+            .field("prometheus", &at(&self.prometheus))
+            .field("loki", &at(&self.loki))
+            .field("jenkins", &at(&self.jenkins))
+            .field("netdata", &at(&self.netdata))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::model::{IdentityField, Severity};
+use crate::{
+    model::{IdentityField, Severity},
+    outgoing::address::{self, Url},
+};
 
 const UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
@@ -108,6 +111,58 @@ pub fn boolean(text: &str) -> Result<bool, String> {
         "false" | "no" | "off" | "0" => Ok(false),
         other => Err(format!("`{other}` is neither `true` nor `false`")),
     }
+}
+
+/// An amount with at most six digits behind the point, in millionths.
+pub fn micros(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let wrong = || {
+        format!("`{text}` is not an amount; write one such as `0.15` or `3`, with at most six digits behind the point")
+    };
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 9 || part.len() > 6 || !digits(whole) || !digits(part) || text.ends_with('.') {
+        return Err(wrong());
+    }
+    format!("{whole}{part:0<6}").parse().map_err(|_| wrong())
+}
+
+/// The address that a service's API begins with: http or https, a host, maybe a path, and no credentials.
+pub fn api_address(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    // Not repeated where it may hold a password.
+    let shown = if text.contains('@') { "it" } else { text };
+    let wrong = |why: &str| format!("`{shown}` {why}; write one such as `http://127.0.0.1:11434/v1`");
+    let uri: http::Uri = text.parse().map_err(|_| wrong("is not a URL"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(wrong("does not begin with `http://` or `https://`"));
+    }
+    let Some(authority) = uri.authority().filter(|a| !a.host().is_empty()) else { return Err(wrong("has no host")) };
+    if authority.as_str().contains('@') {
+        return Err(wrong("has credentials in it, and they have options of their own"));
+    }
+    if uri.query().is_some() {
+        return Err(wrong("has a query"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A secret of somebody else that goes into a header: never repeated in the message.
+pub fn header_secret(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 4096 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("may hold only visible ASCII characters without spaces, so that it fits into a header".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A name at somebody else's: one line, not empty.
+pub fn name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err("is empty, too long, or has line ends in it; write the name as its maker does".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// One of a closed set of words.
@@ -223,6 +278,41 @@ pub fn listen_address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The address of a service that is asked.
+pub fn service_address(text: &str) -> Result<Url, String> {
+    address::base(text)
+}
+
+/// What proves who asks: never repeated in the message.
+pub fn credentials(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 4096 || text.chars().any(char::is_control) {
+        return Err("must be `user:password` or a token, without line ends".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a tenant, as it stands in a header.
+pub fn tenant(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 150 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("`{text}` is not the name of a tenant; write one of visible ASCII such as `shop`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The labels of a service's logs in Loki.
+pub fn log_selector(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let braces = text.starts_with('{') && text.ends_with('}') && text.matches(['{', '}']).count() == 2;
+    if !braces || !text.contains("\"$service\"") {
+        return Err(format!(
+            "`{text}` is not a selector with the service in it; write one such as `{{app=\"$service\"}}`"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The origin by which browsers reach the server, without a slash at the end.
 pub fn origin(text: &str) -> Result<String, String> {
     let text = text.trim().trim_end_matches('/');
@@ -327,6 +417,38 @@ mod tests {
     }
 
     #[test]
+    fn amounts_and_addresses_of_others() {
+        for (text, want) in [
+            ("0", Ok(0)),
+            ("0.15", Ok(150_000)),
+            (" 3 ", Ok(3_000_000)),
+            ("1.000001", Ok(1_000_001)),
+            ("1.0000001", Err("not an amount")),
+            ("-1", Err("not an amount")),
+            ("1.", Err("not an amount")),
+            (".5", Err("not an amount")),
+            ("1,5", Err("not an amount")),
+            ("9999999999", Err("not an amount")),
+        ] {
+            check(micros(text), want);
+        }
+        for (text, want) in [
+            ("http://127.0.0.1:11434/v1/", Ok("http://127.0.0.1:11434/v1".to_owned())),
+            ("https://api.example.com", Ok("https://api.example.com".to_owned())),
+            ("https://a:b@api.example.com", Err("credentials")),
+            ("api.example.com/v1", Err("is not a URL")),
+            ("https://api.example.com/v1?key=1", Err("has a query")),
+        ] {
+            check(api_address(text), want);
+        }
+        assert!(!api_address("https://a:hidden@x").unwrap_err().contains("hidden"));
+        assert!(!header_secret("hidden key").unwrap_err().contains("hidden"));
+        check(header_secret(" sk-1 "), Ok("sk-1".to_owned()));
+        check(name(" llama3.1:8b "), Ok("llama3.1:8b".to_owned()));
+        check(name(" "), Err("is empty"));
+    }
+
+    #[test]
     fn addresses_of_the_listener_and_of_the_pages() {
         for (text, ok) in [
             ("127.0.0.1:8080", true),
@@ -387,6 +509,16 @@ mod tests {
         check(header("Authorization"), Err("another meaning"));
         check(names("a.example, B"), Ok(vec!["a.example".to_owned(), "B".to_owned()]));
         check(names(","), Err("empty"));
+        check(service_address("http://p:9090").map(|u| u.to_string()), Ok("http://p:9090/".to_owned()));
+        check(service_address("p:9090"), Err("http:// or https://"));
+        check(credentials("kim:pass word"), Ok("kim:pass word".to_owned()));
+        check(credentials(" "), Err("user:password"));
+        check(tenant("shop|ops"), Ok("shop|ops".to_owned()));
+        check(tenant("a b"), Err("not the name of a tenant"));
+        check(log_selector("{app=\"$service\", env=\"prod\"}"), Ok("{app=\"$service\", env=\"prod\"}".to_owned()));
+        for text in ["{app=\"x\"}", "app=\"$service\"", "{app=$service}", "{app=\"$service\"} | json {"] {
+            check(log_selector(text), Err("not a selector"));
+        }
         check(boolean("Yes"), Ok(true));
         check(boolean("maybe"), Err("neither"));
         check(number("0", 1, 8), Err("from 1 to 8"));

@@ -253,6 +253,11 @@ impl Topology {
         self.at(service).into_iter().flat_map(|n| &n.up).filter_map(|n| self.nodes.get(*n)).map(|n| n.key)
     }
 
+    /// Whether it is known of a service what it calls, or what calls it.
+    pub fn is_mapped(&self, service: Key) -> bool {
+        self.needs(service).next().is_some() || self.needed_by(service).next().is_some()
+    }
+
     /// Services that call a service.
     pub fn needed_by(&self, service: Key) -> impl Iterator<Item = Key> + '_ {
         self.at(service).into_iter().flat_map(|n| &n.down).filter_map(|n| self.nodes.get(*n)).map(|n| n.key)

@@ -166,6 +166,16 @@ pub fn queries(bytes: &[u8]) {
     let _ = crate::ingest::credentials::Offered::read(&[("authorization".to_owned(), text.into_owned())], &query, None);
 }
 
+/// Text on its way to a language model.
+pub fn redaction(bytes: &[u8]) {
+    crate::investigation::fuzzing::redaction(bytes);
+}
+
+/// What comes from the endpoint of a language model.
+pub fn model_streams(bytes: &[u8]) {
+    crate::investigation::fuzzing::streams(bytes);
+}
+
 /// The configuration file. Problems name their place; a good one is a configuration.
 pub fn configuration(bytes: &[u8], dir: &Path) {
     let file = dir.join("watchfire.toml");

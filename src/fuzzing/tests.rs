@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{Site, codec, configuration, connectors, declarations, encodings, queries};
+use super::{Site, codec, configuration, connectors, declarations, encodings, model_streams, queries, redaction};
 
 fn seeds_of(target: &str) -> Vec<Vec<u8>> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
@@ -126,6 +126,16 @@ fn packed_bodies_of_any_bytes() {
 #[test]
 fn queries_of_any_bytes() {
     run("queries", 2000, queries);
+}
+
+#[test]
+fn text_for_a_model_of_any_bytes() {
+    run("redaction", 300, redaction);
+}
+
+#[test]
+fn streams_of_a_model_of_any_bytes() {
+    run("model_streams", 2000, model_streams);
 }
 
 #[test]

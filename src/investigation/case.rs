@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::finding::Finding;
+use super::{finding::Finding, runbooks::RunbookMatch, suggest::Catalogue};
 use crate::{
     correlation::topology::Topology,
-    model::{Alert, Cause, Change, Incident, IncidentId, Outcome, Time},
+    model::{Alert, Cause, Change, Incident, IncidentId, Outcome, Service, Time},
 };
 
 /// One incident with what was read about it.
@@ -30,6 +30,12 @@ pub struct Case {
     pub changes: Vec<Change>,
     /// What monitoring tools answered, in the order in which they were asked.
     pub findings: Vec<Finding>,
+    /// What is declared of its services.
+    pub declared: Vec<Service>,
+    /// Runbooks that fit it, best first.
+    pub runbooks: Vec<RunbookMatch>,
+    /// What may be suggested.
+    pub catalogue: Catalogue,
 }
 
 /// An alert of another incident of the same time.
@@ -63,6 +69,9 @@ impl Case {
             outcomes: Arc::default(),
             changes: Vec::new(),
             findings: Vec::new(),
+            declared: Vec::new(),
+            runbooks: Vec::new(),
+            catalogue: Catalogue::default(),
         }
     }
 
@@ -121,6 +130,12 @@ impl Case {
         changes.dedup();
         self.changes = changes;
         self
+    }
+
+    /// Other names of a service, as declared.
+    pub fn aliases_of(&self, service: Option<&str>) -> impl Iterator<Item = &String> {
+        let declared = self.declared.iter().find(|d| service.is_some_and(|s| same(s, &d.name)));
+        declared.into_iter().flat_map(|d| &d.aliases)
     }
 
     /// The incidents that its alerts around belong to, those with most of them first.

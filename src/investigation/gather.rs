@@ -3,8 +3,10 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    case::{Case, Earlier, Nearby, same_known},
+    case::{Case, Earlier, Nearby, same, same_known},
+    library::{Library, Shelf},
     rank::{BEFORE, BEFORE_ELSEWHERE},
+    runbooks,
 };
 use crate::{
     correlation::{names::Key, topology::Topology},
@@ -93,9 +95,9 @@ pub(super) fn earlier(view: &View, case: Case) -> Result<Case, StoreError> {
     let mut earlier = Vec::with_capacity(found.len());
     for incident in found {
         let answer = view.investigation(incident.id)?;
-        // What a person says is worth more than what a program thought.
-        let recorded = answer.recorded.map(|r| r.as_cause());
-        let cause = recorded.or_else(|| answer.causes.into_iter().find(|c| !c.ruled_out));
+        // What a person says is worth more than what a program thought, also when they say what it was not.
+        let recorded = answer.recorded.as_ref().map(RecordedCause::as_cause);
+        let cause = recorded.or_else(|| answer.leading().cloned());
         earlier.push(Earlier { incident, cause });
     }
     Ok(case.with_earlier(earlier).with_outcomes(view.outcomes(OUTCOMES)?))
@@ -114,4 +116,16 @@ pub(super) fn changes(view: &View, case: Case) -> Result<Case, StoreError> {
     let read = |c: &Change| services.iter().any(|s| same_known(Some(s), c.service.as_deref()));
     found.extend(elsewhere.into_iter().filter(|c| !read(c)));
     Ok(case.with_changes(found))
+}
+
+/// What is declared of its services, the runbooks that fit it, and what may be suggested.
+pub(super) fn runbooks(view: &View, mut case: Case, library: &Library, shelf: Shelf) -> Result<Case, StoreError> {
+    let services = case.services();
+    let mut declared = view.services()?;
+    declared.retain(|d| std::iter::once(&d.name).chain(&d.aliases).any(|n| services.iter().any(|s| same(s, n))));
+    case.declared = declared;
+    let stored = library.stored(view.runbooks()?);
+    case.runbooks = runbooks::find(&case, stored.iter().chain(shelf.runbooks.iter()).map(AsRef::as_ref));
+    case.catalogue = shelf.catalogue;
+    Ok(case)
 }

@@ -8,11 +8,12 @@ use super::{
     case::Case,
     facts::{self, Facts, Whose},
     finding::Found,
+    narrate::answers,
     words,
 };
 use crate::{
     correlation::names::Key,
-    model::{Evidence, EvidenceKind},
+    model::{Evidence, EvidenceKind, Time},
 };
 
 /// Calls listed in a piece of evidence.
@@ -27,16 +28,18 @@ pub enum Ref {
     Change(usize),
     /// An earlier incident of the case.
     Earlier(usize),
+    /// What a tool answered, of the case.
+    Finding(usize),
     /// The order in which places began to alert.
     Onset,
     /// How earlier incidents went.
     History,
     /// The alerts of one machine, by its place among the machines.
     Host(usize),
+    /// A runbook that fits the case.
+    Runbook(usize),
     /// Who calls whom among the places that alert.
     Calls,
-    /// What a tool answered.
-    Finding(usize),
     /// How incidents ended, all together.
     Outcomes,
 }
@@ -72,9 +75,28 @@ impl Ledger {
         ids
     }
 
-    /// All evidence, in the order in which it was found.
-    pub fn into_evidence(self) -> Vec<Evidence> {
-        self.evidence
+    /// The mark of something that is no fact of the case, such as what a tool answered later; the same thing twice has one
+    /// mark.
+    pub fn other(
+        &mut self,
+        kind: EvidenceKind,
+        title: String,
+        at: Time,
+        url: Option<String>,
+        data: serde_json::Value,
+    ) -> String {
+        let known = self.evidence.iter().find(|e| e.kind == kind && e.title == title && e.data == data);
+        if let Some(known) = known {
+            return known.id.clone();
+        }
+        let id = format!("E{}", self.evidence.len() + 1);
+        self.evidence.push(Evidence { id: id.clone(), kind, title, at, url, data });
+        id
+    }
+
+    /// All evidence so far, in the order in which it was found.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
     }
 }
 
@@ -108,6 +130,22 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 "incident_id": e.id, "status": e.status, "resolution": e.resolution, "resolved_at": e.resolved_at,
             });
             of(EvidenceKind::Incident, title, e.detected_at, None, data)
+        }
+        Ref::Finding(i) => {
+            let f = case.findings.get(i)?;
+            let kind = if matches!(f.found, Found::Lines { .. }) { EvidenceKind::Log } else { EvidenceKind::Metric };
+            of(kind, words::upper_first(&answers::found(f)?), f.at, f.url.clone(), answers::data(f))
+        }
+        Ref::Runbook(i) => {
+            let r = case.runbooks.get(i)?;
+            let section = r.section.as_ref();
+            let data = json!({
+                "title": r.title, "section": section.map(|s| &s.heading), "lines": section.map(|s| &s.lines),
+                "url": r.url, "why": r.why(),
+            });
+            let at = r.alert.and_then(|a| case.alerts.get(a)).map_or_else(|| case.onset(), |a| a.onset_at);
+            let url = r.url.clone().filter(|_| r.is_link());
+            of(EvidenceKind::Runbook, words::sentence(&r.name()).trim_end_matches('.').to_owned(), at, url, data)
         }
         Ref::Onset => {
             let first = facts.places.first().map_or_else(|| case.onset(), |p| p.first);
@@ -146,21 +184,6 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
                 format!("{}, the cause of {known} recorded", words::count(case.outcomes.len(), "ended incident"));
             let data = json!({ "ended": case.outcomes.len(), "recorded": known });
             of(EvidenceKind::Statistic, title, case.now, None, data)
-        }
-        Ref::Finding(i) => {
-            let f = case.findings.get(i)?;
-            let (kind, title) = match &f.found {
-                Found::Shift { metric, before, after, .. } => (
-                    EvidenceKind::Metric,
-                    format!("{} from {} to {}", words::plain(metric), words::figure(*before), words::figure(*after)),
-                ),
-                Found::Lines { lines, .. } => (EvidenceKind::Log, words::plain(lines.first().map_or("", |l| l))),
-                Found::Alarm { name, .. } => (EvidenceKind::Metric, words::plain(name)),
-                Found::Quiet => (EvidenceKind::Metric, "nothing unusual".to_owned()),
-                Found::Failed { reason } => (EvidenceKind::Metric, words::plain(reason)),
-            };
-            let data = json!({ "tool": f.tool, "query": f.query, "service": f.service, "host": f.host });
-            of(kind, title, f.at, f.url.clone(), data)
         }
         Ref::Host(i) => {
             let h = facts.hosts.get(i)?;

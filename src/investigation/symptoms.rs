@@ -157,7 +157,7 @@ fn same(wanted: &str, word: &str) -> bool {
 }
 
 /// Lower-case words, split at everything that is not a letter or digit, and inside `camelCase` and `HTTPErrors`.
-fn split(text: &str) -> Vec<String> {
+pub(super) fn split(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut chars = text.chars().peekable();

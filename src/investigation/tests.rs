@@ -63,6 +63,9 @@ struct ToldAlert {
     test: bool,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    description: Option<String>,
+    runbook_url: Option<String>,
+    source_url: Option<String>,
 }
 
 fn grafana() -> String {
@@ -116,6 +119,12 @@ struct Want {
     summary: Vec<String>,
     #[serde(default)]
     suggests: Vec<String>,
+    // Entries of the catalogue: all that are suggested in their order, or some that are or are not among them.
+    only: Option<Vec<String>>,
+    #[serde(default)]
+    among: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
 }
 
 fn base() -> Time {
@@ -165,6 +174,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         labels: BTreeMap::new(),
         investigation: InvestigationHead::default(),
         leading: None,
+        postmortem: None,
         version: 1,
     }
 }
@@ -179,7 +189,7 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         identity: IdentityRule::default(),
         platform: a.platform.clone(),
         title: a.title.clone(),
-        description: None,
+        description: a.description.clone(),
         service: a.service.clone(),
         host: a.host.clone(),
         environment: None,
@@ -193,9 +203,9 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         ended_at: a.resolved.then(|| minute(a.at + 2)),
         closed_at: None,
         count: a.count,
-        source_url: None,
+        source_url: a.source_url.clone(),
         image_url: None,
-        runbook_url: None,
+        runbook_url: a.runbook_url.clone(),
         labels: a.labels.clone(),
         annotations: BTreeMap::new(),
         test: a.test,
@@ -213,6 +223,28 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         refires: Vec::new(),
         flapping: None,
     }
+}
+
+/// A case of one alert.
+pub(super) fn case_of(title: &str, service: Option<&str>, platform: &str, labels: &[(&str, &str)]) -> Case {
+    let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let told = ToldAlert {
+        at: 0,
+        title: title.to_owned(),
+        severity: Severity::High,
+        service: service.map(str::to_owned),
+        host: Some("box-1".to_owned()),
+        platform: platform.to_owned(),
+        count: 1,
+        resolved: false,
+        test: false,
+        labels,
+        description: None,
+        runbook_url: None,
+        source_url: None,
+    };
+    let about = incident(42, title, service.map(str::to_owned), base());
+    Case::new(about, minute(15)).with_alerts(vec![alert(1, &told)])
 }
 
 fn build(told: &Told) -> Case {
@@ -249,7 +281,7 @@ fn build(told: &Told) -> Case {
     let ends = told.ended.iter().flat_map(|e| std::iter::repeat_n(e, e.times as usize)).zip(1..);
     let outcomes = ends.map(|(e, n)| {
         let alerts: Vec<Alert> = e.alerts.iter().map(|a| alert(n, a)).collect();
-        let cause = KnownCause { service: Some(e.cause.clone()), symptom: None };
+        let cause = KnownCause { service: Some(e.cause.clone()), host: None, symptom: None };
         let places = Outcome::shown(&alerts);
         (IncidentId(n), Outcome { at: base(), places, cause: Some(cause), said: None, right: None })
     });
@@ -269,7 +301,8 @@ fn topology<'a>(calls: impl Iterator<Item = (&'a str, &'a str)>) -> Arc<Topology
 }
 
 fn told() -> Vec<Told> {
-    toml::from_str::<File>(include_str!("data/cases.toml")).unwrap().case
+    let files = [include_str!("data/cases.toml"), include_str!("data/suggestion_cases.toml")];
+    files.iter().flat_map(|f| toml::from_str::<File>(f).unwrap().case).collect()
 }
 
 /// The case of that name.
@@ -292,6 +325,9 @@ fn storm() -> Case {
             resolved: n % 3 == 0,
             test: false,
             labels: BTreeMap::new(),
+            description: None,
+            runbook_url: None,
+            source_url: None,
         };
         alert(n + 1, &told)
     });
@@ -303,7 +339,7 @@ fn storm() -> Case {
     case
 }
 
-fn all_cases() -> Vec<(String, Case)> {
+pub(super) fn all_cases() -> Vec<(String, Case)> {
     let mut all: Vec<_> = told().iter().map(|t| (t.name.clone(), build(t))).collect();
     all.push(("storm".into(), storm()));
     all
@@ -311,10 +347,11 @@ fn all_cases() -> Vec<(String, Case)> {
 
 #[test]
 fn told_incidents_get_the_answer_of_a_careful_person() {
+    // All at once: an entry of the catalogue, or a weight, may change many.
     let mut wrong: Vec<String> = Vec::new();
     for told in told() {
         let (_, finish) = examine(&build(&told));
-        let Want { conclusion, service, host, symptom, ruled_out, summary, suggests } = &told.want;
+        let Want { conclusion, service, host, symptom, ruled_out, summary, suggests, only, among, never } = &told.want;
         let first = finish.answer.causes.first().filter(|c| !c.ruled_out);
         let mut check = |holds: bool, what: String| {
             if !holds {
@@ -339,6 +376,14 @@ fn told_incidents_get_the_answer_of_a_careful_person() {
         let titles: Vec<&String> = finish.answer.suggestions.iter().map(|s| &s.title).collect();
         for title in suggests {
             check(titles.contains(&title), format!("{title} is not among {titles:?}"));
+        }
+        let ids: Vec<&str> = finish.answer.suggestions.iter().filter_map(|s| s.entry.as_deref()).collect();
+        check(only.as_ref().is_none_or(|only| ids == *only), format!("{ids:?} in place of {only:?}"));
+        for id in among {
+            check(ids.contains(&id.as_str()), format!("{id} is not among {ids:?}"));
+        }
+        for id in never {
+            check(!ids.contains(&id.as_str()), format!("{id} is among {ids:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::{Severity, Symptom, Time};
+use crate::model::{Severity, Symptom, Time, Tool};
 
 /// Letters of a quoted title before it is cut.
 const QUOTED: usize = 100;
+/// Letters of a query before it is cut.
+const CODE: usize = 400;
 
 /// `40 s`, `4 min`, `2 h 5 min`, `3 days`.
 pub fn duration(d: Duration) -> String {
@@ -59,19 +61,6 @@ pub fn confidence(p: f64) -> &'static str {
     }
 }
 
-/// A measured figure: `0.042`, `3.8`, `1280`.
-pub fn figure(x: f64) -> String {
-    if !x.is_finite() {
-        return "no number".to_owned();
-    }
-    let digits = match x.abs() {
-        a if a >= 100.0 || a == 0.0 => 0,
-        a if a >= 1.0 => 1,
-        _ => 3,
-    };
-    format!("{x:.digits$}")
-}
-
 /// `62 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)
@@ -106,6 +95,61 @@ pub fn plain(text: &str) -> String {
 /// The same in quotation marks.
 pub fn quote(text: &str) -> String {
     format!("“{}”", plain(text).replace(['“', '”'], "\""))
+}
+
+/// A query or a path of a tool, exact but for what could pose as a mark of evidence or turn the writing, and cut.
+pub fn code(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text.chars().filter(|c| !is_mark(*c)).take(CODE + 1).peekable();
+    let mut letters = 0;
+    while let Some(c) = rest.next() {
+        letters += 1;
+        if letters > CODE {
+            out.push('…');
+            break;
+        }
+        out.push(match c {
+            '[' if rest.peek() == Some(&'E') => '(',
+            '`' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        });
+    }
+    format!("`{out}`")
+}
+
+/// A figure as people read it: `0.031`, `12.5`, `1,840`, `2.1 G`.
+pub fn figure(n: f64) -> String {
+    let size = n.abs();
+    let cut = |s: String| if s.contains('.') { s.trim_end_matches('0').trim_end_matches('.').to_owned() } else { s };
+    match size {
+        _ if !n.is_finite() => "no number".to_owned(),
+        0.0 => "0".to_owned(),
+        s if s >= 1e12 => format!("{} T", cut(format!("{:.1}", n / 1e12))),
+        s if s >= 1e9 => format!("{} G", cut(format!("{:.1}", n / 1e9))),
+        s if s >= 1e6 => format!("{} M", cut(format!("{:.1}", n / 1e6))),
+        s if s >= 1e4 => format!("{} k", cut(format!("{:.1}", n / 1e3))),
+        s if s >= 100.0 => format!("{n:.0}"),
+        s if s >= 1.0 => cut(format!("{n:.1}")),
+        s if s >= 0.01 => cut(format!("{n:.3}")),
+        _ => format!("{n:.1e}"),
+    }
+}
+
+/// The name of a tool as its maker writes it.
+pub fn tool(t: Tool) -> &'static str {
+    match t {
+        Tool::Netdata => "Netdata",
+        Tool::Prometheus => "Prometheus",
+        Tool::Loki => "Loki",
+        Tool::Jenkins => "Jenkins",
+    }
+}
+
+/// With a capital at its beginning.
+pub fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Invisible characters and those that turn the direction of writing.
@@ -195,7 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn figures_have_as_many_digits_as_tell_something() {
+        let check = |n: f64, want: &str| assert_eq!(figure(n), want);
+        check(0.0, "0");
+        check(1.0, "1");
+        check(12.34, "12.3");
+        check(0.0314, "0.031");
+        check(0.0001, "1.0e-4");
+        check(-185.6, "-186");
+        check(2_147_483_648.0, "2.1 G");
+        check(50_000.0, "50 k");
+        check(f64::NAN, "no number");
+    }
+
+    #[test]
     fn text_of_others_cannot_pose_as_ours() {
+        assert_eq!(code("rate(x[5m]) [E1] `a`\n\u{202e}b"), "`rate(x[5m]) (E1] 'a' b`");
+        assert_eq!(code(&"x".repeat(500)).chars().count(), 403);
         assert_eq!(plain("a\n\u{1b}[31m  b [E1]\u{202e}"), "a (31m b (E1)");
         assert_eq!(plain(&"x".repeat(300)).chars().count(), 101);
         assert_eq!(quote("say “hi”"), "“say \"hi\"”");

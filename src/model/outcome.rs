@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Alert, Cause, Symptom, Time};
+use super::{Alert, Cause, FirstAnswer, Investigation, Symptom, Time};
 
 /// Places kept of an incident, and kinds of alerts of each.
 const PLACES: usize = 60;
@@ -35,7 +35,7 @@ pub struct Outcome {
     pub cause: Option<KnownCause>,
     /// What the last answer before the end put first; none where there was none.
     #[serde(default)]
-    pub said: Option<Said>,
+    pub said: Option<SaidFirst>,
     /// Whether that was so; none while the cause is not known.
     #[serde(default)]
     pub right: Option<bool>,
@@ -56,6 +56,9 @@ pub struct KnownCause {
     /// The service at fault, by its declared name where there is one.
     #[serde(default)]
     pub service: Option<String>,
+    /// The machine at fault.
+    #[serde(default)]
+    pub host: Option<String>,
     /// What was wrong with it.
     #[serde(default)]
     pub symptom: Option<Symptom>,
@@ -63,7 +66,7 @@ pub struct KnownCause {
 
 /// What an answer put first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Said {
+pub struct SaidFirst {
     /// The service.
     #[serde(default)]
     pub service: Option<String>,
@@ -80,12 +83,19 @@ pub struct Said {
     pub scores: Vec<f64>,
 }
 
-impl Said {
-    /// Of the causes of an answer.
-    pub fn of(causes: &[Cause]) -> Option<Self> {
-        let first = causes.iter().find(|c| !c.ruled_out)?;
-        let scores = causes.iter().filter(|c| !c.ruled_out).map(|c| c.score).take(SCORES).collect();
-        let Cause { service, host, symptom, confidence, .. } = first.clone();
+impl SaidFirst {
+    /// Of an answer: what it put first before anybody judged.
+    pub fn of(answer: &Investigation) -> Option<Self> {
+        let mut causes: Vec<&Cause> = answer.causes.iter().filter(|c| !c.ruled_out).collect();
+        causes.sort_by_key(|c| c.rank);
+        // What people judged may stand elsewhere by now; the highest score was first.
+        let mut scores: Vec<f64> = causes.iter().map(|c| c.score).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.truncate(SCORES);
+        if let Some(FirstAnswer { service, host, symptom, confidence, .. }) = answer.first.clone() {
+            return Some(Self { service, host, symptom, confidence, scores });
+        }
+        let Cause { service, host, symptom, confidence, .. } = (*causes.first()?).clone();
         Some(Self { service, host, symptom, confidence, scores })
     }
 }
@@ -220,7 +230,7 @@ mod tests {
             at: Time::from_secs(0),
             places: Vec::new(),
             cause: None,
-            said: Some(Said { service: None, host: None, symptom: None, confidence, scores: Vec::new() }),
+            said: Some(SaidFirst { service: None, host: None, symptom: None, confidence, scores: Vec::new() }),
             right,
         };
         let all = [

@@ -20,6 +20,8 @@ pub fn read(bytes: &[u8]) {
     row::<Incident>(bytes);
     row::<Membership>(bytes);
     row::<Investigation>(bytes);
+    row::<Transcript>(bytes);
+    row::<Spending>(bytes);
     row::<Thought>(bytes);
     row::<Evidence>(bytes);
     row::<Change>(bytes);

@@ -9,8 +9,13 @@ use super::{
 };
 
 fn cause(service: &str, confidence: f64) -> Cause {
-    let recorded =
-        RecordedCause { service: Some(service.into()), symptom: None, by: "x".into(), at: Time::from_secs(0) };
+    let recorded = RecordedCause {
+        service: Some(service.into()),
+        host: None,
+        symptom: None,
+        by: "x".into(),
+        at: Time::from_secs(0),
+    };
     Cause { confidence, score: 7.0, ..recorded.as_cause() }
 }
 
@@ -80,6 +85,7 @@ async fn ends_at_the_source_count_and_parts_of_others_do_not() {
     f.recorded(1, "api").await;
     assert_eq!(f.outcome(1), None, "recorded while it is open");
     f.send("grafana", vec![resolved("grafana:a")]).await;
+    assert_eq!(f.incident(1).status, IncidentStatus::Resolved);
     let ended = f.outcome(1).unwrap();
     assert_eq!(ended.cause.unwrap().service.as_deref(), Some("api"));
     assert_eq!((ended.said, ended.right), (None, None), "nothing had been said");

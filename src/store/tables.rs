@@ -138,6 +138,8 @@ pub mod meta {
     pub const MUTE: &str = "mute";
     /// Last number of `BACKTESTS` given.
     pub const BACKTEST: &str = "backtest";
+    /// Last number of `RUNBOOKS` given.
+    pub const RUNBOOK: &str = "runbook";
     /// Random number of this store, so that a stream's position is never taken for another store's.
     pub const NONCE: &str = "nonce";
     /// Alerts up to this number were looked at by the retention's present walk.

@@ -157,6 +157,7 @@ impl<'t> Tx<'t> {
         policy: &'t Policy,
         now: Time,
     ) -> Result<Self, StoreError> {
+        world.engine.weights.window = policy.cluster_window.as_secs_f64();
         Ok(Self {
             world,
             policy,

@@ -144,6 +144,7 @@ impl World {
             tables::meta::SWEPT,
             tables::meta::MUTE,
             tables::meta::BACKTEST,
+            tables::meta::RUNBOOK,
         ]
         .into_iter()
         .chain(tables::meta::BYTES)

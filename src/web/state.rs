@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     backtest::Backtests,
     config::Config,
     ingest::Door,
+    investigation::Library,
     live::Hub,
-    model::Token,
+    model::{ModelStatus, Token},
+    outgoing::Client,
     runtime::clock::Clock,
     search::Search,
     store::{Store, backup::schedule::Backups},
@@ -31,6 +34,10 @@ pub struct Parts {
     pub backups: Backups,
     /// Tries settings on stored deliveries.
     pub backtests: Backtests,
+    /// Makes calls to other services.
+    pub client: Client,
+    /// What the people of the house have written for investigations.
+    pub library: Arc<Library>,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.
@@ -39,6 +46,8 @@ pub struct Parts {
     pub stop: CancellationToken,
     /// What the web room keeps in memory: limits, set-up link, metrics.
     pub shared: Arc<super::shared::Shared>,
+    /// How the language model stands; none when none is configured.
+    pub model: Option<watch::Receiver<ModelStatus>>,
 }
 
 impl Parts {

@@ -6,6 +6,7 @@ mod driver;
 mod first_run;
 mod hostile;
 mod incident;
+mod investigation;
 mod keyboard;
 mod live;
 mod look;

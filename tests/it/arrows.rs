@@ -15,8 +15,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["correlation", "notifications::policy"]),
     ("search", &["store", "text"]),
     ("live", &["store"]),
+    ("postmortem", &[]),
     ("notifications", &["store"]),
-    ("outgoing", &[]),
+    ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
     (
         "investigation",
@@ -25,9 +26,26 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
-    ("web", &["ingest", "backtest", "store", "search", "live", "connectors", "runtime::supervise"]),
-    // Pure calls: what is wrong with a declared source is told at its place in the file.
-    ("config", &["connectors::declared"]),
+    // What people wrote for investigations: pages and API show it.
+    (
+        "web",
+        &[
+            "ingest",
+            "postmortem",
+            "backtest",
+            "store",
+            "search",
+            "live",
+            "connectors",
+            "outgoing",
+            "runtime::supervise",
+            "investigation::Library",
+            "investigation::Shelf",
+            "investigation::runbooks",
+        ],
+    ),
+    // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
+    ("config", &["connectors::declared", "outgoing::address"]),
     ("runtime", &["runtime"]),
     ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
@@ -38,7 +56,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Parts that depend on their arguments alone.
-const PURE: &[&str] = &["model", "connectors", "text", "correlation", "notifications::policy", "investigation::rank"];
+const PURE: &[&str] =
+    &["model", "connectors", "text", "correlation", "postmortem", "notifications::policy", "investigation::rank"];
 /// What pure parts must not name, besides the clock.
 const IMPURE: &[&str] = &["tokio", "tokio_util", "redb", "tantivy", "axum", "reqwest", "hyper"];
 /// Crates that one room keeps to itself.

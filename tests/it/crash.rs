@@ -23,8 +23,8 @@ use watchfire::{
     app::App,
     config,
     model::{
-        Alert, DeliveryOutcome, IncidentId, InvestigationState, Parsed, Severity, Signal, SignalStatus, Time,
-        TimelineKind,
+        Alert, DeliveryOutcome, IncidentId, IncidentStatus, InvestigationState, Parsed, Severity, Signal, SignalStatus,
+        Time, TimelineKind,
     },
     runtime::clock::Clock,
     search::Search,
@@ -300,10 +300,12 @@ async fn followers_catch_up(dir: &Path, followed: Arc<Mutex<Followed>>) -> BTree
             for n in 1.. {
                 let Some(incident) = view.incident(IncidentId(n))? else { break };
                 let state = incident.investigation.state;
-                let again = state == InvestigationState::Queued && incident.investigation.finished_at.is_some();
+                let again = view.job(incident.id)?.is_some_and(|j| j.reason == "changed");
                 // One that was broken off by three kills is given up, and says so.
                 let ended = matches!(state, InvestigationState::Complete | InvestigationState::Error);
-                assert!(ended || again, "{}", incident.id);
+                // One that became part of another has none of its own any more.
+                let merged = incident.status == IncidentStatus::Merged;
+                assert!(ended || again || merged, "{} is {state}", incident.id);
                 incidents.insert(incident.id.to_string());
             }
             Ok(incidents)

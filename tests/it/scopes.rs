@@ -17,6 +17,8 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Ingest)
     } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
         Some(Scope::Admin)
+    } else if path.ends_with("/investigation/transcript") {
+        Some(Scope::Write)
     } else if method == Method::GET {
         Some(Scope::Read)
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
@@ -52,6 +54,7 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let body = json!({"id": "a", "title": "A", "service": "api", "severity": "high"});
     let sent = test.deliver("generic", &body).await.json;
     let incident = test.analyzed("INC-1").await;
+    assert_eq!(test.post("/api/incidents/1/postmortem/draft", &json!({})).await.status, 200);
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
@@ -71,7 +74,9 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
     let threshold = test.post("/api/thresholds", &threshold).await;
     assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
+    let runbook = test.post("/api/runbooks", &json!({"title": "x", "url": "https://wiki.example.com/x"})).await;
     let names = vec![
+        ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
         ("/api/backtests/{id}", tried),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
@@ -85,6 +90,7 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
         ("/api/tokens/{name}", "read".to_owned()),
         ("{sid}", text(&incident["suggestions"][0]["id"])),
         ("{rank}", "1".to_owned()),
+        ("{version}", "1".to_owned()),
         ("{platform}", "generic".to_owned()),
         ("{key}", "wrong".to_owned()),
     ];
@@ -192,8 +198,12 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana",
         "/connectors/netdata/alerts",
         "/deliveries",
+        "/postmortems",
+        "/postmortems/1",
         "/silences",
         "/silences/S-1",
+        "/runbooks",
+        "/runbooks/R-1",
         "/silences/thresholds",
         "/silences/thresholds/T-3",
         &format!("/deliveries/{delivery}"),
@@ -231,6 +241,12 @@ async fn pages_are_for_people_who_signed_in() {
         "/incidents/1/merge",
         "/incidents/1/unmerge",
         "/incidents/1/split",
+        "/incidents/1/causes/1",
+        "/incidents/1/suggestions/S1",
+        "/postmortems/1",
+        "/postmortems/1/draft",
+        "/postmortems/1/publish",
+        "/postmortems/1/restore",
         "/settings/lessons/forget",
         "/incidents/bulk",
         "/connectors/grafana/reveal",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     binary::{Server, watchfire},
+    endpoint::{Act, Endpoint},
     support::{TOKEN, TestApp, answer},
 };
 
@@ -15,6 +16,8 @@ const CHALLENGE: &str = "challenge-secret-that-nobody-sees";
 const BASIC: &str = "basic-password-that-nobody-sees";
 const PERSON: &str = "password-of-a-person-that-nobody-sees";
 const FIRST: &str = "password-of-the-first-that-nobody-sees";
+/// The key of a language model's endpoint.
+const MODEL_KEY: &str = "sk-of-a-language-model-that-nobody-sees";
 /// What senders put into bodies: a token of theirs, Netdata's verification token.
 const IN_BODY: &str = "token-in-a-body-that-nobody-logs";
 
@@ -122,6 +125,14 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
     let log = dir.path().join("log");
     let mut command = watchfire(dir.path(), &["--listen", "127.0.0.1:0", "--log-level", "trace"]);
     command.env("WATCHFIRE_BOOTSTRAP_TOKEN", TOKEN);
+    // A language model whose endpoint says the key back.
+    let endpoint = Endpoint::start(|_, _| {
+        let body = json!({"error": {"message": format!("Incorrect API key provided: {MODEL_KEY}")}});
+        Act::Answer(418, format!("x-echo: {MODEL_KEY}\r\n"), body.to_string())
+    });
+    command.env("WATCHFIRE_INVESTIGATION_MODEL_KIND", "openai").env("WATCHFIRE_INVESTIGATION_MODEL_MODEL", "tiny");
+    command.env("WATCHFIRE_INVESTIGATION_MODEL_BASE_URL", &endpoint.url);
+    command.env("WATCHFIRE_INVESTIGATION_MODEL_API_KEY", MODEL_KEY);
     let server = Server::spawn(command, Stdio::from(std::fs::File::create(&log).unwrap()));
     let url = server.url.clone();
     watchfire::runtime::tls::install_provider();
@@ -197,12 +208,16 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
             }
         }
         http.post(format!("{url}/api/users")).bearer_auth(TOKEN).body(format!("{{\"password\": \"{PERSON}\", ")).send().await.unwrap();
-        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into(), FIRST.into(), IN_BODY.into()]
+        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into(), FIRST.into(), IN_BODY.into(), MODEL_KEY.into()]
     });
     server.stop();
     let key_file = std::fs::read(dir.path().join(".local/share/watchfire/secret.key")).unwrap();
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("answered"), "it says much: {said:.500}");
+    assert!(
+        said.contains("the language model cannot be asked") && said.contains("it answers 418"),
+        "the model was tried"
+    );
     // What is looked for is found where it is; and after its use the link does not come again.
     assert_eq!(said.matches(link_secret.as_str()).count(), 1, "the link is in the log once");
     let hex: String = key_file.iter().map(|b| format!("{b:02x}")).collect();

@@ -131,6 +131,11 @@ impl TestApp {
     }
 
     /// As administrator.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::PUT, path).bearer_auth(TOKEN).json(body)).await
+    }
+
+    /// As administrator.
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
         answer(self.request(Method::PATCH, path).bearer_auth(TOKEN).json(body)).await
     }

@@ -5,10 +5,6 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, TOKEN, TestApp, answer};
 
-async fn put(test: &TestApp, path: &str, body: &Value) -> Answer {
-    answer(test.request(Method::PUT, path).bearer_auth(TOKEN).json(body)).await
-}
-
 async fn names(test: &TestApp, path: &str) -> Vec<String> {
     let all = test.get(path).await.json["services"].as_array().unwrap().clone();
     all.iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
@@ -38,12 +34,12 @@ async fn services_are_put_listed_renamed_and_removed() {
     let whole = json!({"name": "checkout-api", "aliases": ["checkout", "SERVICE-1"], "depends_on": ["payments", "ghost"],
         "hosts": ["web-1"], "owner": "shop", "tier": 1, "runbook_url": "https://wiki/checkout", "prometheus": "job=\"x\"",
         "netdata": "http://web-1:19999", "unknown": {}});
-    let made = put(&test, "/api/services/checkout-api", &whole).await;
+    let made = test.put("/api/services/checkout-api", &whole).await;
     assert_eq!((made.status.as_u16(), &made.json["tier"]), (201, &json!("1")), "{}", made.text);
-    assert_eq!(put(&test, "/api/services/Checkout-API", &whole).await.status, 200);
-    let made = put(&test, "/api/services", &json!({"services": [{"name": "payments"}, {"name": "a/b ü"}]})).await;
+    assert_eq!(test.put("/api/services/Checkout-API", &whole).await.status, 200);
+    let made = test.put("/api/services", &json!({"services": [{"name": "payments"}, {"name": "a/b ü"}]})).await;
     assert_eq!((made.status.as_u16(), made.json["services"].as_array().unwrap().len()), (200, 2));
-    assert_eq!(put(&test, "/api/services", &json!({"name": "ledger"})).await.json["name"], "ledger");
+    assert_eq!(test.put("/api/services", &json!({"name": "ledger"})).await.json["name"], "ledger");
     assert_eq!(names(&test, "/api/services").await, ["a/b ü", "checkout-api", "ledger", "payments"]);
     // By any of its names, also one with a slash.
     assert_eq!(test.get("/api/services/checkout").await.json["owner"], "shop");
@@ -55,10 +51,10 @@ async fn services_are_put_listed_renamed_and_removed() {
     assert_eq!(names(&test, "/api/services?limit=3&cursor=ledger").await, ["payments"]);
     assert_eq!(names(&test, "/api/services?q=WEB-").await, ["checkout-api"]);
     // With another name it is renamed, and what depends on it follows.
-    let renamed = put(&test, "/api/services/payments", &json!({"name": "pay", "owner": "money"})).await;
+    let renamed = test.put("/api/services/payments", &json!({"name": "pay", "owner": "money"})).await;
     assert_eq!((renamed.status.as_u16(), &renamed.json["owner"]), (200, &json!("money")));
     assert_eq!(test.get("/api/services/checkout-api").await.json["depends_on"], json!(["pay", "ghost"]));
-    assert_eq!(put(&test, "/api/services/payments", &json!({"name": "x"})).await.status, 404);
+    assert_eq!(test.put("/api/services/payments", &json!({"name": "x"})).await.status, 404);
     assert_eq!(test.delete("/api/services/ledger").await.status, 204);
     assert_eq!(test.delete("/api/services/ledger").await.status, 404);
     let audit = test.get("/api/audit").await.json["audit"].clone();
@@ -73,7 +69,7 @@ async fn a_topology_is_replaced_and_refusals_name_the_path() {
     let loops = json!({"services": [
         {"name": "a", "depends_on": ["b"]}, {"name": "b", "depends_on": ["c"], "aliases": ["bee"]},
         {"name": "c", "depends_on": ["A", "nobody knows it"]}]});
-    let put_it = put(&test, "/api/topology", &loops).await;
+    let put_it = test.put("/api/topology", &loops).await;
     assert_eq!(put_it.status, 200, "{}", put_it.text);
     assert_eq!(edges(&test).await, ["a>b", "b>c", "c>a", "c>nobody knows it"]);
     let all = test.get("/api/topology").await.json;
@@ -88,17 +84,17 @@ async fn a_topology_is_replaced_and_refusals_name_the_path() {
         (json!([7]), vec!["/services/0"]),
         (json!({}), vec!["/services"]),
     ] {
-        assert_eq!(places(&put(&test, "/api/topology", &json!({"services": services})).await), want, "{services}");
+        assert_eq!(places(&test.put("/api/topology", &json!({"services": services})).await), want, "{services}");
     }
-    assert_eq!(places(&put(&test, "/api/topology", &json!({"name": "x"})).await), ["/services"]);
-    assert_eq!(places(&put(&test, "/api/services", &json!({"name": "x", "aliases": ["BEE"]})).await), ["/aliases/0"]);
+    assert_eq!(places(&test.put("/api/topology", &json!({"name": "x"})).await), ["/services"]);
+    assert_eq!(places(&test.put("/api/services", &json!({"name": "x", "aliases": ["BEE"]})).await), ["/aliases/0"]);
     assert_eq!(names(&test, "/api/services").await, ["a", "b", "c"], "nothing was changed");
     // What is read can be put, and it is there after a restart.
-    let again = put(&test, "/api/topology", &all).await;
+    let again = test.put("/api/topology", &all).await;
     assert_eq!((again.status.as_u16(), &again.json), (200, &all));
     test.restart().await;
     assert_eq!(test.get("/api/topology").await.json, all);
-    put(&test, "/api/topology", &json!({"services": []})).await;
+    test.put("/api/topology", &json!({"services": []})).await;
     assert_eq!(edges(&test).await, Vec::<String>::new());
     test.stop().await;
 }
@@ -106,7 +102,7 @@ async fn a_topology_is_replaced_and_refusals_name_the_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn edges_are_learned_from_alerts_and_judged_by_people() {
     let test = TestApp::start().await;
-    put(&test, "/api/services/web", &json!({"depends_on": ["api"]})).await;
+    test.put("/api/services/web", &json!({"depends_on": ["api"]})).await;
     test.deliver("generic", &calling("1", "web", "api")).await;
     test.deliver("generic", &calling("2", "web", "cache")).await;
     test.deliver("generic", &calling("3", "Web", "Cache")).await;
@@ -141,7 +137,7 @@ async fn edges_are_learned_from_alerts_and_judged_by_people() {
 async fn changes_of_the_topology_are_told_live() {
     let test = TestApp::start().await;
     let mut stream = test.request(Method::GET, "/api/incidents/stream").bearer_auth(TOKEN).send().await.unwrap();
-    put(&test, "/api/services/web", &json!({})).await;
+    test.put("/api/services/web", &json!({})).await;
     let mut seen = String::new();
     while !seen.contains("{\"type\":\"topology\"}") {
         seen.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap()));
@@ -258,7 +254,7 @@ async fn open_incidents_and_learned_edges_stand_on_the_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topology_is_taken_in_and_given_out_as_json() {
     let test = TestApp::start().await;
-    put(&test, "/api/services/old", &json!({"owner": "me"})).await;
+    test.put("/api/services/old", &json!({"owner": "me"})).await;
     let json = r#"{"services": [{"name": "a", "depends_on": ["b"]}, {"name": "b"}]}"#;
     went(&form(&test, "/topology/import", &[("json", json), ("how", "add")]).await, "/topology");
     assert_eq!(names(&test, "/api/services").await, ["a", "b", "old"]);

@@ -225,7 +225,9 @@ impl Index {
                 from(self.services.get(&x));
             }
         }
-        if s.network || s.service.is_none() {
+        // Those that only the clock can tell of.
+        let unmapped = s.service.as_ref().is_some_and(|m| !t.is_mapped(m.key));
+        if s.network || s.service.is_none() || unmapped {
             let window = Duration::from_secs_f64(w.burst_lasts * 2.0);
             let lately = self.recent.range((s.at.minus(window), 0)..=(s.at.plus(window), u64::MAX));
             for (_, number) in lately.rev().take(MOST_RECENT) {

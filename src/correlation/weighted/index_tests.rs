@@ -136,7 +136,8 @@ fn a_shared_dependency_is_found_from_both_sides() {
     for (asked, want) in [("api", true), ("cron", false), ("mail", false)] {
         let s = subject(5, Some(asked), None, "errors");
         let open = engine.open.get(&1).unwrap();
-        let score = engine.score(&s, &open.profile, open, open.standing, 0.002, &mut sims);
+        let openings = engine.openings(s.at);
+        let score = engine.score(&s, &open.profile, open, open.standing, openings, &mut sims);
         let reasons = score.reasons(&s, &engine.topology);
         let both = reasons.iter().any(|r| r.text == format!("{asked} and web both call db."));
         assert_eq!(both, want, "{asked}: {reasons:?}");

@@ -21,7 +21,7 @@ use std::{
 use candidates::Index;
 pub use profile::Profile;
 pub use score::Score;
-use score::{Home, probability};
+use score::{Home, Openings, probability};
 use sims::Sims;
 pub use subject::Subject;
 pub use weights::Weights;
@@ -33,6 +33,7 @@ use crate::text::Doc;
 /// Incidents opened lately, by number, that tell how often one opens.
 pub const OPENINGS: u64 = 256;
 const HOUR: Duration = Duration::from_secs(3600);
+const JUST_NOW: Duration = Duration::from_secs(600);
 /// Below so much log-odds above the threshold, or above the second best, a decision is looked at again.
 const NEAR: f64 = 1.5;
 
@@ -191,10 +192,13 @@ impl Engine {
         }
     }
 
-    /// Incidents opened per second in the hour around a moment; never zero, for nobody knows from an empty hour.
-    fn openings(&self, at: Time) -> f64 {
-        let lately = self.opened.values().filter(|t| at.distance(**t) < HOUR).count();
-        (lately as f64 + 6.0) / HOUR.as_secs_f64()
+    /// Incidents opened in the hour around a moment.
+    fn openings(&self, at: Time) -> Openings {
+        let within = |span: Duration| self.opened.values().filter(|t| at.distance(**t) < span).count() as f64;
+        let lately = within(HOUR);
+        // What was opened just now may be the very thing that is to be put together.
+        let before = lately - within(JUST_NOW);
+        Openings { rate: (lately + 6.0) / HOUR.as_secs_f64(), before: (before + 1.0) / HOUR.as_secs_f64() }
     }
 
     fn score(
@@ -203,7 +207,7 @@ impl Engine {
         profile: &Profile,
         open: &Open,
         now: Standing,
-        openings: f64,
+        openings: Openings,
         sims: &mut Sims<'_>,
     ) -> Score {
         let home = Home { profile, firing: now.firing, alerts: now.alerts, groups: &open.groups };

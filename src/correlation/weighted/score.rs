@@ -17,6 +17,7 @@ use crate::{
 const SERVICE: f64 = 0.9;
 const GROUP: f64 = 0.95;
 const TEXT: f64 = 0.7;
+const TIME: f64 = 0.7;
 /// Less is not worth a sentence.
 const SAID_FROM: f64 = 0.05;
 
@@ -59,7 +60,8 @@ enum What {
     Network { apart: Duration },
     SameAlert { apart: Duration },
     Busy { alerts: usize },
-    Group,
+    Soon { apart: Duration, hourly: f64 },
+    Group { window: Duration },
     Environment,
     Ended { of: u64, all: u64 },
     Silence { apart: Duration },
@@ -117,14 +119,23 @@ fn hub(w: &Weights, callers: usize) -> f64 {
     1.0 / (1.0 + w.hub * (callers.saturating_sub(3) as f64).ln_1p())
 }
 
-/// Weighs an alert against an incident. `openings` are incidents opened per second of late.
-pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f64, sims: &mut Sims<'_>) -> Score {
+/// How often incidents are opened of late, per second.
+#[derive(Clone, Copy, Debug)]
+pub struct Openings {
+    /// Of those that are known; never zero, for nobody knows from an empty hour.
+    pub rate: f64,
+    /// Without the last minutes, and a quiet hour counts as quiet.
+    pub before: f64,
+}
+
+/// Weighs an alert against an incident.
+pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: Openings, sims: &mut Sims<'_>) -> Score {
     let p = home.profile;
     let apart = |then: Time| s.at.distance(then);
     let mut score = Score { total: w.bias, terms: Vec::new() };
 
     let busy = p.times.iter().filter(|then| apart(**then) < Duration::from_secs(300)).count();
-    let prior = w.busy * ((busy as f64 + 0.5) / 300.0 / openings).ln();
+    let prior = w.busy * ((busy as f64 + 0.5) / 300.0 / openings.rate).ln();
     let prior = prior.clamp(0.0, w.busy_most);
     score.add(Strategy::TimeCluster, prior, share(prior), What::Busy { alerts: busy });
 
@@ -142,8 +153,10 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
     {
         score.against(Strategy::TagMatch, w.environment, What::Environment);
     }
-    if s.group.is_some_and(|g| home.groups.contains(&g)) && apart(p.first) < Duration::from_secs_f64(w.group_lasts) {
-        score.add(Strategy::TagMatch, w.group, GROUP, What::Group);
+    let window = Duration::from_secs_f64(w.window);
+    let within = apart(p.first) < window;
+    if within && s.group.is_some_and(|g| home.groups.contains(&g)) {
+        score.add(Strategy::TagMatch, w.group, GROUP, What::Group { window });
     }
 
     let topology_lasts = Duration::from_secs_f64(w.topology_lasts);
@@ -214,6 +227,20 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: f
     }
     if let (weight, Some(what)) = sibling {
         score.add(Strategy::SharedDependency, weight, share(weight), what);
+    }
+    if let Some(key) = own
+        && topology + sibling.0 == 0.0
+        && p.service(key).is_none()
+        && within
+        && !(t.is_mapped(key) && p.services.iter().any(|x| t.is_mapped(x.key)))
+    {
+        // Nobody knows whether they have to do with each other, so the clock must tell: in an hour in which nothing else
+        // happens, two within a minute are hardly by chance.
+        let apart = p.times.iter().map(|then| apart(*then)).min().unwrap_or(Duration::MAX);
+        let density = decay(apart, w.soon_lasts) / w.soon_lasts;
+        let weight = (w.soon * (density / openings.before).ln()).clamp(0.0, w.soon_most);
+        let what = What::Soon { apart, hourly: openings.before * 3600.0 };
+        score.add(Strategy::TimeCluster, weight, TIME * share(weight) / share(w.soon_most), what);
     }
 
     let mut named = (0.0, None);
@@ -344,9 +371,15 @@ impl Term {
             }
             What::SameAlert { apart } => format!("The same alert elsewhere, {} apart.", span(*apart)),
             What::Busy { alerts } => format!("{alerts} alerts of this incident came within five minutes of it."),
-            What::Group => format!(
-                "{}, within the window of 5 min.",
-                alert.group_name.as_deref().unwrap_or("Its sender put it into the same group")
+            What::Soon { apart, hourly } => format!(
+                "{} apart, and nobody knows what calls what here; {} opened within the hour.",
+                span(*apart),
+                if *hourly < 2.5 { "hardly any incident".to_owned() } else { format!("about {hourly:.0} incidents") }
+            ),
+            What::Group { window } => format!(
+                "{}, within the window of {}.",
+                alert.group_name.as_deref().unwrap_or("Its sender put it into the same group"),
+                span(*window)
             ),
             What::Environment => "Against: another environment.".to_owned(),
             What::Ended { of, all } => format!("Against: {of} of {all} alerts of this incident have ended."),

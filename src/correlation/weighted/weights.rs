@@ -36,8 +36,8 @@ pub struct Weights {
     pub host_lasts: f64,
     /// The sender put both into one group, where that is to count: before all else.
     pub group: f64,
-    /// See above; for how long.
-    pub group_lasts: f64,
+    /// So long after an incident began its senders' groups count, and the clock by itself: `correlation.cluster_window`.
+    pub window: f64,
     /// An alert of a machine, and a service that runs there.
     pub runs: f64,
     /// See above; for how long.
@@ -62,6 +62,13 @@ pub struct Weights {
     pub busy: f64,
     /// See above.
     pub busy_most: f64,
+    /// It came soon after another, where nobody knows who calls whom: so much for each factor by which that is sooner than
+    /// chance would have it.
+    pub soon: f64,
+    /// Within so long alerts of one cause mostly come.
+    pub soon_lasts: f64,
+    /// At most.
+    pub soon_most: f64,
     /// Links that are likely by chance in a large incident.
     pub chance: f64,
     /// Most of its alerts have ended.
@@ -101,7 +108,7 @@ impl Default for Weights {
             host_itself: 0.77,
             host_lasts: 255.0,
             group: 12.0,
-            group_lasts: 300.0,
+            window: 300.0,
             runs: 6.0,
             runs_lasts: 260.0,
             named: 3.26,
@@ -114,6 +121,9 @@ impl Default for Weights {
             burst_lasts: 148.0,
             busy: 0.236,
             busy_most: 3.5,
+            soon: 2.0,
+            soon_lasts: 60.0,
+            soon_most: 2.6,
             chance: 3.5,
             ended: 3.0,
             silence: 4.0,

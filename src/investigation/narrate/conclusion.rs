@@ -24,7 +24,9 @@ impl Writer<'_> {
         next: &[&Suggestion],
     ) -> (String, Vec<Line>) {
         let mut sentences = match ranking.leading() {
-            Some(first) if ranking.conclusion == Conclusion::Likely => vec![self.belief(first), self.sureness(first, ranking), self.reach(first)],
+            Some(first) if ranking.conclusion == Conclusion::Likely => {
+                vec![self.belief(first), self.sureness(first, ranking), self.reach(first)]
+            }
             Some(first) => vec![self.doubt(first, ranking), self.against(first, ranking)],
             None => {
                 let text = match self.case.alerts.len() {

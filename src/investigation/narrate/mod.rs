@@ -1,5 +1,6 @@
 //! What was found, as sentences with marks of evidence. Every sentence is made of the numbers and names of its case.
 
+pub(super) mod answers;
 mod conclusion;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ const PLACES: usize = 4;
 const LINES: usize = 4;
 /// Causes that get a line of their own.
 const CAUSES: usize = 3;
+/// Runbooks that get a line of their own.
+const RUNBOOKS: usize = 3;
 /// From so many times on an alert is worth a line for its repeats.
 const REPEATS: u64 = 5;
 
@@ -105,6 +108,15 @@ impl<'a> Writer<'a> {
         }
         self.repeats();
         self.endings();
+        self.lines
+    }
+
+    /// Which runbooks fit, and why.
+    pub(super) fn runbooks(mut self) -> Vec<Line> {
+        for (i, found) in self.case.runbooks.iter().enumerate().take(RUNBOOKS) {
+            let text = format!("{} fits: {}", found.name(), found.why());
+            self.say(ThoughtKind::Observation, &text, &[Ref::Runbook(i)]);
+        }
         self.lines
     }
 

@@ -110,12 +110,12 @@ fn logistic(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Said, Time};
+    use crate::model::{SaidFirst, Time};
 
     /// An incident whose first cause led by so much, and how it came out.
     fn ended(n: u64, lead: f64, right: bool) -> (IncidentId, Outcome) {
         let scores = vec![UNSEEN + 4.0 + lead, UNSEEN + 4.0];
-        let said = Said { service: None, host: None, symptom: None, confidence: 0.5, scores };
+        let said = SaidFirst { service: None, host: None, symptom: None, confidence: 0.5, scores };
         let outcome =
             Outcome { at: Time::from_secs(0), places: Vec::new(), cause: None, said: Some(said), right: Some(right) };
         (IncidentId(n), outcome)

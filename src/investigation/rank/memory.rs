@@ -73,7 +73,9 @@ impl Memory {
             for sign in &signs {
                 *memory.seen.entry(*sign).or_default() += 1;
             }
-            let Some(service) = outcome.cause.as_ref().and_then(|c| c.service.as_deref()) else { continue };
+            let Some(service) = outcome.cause.as_ref().and_then(|c| c.service.as_deref().or(c.host.as_deref())) else {
+                continue;
+            };
             let cause = case.topology.key(service);
             memory.known += 1;
             *memory.causes.entry(cause).or_default() += 1;

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Case, ENGINE, Inquiry, Line, gather};
+use super::{Case, ENGINE, Inquiry, Library, Line, Model, Probes, gather, probes::Asking};
 use crate::{
     model::*,
     runtime::clock::Clock,
@@ -33,13 +33,28 @@ const LOOK: usize = 64;
 pub struct Runner {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
     workers: usize,
+    model: Option<Arc<Model>>,
+    library: Arc<Library>,
 }
 
 impl Runner {
     /// A runner of at most `workers` investigations at the same time; `run` must be spawned.
-    pub fn new(store: Store, clock: Clock, workers: usize) -> Self {
-        Self { store, clock, workers: workers.max(1) }
+    pub fn new(store: Store, clock: Clock, probes: Arc<Probes>, workers: usize) -> Self {
+        Self { store, clock, probes, workers: workers.max(1), model: None, library: Arc::default() }
+    }
+
+    /// Asks this language model for a second opinion on each.
+    #[must_use]
+    pub fn with_model(self, model: Option<Arc<Model>>) -> Self {
+        Self { model, ..self }
+    }
+
+    /// The same with what the people of the house have written.
+    #[must_use]
+    pub fn with_library(self, library: Arc<Library>) -> Self {
+        Self { library, ..self }
     }
 
     /// Works until `stop`; jobs that are not done by then go back to the queue.
@@ -48,9 +63,9 @@ impl Runner {
         if let Err(e) = self.store.release_all_jobs().await {
             tracing::warn!(error = %e, "investigations that broke off wait until their leases run out");
         }
-        let clock = self.clock.clone();
-        let desk = StoreDesk { store: self.store, clock: self.clock };
-        work(Arc::new(desk), &clock, self.workers, &stop).await;
+        let Self { store, clock, workers, probes, library, model } = self;
+        let desk = StoreDesk { store, clock: clock.clone(), probes, library, model };
+        work(Arc::new(desk), &clock, workers, &stop).await;
     }
 }
 
@@ -65,6 +80,11 @@ pub(super) trait Desk: Send + Sync + 'static {
     fn alerts(&self, id: IncidentId) -> impl Future<Output = Result<Option<Case>, StoreError>> + Send;
     fn earlier(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
     fn changed(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send;
+    /// What tools are to be asked about it.
+    fn asking(&self, case: &Case) -> impl Future<Output = Result<Asking, StoreError>> + Send;
+    fn runbooks(&self, case: Case) -> impl Future<Output = Result<Case, StoreError>> + Send {
+        async { Ok(case) }
+    }
     /// Writes the lines of a step.
     fn write(
         &self,
@@ -72,12 +92,26 @@ pub(super) trait Desk: Send + Sync + 'static {
         lines: Vec<Line>,
         progress: Progress,
     ) -> impl Future<Output = Result<(), CommandError>> + Send;
+    /// Puts a second opinion beside the answer, where somebody is asked for one.
+    fn advise(
+        &self,
+        _run: Lease,
+        _inquiry: Inquiry,
+        _case: &Case,
+        finish: Finish,
+        _progress: Progress,
+    ) -> impl Future<Output = Result<Finish, CommandError>> + Send {
+        std::future::ready(Ok(finish))
+    }
     fn finish(&self, run: Lease, finish: Finish) -> impl Future<Output = Result<(), CommandError>> + Send;
 }
 
 struct StoreDesk {
     store: Store,
     clock: Clock,
+    probes: Arc<Probes>,
+    model: Option<Arc<Model>>,
+    library: Arc<Library>,
 }
 
 impl Desk for StoreDesk {
@@ -111,8 +145,36 @@ impl Desk for StoreDesk {
         self.store.read(move |view| gather::changes(view, case)).await
     }
 
+    async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
+        let services = self.store.read(|view| view.services()).await?;
+        Ok(self.probes.about(case, &services))
+    }
+
+    async fn runbooks(&self, case: Case) -> Result<Case, StoreError> {
+        let library = self.library.clone();
+        // Folders may be on a disk that hangs; the store's readers must not wait for it.
+        let looked = tokio::task::spawn_blocking(move || library.look()).await;
+        let shelf = looked.map_err(|e| StoreError::Io(e.to_string()))?;
+        let library = self.library.clone();
+        self.store.read(move |view| gather::runbooks(view, case, &library, shelf)).await
+    }
+
     async fn write(&self, run: Lease, lines: Vec<Line>, progress: Progress) -> Result<(), CommandError> {
         self.store.add_thoughts(run, lines.into_iter().map(Line::thought).collect(), progress).await.map(drop)
+    }
+
+    async fn advise(
+        &self,
+        run: Lease,
+        inquiry: Inquiry,
+        case: &Case,
+        finish: Finish,
+        progress: Progress,
+    ) -> Result<Finish, CommandError> {
+        match &self.model {
+            Some(model) => model.advise(run, inquiry, case, finish, progress).await,
+            None => Ok(finish),
+        }
     }
 
     async fn finish(&self, run: Lease, finish: Finish) -> Result<(), CommandError> {
@@ -249,16 +311,18 @@ async fn lead<D: Desk>(desk: Arc<D>, clock: Clock, job: Job, stop: CancellationT
 enum Step {
     Earlier,
     Changes,
+    Runbooks,
 }
 
 impl Step {
-    const ALL: [Self; 2] = [Self::Earlier, Self::Changes];
+    const ALL: [Self; 3] = [Self::Earlier, Self::Changes, Self::Runbooks];
 
     /// What it reads, as the subject of a sentence.
     const fn name(self) -> &'static str {
         match self {
             Self::Earlier => "Earlier incidents",
             Self::Changes => "Changes",
+            Self::Runbooks => "Runbooks and suggestions of this house",
         }
     }
 
@@ -266,6 +330,7 @@ impl Step {
         match self {
             Self::Earlier => desk.earlier(case).await,
             Self::Changes => desk.changed(case).await,
+            Self::Runbooks => desk.runbooks(case).await,
         }
     }
 
@@ -273,6 +338,7 @@ impl Step {
         match self {
             Self::Earlier => inquiry.earlier(case),
             Self::Changes => inquiry.changes(case),
+            Self::Runbooks => inquiry.runbooks(case),
         }
     }
 }
@@ -281,8 +347,8 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
     let patience = clock.now().plus(PATIENCE);
     let mut inquiry = Inquiry::default();
     let Some(mut case) = desk.alerts(run.incident).await? else { return Err(Ended::Cancelled) };
-    // The alerts before, the ranking after.
-    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 2 };
+    // The alerts before, what tools say and the ranking after.
+    let mut progress = Progress { done: 0, of: u32::try_from(Step::ALL.len()).unwrap_or(0) + 3 };
     if !case.incident.test {
         progress.done += 1;
         write(desk, run, inquiry.alerts(&case), progress, stop).await?;
@@ -297,20 +363,63 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
                     step.tell(&mut inquiry, &case)
                 }
                 // A part of the answer is better than none.
-                Err(why) => vec![missing(step, &why)],
+                Err(why) => vec![unread(step.name(), &why)],
             };
             progress.done += 1;
             write(desk, run, lines, progress, stop).await?;
         }
+        ask(desk, run, &mut inquiry, &mut case, progress, stop).await?;
+        progress.done += 1;
     }
     let (lines, finish) = inquiry.conclude(&case);
-    write(desk, run, lines, Progress { done: progress.of, ..progress }, stop).await?;
+    progress.done = progress.of;
+    write(desk, run, lines, progress, stop).await?;
+    let finish = tokio::select! {
+        advised = desk.advise(run, inquiry, &case, finish, progress) => advised?,
+        () = stop.cancelled() => return Err(Ended::Stopping),
+    };
     Ok(desk.finish(run, finish).await?)
 }
 
-fn missing(step: Step, why: &str) -> Line {
-    let text =
-        format!("{} could not be read, the answer does without them: {}.", step.name(), why.trim_end_matches('.'));
+/// Asks tools in rounds, each of which is written before its questions go out, until nothing is left to ask. Nothing
+/// happens where no tool is configured or declared.
+async fn ask<D: Desk>(
+    desk: &D,
+    run: Lease,
+    inquiry: &mut Inquiry,
+    case: &mut Case,
+    progress: Progress,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    let mut asking = match desk.asking(case).await {
+        Ok(asking) => asking,
+        // A part of the answer is better than none.
+        Err(e) => return write(desk, run, vec![unread("Declared services", &e.to_string())], progress, stop).await,
+    };
+    loop {
+        let (questions, before) = asking.questions();
+        let from = case.findings.len();
+        case.findings.extend(before.findings);
+        let mut lines = inquiry.answered(case, from, &before.notes);
+        lines.extend(inquiry.asked(case, &questions));
+        if !lines.is_empty() {
+            write(desk, run, lines, progress, stop).await?;
+        }
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let round = tokio::select! {
+            round = asking.round() => round,
+            () = stop.cancelled() => return Err(Ended::Stopping),
+        };
+        let from = case.findings.len();
+        case.findings.extend(round.findings);
+        write(desk, run, inquiry.answered(case, from, &round.notes), progress, stop).await?;
+    }
+}
+
+fn unread(what: &str, why: &str) -> Line {
+    let text = format!("{what} could not be read, the answer does without them: {}.", why.trim_end_matches('.'));
     Line { kind: ThoughtKind::Observation, text, evidence: Vec::new() }
 }
 

@@ -97,6 +97,7 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         labels: alert.labels.clone(),
         investigation: InvestigationHead::default(),
         leading: None,
+        postmortem: None,
         version: 0,
     }
 }
@@ -311,6 +312,7 @@ pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreE
         attempts: 0,
         reason: reason.to_owned(),
         again: false,
+        answered: false,
     };
     incident.investigation.state = InvestigationState::Queued;
     tx.put_job(&job)?;

@@ -9,8 +9,9 @@ use crate::{
     model::*,
     store::{
         CommandError, Store, StoreError,
-        apply::{lifecycle, outcomes},
+        apply::lifecycle,
         codec,
+        commands::feedback::{self, GivenCause},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -155,12 +156,21 @@ impl Store {
         self.command(move |tx| think(tx, lease, thoughts, Some(progress))).await
     }
 
-    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it.
-    pub async fn answer_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
+    /// Stores the answer of a run that goes on: people see it at once, and what comes later is added to it. The run stays
+    /// leased for `hold` from now.
+    pub async fn answer_investigation(
+        &self,
+        lease: Lease,
+        finish: Finish,
+        hold: Duration,
+    ) -> Result<Incident, CommandError> {
         let id = lease.incident;
         self.on_incident(id, move |tx| {
-            running(tx, lease)?;
-            publish(tx, id, finish)?;
+            let mut job = running(tx, lease)?;
+            job.leased_until = Some(tx.now.plus(hold));
+            job.answered = true;
+            tx.put_job(&job)?;
+            publish(tx, id, finish, false)?;
             Ok(analyzed(tx, id)?)
         })
         .await
@@ -170,36 +180,6 @@ impl Store {
     pub async fn finish_investigation(&self, lease: Lease, finish: Finish) -> Result<Incident, CommandError> {
         let id = lease.incident;
         self.on_incident(id, move |tx| end(tx, lease, finish)).await
-    }
-
-    /// A person used or dismissed a suggestion.
-    pub async fn set_suggestion_state(
-        &self,
-        id: IncidentId,
-        suggestion: String,
-        state: SuggestionState,
-        actor: Actor,
-    ) -> Result<Suggestion, CommandError> {
-        self.command(move |tx| {
-            tx.asked_incident(id)?;
-            let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-            let found = answer.suggestions.iter_mut().find(|s| s.id == suggestion);
-            let Some(found) = found else {
-                return Err(CommandError::NotFound(format!("suggestion {suggestion} of {id}")));
-            };
-            found.state = state;
-            let found = found.clone();
-            put(&mut tx.answers, id.0, &answer)?;
-            tx.log(ChangeSubject::Suggestion(id, suggestion.clone()))?;
-            let text = match state {
-                SuggestionState::Done => format!("Ran the suggestion “{}”.", found.title),
-                SuggestionState::Dismissed => format!("Dismissed the suggestion “{}”.", found.title),
-                SuggestionState::Open => format!("Took back what was said of the suggestion “{}”.", found.title),
-            };
-            tx.note(id, TimelineKind::Feedback, &actor, text, json!({ "suggestion": suggestion, "state": state }))?;
-            Ok(found)
-        })
-        .await
     }
 }
 
@@ -232,7 +212,7 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let Job { again, reason, .. } = running(tx, lease)?;
+    let Job { again, answered, reason, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
     // Once each way: what is made again for this reason asks nobody else.
     if reason != lifecycle::NEARBY {
@@ -242,7 +222,7 @@ pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Re
             }
         }
     }
-    write_answer(tx, id, finish)?;
+    write_answer(tx, id, finish, answered)?;
     analyzed(tx, id)?;
     if again {
         lifecycle::queue(tx, id, lifecycle::CHANGED)?;
@@ -258,22 +238,7 @@ pub(in crate::store) fn record_cause(
     symptom: Option<Symptom>,
     actor: &Actor,
 ) -> Result<(), CommandError> {
-    let recorded = RecordedCause { service, symptom, by: actor.to_string(), at: tx.now };
-    let cause = recorded.as_cause();
-    tx.asked_incident(id)?.investigation.conclusion = Some(Conclusion::Confirmed);
-    tx.changed(id, IncidentChange::Investigation);
-    let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-    answer.recorded = Some(recorded);
-    put(&mut tx.answers, id.0, &answer)?;
-    outcomes::settle(tx, id)?;
-    let text = format!("The cause was recorded: {}.", cause.title);
-    tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
-    Ok(tx.audit(
-        actor,
-        "incident.cause",
-        id.to_string(),
-        json!({ "service": cause.service, "symptom": cause.symptom }),
-    )?)
+    feedback::record(tx, id, GivenCause::Named { service, host: None, symptom }, actor)
 }
 
 /// Takes the most urgent job that is due.
@@ -286,6 +251,7 @@ pub(in crate::store) fn lease_next(
     let Some(mut job) = tx.job(id)? else { return Ok(None) };
     job.leased_until = Some(tx.now.plus(lease));
     job.attempts += 1;
+    job.answered = false;
     job.lease = tx.world.next(meta::CHANGE);
     tx.put_job(&job)?;
     let old: Vec<u64> = tx
@@ -338,38 +304,32 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Stores an answer, whoever still works on it.
-fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+/// Stores an answer, whoever still works on it. When the one before was of the same run (`told`), only what differs is told.
+fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
-    for suggestion in &mut answer.suggestions {
-        let judged = before.suggestions.iter().find(|s| s.title == suggestion.title && s.command == suggestion.command);
-        if let Some(judged) = judged {
-            suggestion.state = judged.state;
-        }
-    }
-    answer.recorded = before.recorded;
+    let own = OwnWords { conclusion: finish.conclusion, summary: finish.summary, first: None };
+    let complete = finish.state == InvestigationState::Complete;
+    feedback::keep(tx, id, before.clone(), &mut answer, own, complete)?;
     put(&mut tx.answers, id.0, &answer)?;
-    for suggestion in &answer.suggestions {
+    for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
     }
-    for cause in &answer.causes {
+    for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
-    let incident = tx.known_incident(id)?;
-    let leading = answer.causes.iter().find(|c| !c.ruled_out);
-    incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
-    let head = &mut incident.investigation;
-    head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
-    head.summary = finish.summary;
+    let head = &mut tx.known_incident(id)?.investigation;
     head.error = finish.error;
+    if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
+        *engine = format!("{engine} + {}", opinion.model);
+    }
     tx.changed(id, IncidentChange::Investigation);
     Ok(())
 }
 
-fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), StoreError> {
+fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let (now, state) = (tx.now, finish.state);
-    publish(tx, id, finish)?;
+    publish(tx, id, finish, told)?;
     let head = &mut tx.known_incident(id)?.investigation;
     head.state = state;
     head.finished_at = Some(now);
@@ -384,7 +344,6 @@ fn write_answer(tx: &mut Tx<'_>, id: IncidentId, finish: Finish) -> Result<(), S
             None => "Investigation finished.".to_owned(),
         },
     };
-    tx.changed(id, IncidentChange::Investigation);
     let took = started.map(|t| u64::try_from(now.since(t).as_millis()).unwrap_or(u64::MAX));
     tx.note(id, TimelineKind::InvestigationFinished, &Actor::System, text, json!({ "steps": steps, "took_ms": took }))
 }

@@ -175,7 +175,7 @@ impl<'a> Head<'a> {
 
 impl View {
     /// The rows under an incident, in order.
-    fn children<T: serde::de::DeserializeOwned>(
+    pub(super) fn children<T: serde::de::DeserializeOwned>(
         &self,
         definition: tables::ChildRows,
         id: IncidentId,

@@ -7,13 +7,18 @@ mod check;
 mod connectors;
 mod deliveries;
 mod family;
+mod feedback;
 mod incidents;
 mod live;
 mod mutes;
+mod opinion;
 mod outcomes;
 mod overview;
+mod postmortems;
+mod runbooks;
 mod searched;
 mod services;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -22,12 +27,14 @@ use std::sync::Arc;
 
 pub use alerts::AlertFilter;
 pub use deliveries::DeliveryFilter;
+pub use feedback::FirstAnswers;
 pub use incidents::IncidentFilter;
 pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
+pub use spread::Dot;
 pub use topology::{Call, Known, Origin, Topology};
 
 use redb::{AccessGuard, Key, ReadOnlyTable, ReadTransaction, TableDefinition, Value};

@@ -75,6 +75,7 @@ mod tests {
             attempts: 0,
             reason: "opened".into(),
             again: false,
+            answered: false,
         };
         let mut queue = Queue::default();
         for one in [job(1, Severity::Low, 0), job(2, Severity::High, 2), job(3, Severity::High, 1)] {

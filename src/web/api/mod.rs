@@ -24,6 +24,8 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+pub mod postmortems;
+pub mod runbooks;
 pub mod services;
 mod sources;
 pub mod system;
@@ -107,8 +109,20 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::thoughts))
         .routes(routes!(parts::suggestions))
         .routes(routes!(parts::set_suggestion))
+        .routes(routes!(parts::judge_cause))
         .routes(routes!(parts::investigation))
+        .routes(routes!(parts::transcript))
+        .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
+        .routes(routes!(postmortems::list))
+        .routes(routes!(postmortems::get, postmortems::put))
+        .routes(routes!(postmortems::draft))
+        .routes(routes!(postmortems::publish))
+        .routes(routes!(postmortems::unpublish))
+        .routes(routes!(postmortems::versions))
+        .routes(routes!(postmortems::version))
+        .routes(routes!(postmortems::restore))
+        .routes(routes!(postmortems::markdown))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(deliveries::list))
@@ -142,6 +156,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(thresholds::list, thresholds::make))
         .routes(routes!(thresholds::preview))
         .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
+        .routes(routes!(runbooks::list, runbooks::make))
+        .routes(routes!(runbooks::get, runbooks::change, runbooks::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

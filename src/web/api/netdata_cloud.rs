@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::{Json as Answer, extract::State, http::StatusCode};
-use reqwest::{Client as Http, Url, redirect::Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -12,6 +11,7 @@ use super::connectors::change;
 use crate::{
     connectors,
     model::*,
+    outgoing::{Client, Credentials, OutgoingError, address},
     store::StoreError,
     web::{
         auth::{Admin, Viewer},
@@ -102,7 +102,7 @@ pub async fn connect_account(state: &AppState, wanted: Connect, actor: Actor) ->
         _ => return Err(ApiError::invalid("/api_token", "an API token of Netdata Cloud is needed")),
     };
     let space = wanted.space_name.map(|s| connectors::line(&s, 250)).filter(|s| !s.is_empty());
-    let checked = match spaces(&base_url, &token).await {
+    let checked = match spaces(&state.client, &base_url, &token).await {
         Ok(all) => Some(chosen(all, space.as_deref())?),
         Err(Failed::Refused(why)) => return Err(ApiError::bad_request("netdata_refused", why)),
         Err(Failed::Unreachable(why)) if !wanted.force => {
@@ -147,11 +147,7 @@ fn base_url(given: Option<&str>, before: Option<&CloudAccount>) -> Result<String
     let wrong = || ApiError::invalid("/base_url", "an address such as https://app.netdata.cloud is needed");
     let given = given.map(str::trim).filter(|u| !u.is_empty());
     let url = given.or(before.map(|a| a.base_url.as_str())).unwrap_or(CLOUD);
-    let read = Url::parse(url).map_err(|_| wrong())?;
-    let plain = read.username().is_empty() && read.password().is_none() && read.query().is_none();
-    if url.len() > LONGEST || !matches!(read.scheme(), "http" | "https") || !plain || read.fragment().is_some() {
-        return Err(wrong());
-    }
+    let read = address::base(url).map_err(|_| wrong())?;
     Ok(read.as_str().trim_end_matches('/').to_owned())
 }
 
@@ -171,41 +167,18 @@ struct Space {
     slug: Option<String>,
 }
 
-async fn spaces(base_url: &str, token: &str) -> Result<Vec<Space>, Failed> {
-    let lost = |e: &reqwest::Error| {
-        let source = std::error::Error::source(e).map_or_else(String::new, |s| format!(": {s}"));
-        let what = if e.is_timeout() { "did not answer in time" } else { "cannot be reached" };
-        Failed::Unreachable(format!("{base_url} {what}{source}"))
+async fn spaces(client: &Client, base_url: &str, token: &str) -> Result<Vec<Space>, Failed> {
+    let lost = |e: OutgoingError| match e {
+        OutgoingError::Refused { host, status } => Failed::Refused(format!(
+            "{host} answers {status}: the API token is wrong, has expired, or was not made in Netdata Cloud"
+        )),
+        e => Failed::Unreachable(e.to_string()),
     };
-    let mut builder = Http::builder();
-    if base_url.starts_with("http://") {
-        // Without TLS nothing is verified, and the machine may have no certificates at all.
-        builder = builder.tls_certs_only([]);
-    }
-    // The token must not follow a redirect to another place.
-    let builder = builder.redirect(Policy::none()).timeout(PATIENCE);
-    let http = builder.user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION"))).build().map_err(|e| lost(&e))?;
-    let asked = http.get(format!("{base_url}/api/v2/spaces")).bearer_auth(token).send().await;
-    let mut answer = asked.map_err(|e| lost(&e))?;
-    let status = answer.status();
-    if matches!(status.as_u16(), 401 | 403) {
-        return Err(Failed::Refused(format!(
-            "{base_url} answers {status}: the API token is wrong, has expired, or was not made in Netdata Cloud"
-        )));
-    }
-    let odd = |what: &str| Failed::Unreachable(format!("{base_url} answers {status}, {what}"));
-    if !status.is_success() {
-        return Err(odd("so the token could not be checked"));
-    }
-    let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|e| lost(&e))? {
-        body.extend_from_slice(&piece);
-        if body.len() > MOST {
-            return Err(odd("but with far more than a list of spaces"));
-        }
-    }
-    let body: Value = serde_json::from_slice(&body).map_err(|_| odd("but not with JSON"))?;
-    listed(&body).ok_or_else(|| odd("but not with a list of spaces"))
+    let base = address::base(base_url).map_err(Failed::Unreachable)?;
+    let url = address::under(&base, "api/v2/spaces", &[]);
+    let asked = client.get(&url).credentials(&Credentials::Bearer(token.to_owned())).within(PATIENCE).most(MOST);
+    let body: Value = asked.send().await.and_then(|a| a.good()).map_err(lost)?.json().await.map_err(lost)?;
+    listed(&body).ok_or_else(|| Failed::Unreachable(format!("{base_url} answers, but not with a list of spaces")))
 }
 
 fn listed(body: &Value) -> Option<Vec<Space>> {

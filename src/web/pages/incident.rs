@@ -7,8 +7,8 @@ use askama::Template;
 use super::{
     frame::Frame,
     panels::{
-        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Suggestions, ThoughtLine, TimelineLine,
-        writing,
+        Actions, Answer, AskedCause, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions,
+        ThoughtLine, TimelineLine, steps, writing,
     },
     platforms,
     silences::{Ending, ending},
@@ -43,16 +43,31 @@ pub struct Read {
     pub thoughts: Vec<Thought>,
     /// Causes, evidence, suggestions.
     pub answer: Investigation,
+    /// All its alerts over time, and the services around them.
+    pub scene: Scene,
     /// Oldest first.
     pub timeline: Vec<TimelineEntry>,
-    /// Earlier ones like it, and how alike.
-    pub before: Vec<(Incident, f64)>,
+    /// Its place in the queue of investigations, and how many wait.
+    pub queue: Option<(usize, usize)>,
+    /// Earlier ones like it.
+    pub before: Vec<Before>,
     /// The last change before it.
     pub change: Option<Change>,
     /// The request that the first alert came in.
     pub raw: Option<Delivery>,
     /// What mutes open alerts of it, and how many.
     pub muted_by: Vec<(Mute, u64)>,
+}
+
+/// An earlier incident that is like this one.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// The incident.
+    pub incident: Incident,
+    /// How alike, 0 to 1.
+    pub similarity: f64,
+    /// What a person found to be its cause.
+    pub recorded: Option<RecordedCause>,
 }
 
 impl Read {
@@ -65,18 +80,28 @@ impl Read {
             Some((_, alert)) => view.delivery(alert.first_delivery)?,
             None => None,
         };
-        let before = search.earlier(view, &incident, EARLIER)?;
+        let mut before = Vec::new();
+        for (earlier, similarity) in search.earlier(view, &incident, EARLIER)? {
+            let recorded = view.investigation(earlier.id)?.recorded;
+            before.push(Before { incident: earlier, similarity, recorded });
+        }
         let mut muted_by = Vec::new();
         for (id, count) in view.muted_in(&incident)? {
             muted_by.extend(view.mute(id)?.map(|m| (m, count)));
         }
         let from = incident.onset_at.minus(CHANGE_BEFORE);
         let service = incident.service.as_deref();
-        let change = view.changes(service, from, incident.onset_at, 1)?.into_iter().next();
+        let scene = Scene::of(view, &incident)?;
+        let change = match scene.last_change(&incident) {
+            Some(change) => Some(change.clone()),
+            None => view.changes(service, from, incident.onset_at, 1)?.into_iter().next(),
+        };
         Ok(Some(Self {
+            queue: view.queue_place(id)?,
             members,
             thoughts: view.thoughts(id)?,
             answer: view.investigation(id)?,
+            scene,
             timeline: view.timeline(id, None, TIMELINE)?,
             before,
             change,
@@ -168,12 +193,15 @@ pub struct IncidentPage {
     asks_merge: Option<Vec<Other>>,
     may_split: bool,
     asks_resolve: bool,
+    asked: AskedCause,
+    asked_in_dialog: AskedCause,
     typed_reason: String,
     typed_comment: String,
     head: Head,
     actions: Actions,
     has_actions: bool,
     answer: Answer,
+    spread: Spread,
     hypotheses: Hypotheses,
     hyp_count: String,
     suggestions: Suggestions,
@@ -257,17 +285,20 @@ impl IncidentPage {
                 refused.reason.clone()
             },
             typed_reason: refused.reason,
+            asked: AskedCause::new("why", &read.answer),
+            asked_in_dialog: AskedCause::new("resolve", &read.answer),
             head: Head::new(i, now),
             has_actions: actions.any(),
             actions,
-            answer: Answer::new(i, &read.answer),
-            hypotheses: Hypotheses::new(i, &read.answer),
+            answer: Answer::new(i, &read.answer, read.queue),
+            spread: Spread::new(i, &read.scene, &read.answer, now),
+            hypotheses: Hypotheses::new(i, &read.answer, may_act),
             hyp_count: number(read.answer.causes.len()),
             suggestions: Suggestions::new(i, &read.answer, may_act),
             sug_count: number(read.answer.suggestions.len()),
             writing: writing(i),
             fold_thoughts: !busy && !read.thoughts.is_empty(),
-            thoughts_line: ui::plural(read.thoughts.len() as u64, "step"),
+            thoughts_line: steps(i),
             thoughts: read.thoughts.iter().map(|t| ThoughtLine::new(t, &read.answer.evidence, now)).collect(),
             alert_count: ui::count(i.alert_count),
             members_line: if shown < i.alert_count {
@@ -284,7 +315,7 @@ impl IncidentPage {
                 let (text, cut) = text::body(&d.body, RAW);
                 Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
             }),
-            facts: Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by),
+            facts: Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by, &read.answer.evidence),
             ending: ending(read.muted_by.iter().map(|(m, _)| m), now),
             timeline: timeline(read, may_act, now),
             before: read.before.iter().map(earlier).collect(),
@@ -294,8 +325,9 @@ impl IncidentPage {
 }
 
 impl Other {
-    fn of(i: &Incident, alike: &[(Incident, f64)], now: Time) -> Self {
-        let similarity = alike.iter().find(|(a, _)| a.id == i.id).map(|(_, s)| format!(", similarity {s:.2}"));
+    fn of(i: &Incident, alike: &[Before], now: Time) -> Self {
+        let alike = alike.iter().find(|a| a.incident.id == i.id);
+        let similarity = alike.map(|a| format!(", similarity {:.2}", a.similarity));
         let service = i.service.as_ref().or(i.host.as_ref()).map(|s| format!("{s}, ")).unwrap_or_default();
         let alerts = ui::plural(i.alert_count, "alert");
         let ago = ui::duration(now.since(i.detected_at));
@@ -308,13 +340,18 @@ impl Other {
     }
 }
 
-fn earlier((i, similarity): &(Incident, f64)) -> Earlier {
+fn earlier(Before { incident: i, similarity, recorded }: &Before) -> Earlier {
     let took = i.resolved_at.map(|at| format!(", {}", ui::duration(at.since(i.detected_at)))).unwrap_or_default();
-    let how = i.resolution.as_deref().map(|r| format!(". {r}")).unwrap_or_default();
+    let cause = recorded.as_ref().map(|r| format!(". Cause: {}", r.as_cause().title)).unwrap_or_default();
+    let how = i.resolution.as_deref().map(|r| format!(". {}", text::shorten(r, 300))).unwrap_or_default();
+    let state = if i.is_open() { ", still open" } else { "" };
     Earlier {
         id: i.id,
         title: ui::foreign(&text::shorten(&i.title, 120)),
-        line: ui::foreign(&format!("{}{took}, similarity {similarity:.2}{how}", super::time::date(i.detected_at))),
+        line: ui::foreign(&format!(
+            "{}{took}{state}, similarity {similarity:.2}{cause}{how}",
+            super::time::date(i.detected_at)
+        )),
     }
 }
 
@@ -324,12 +361,16 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     let actions = Actions::new(i, me, may_act).render().unwrap_or_default();
     let html = [
         ("head", Markup::of(&Head::new(i, now))),
-        ("answer", Markup::of(&Answer::new(i, &read.answer))),
-        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer))),
+        ("answer", Markup::of(&Answer::new(i, &read.answer, read.queue))),
+        ("spread", Markup::of(&Spread::new(i, &read.scene, &read.answer, now))),
+        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer, may_act))),
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
-        ("facts", Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by))),
+        (
+            "facts",
+            Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by, &read.answer.evidence)),
+        ),
         ("timeline", timeline(read, may_act, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();
@@ -338,6 +379,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     out.insert("thoughts", thoughts.collect());
     out.insert("actionbar", actions.clone());
     out.insert("actions", actions);
+    out.insert("n-steps", steps(i));
     out.insert("n-hyp", number(read.answer.causes.len()));
     out.insert("n-sug", number(read.answer.suggestions.len()));
     out.insert("n-al", ui::count(i.alert_count));
@@ -382,6 +424,35 @@ mod tests {
             "/INC-2041/reopen",
         );
         check(
+            |r, _| r.incident.investigation.progress = Some(Progress { done: 8, of: 11 }),
+            "check 9 of 11</span>",
+            "so far",
+        );
+        check(
+            |r, _| {
+                r.incident.investigation.state = InvestigationState::Queued;
+                r.queue = Some((3, 7));
+            },
+            "waits: 3 of 7</span>",
+            "waits for its turn",
+        );
+        check(
+            |r, _| {
+                r.answer.causes[0].verdict = Some(Verdict::Wrong);
+                r.answer.causes[1].verdict = Some(Verdict::Right);
+            },
+            "<b>11\u{a0}%</b> low <span class=\"tag ok\">",
+            "Inconclusive",
+        );
+        check(
+            |r, _| {
+                r.incident.investigation.state = InvestigationState::Cancelled;
+                r.incident.investigation.engine = Some("built-in + <llama>".into());
+            },
+            "of the language model &#60;llama&#62;;",
+            "class=\"st investigating right\"",
+        );
+        check(
             |r, _| {
                 r.incident.investigation.state = InvestigationState::Error;
                 r.incident.investigation.error = Some("out of <time>".into());
@@ -396,9 +467,114 @@ mod tests {
                 r.incident.investigation.summary = None;
                 r.answer.causes.remove(0);
             },
-            "Inconclusive: nothing leads, 1 ruled out.",
+            "Inconclusive: nothing leads.",
             "class=\"conf\"",
         );
+        check(
+            |r, _| {
+                r.incident.investigation.state = InvestigationState::Complete;
+                r.incident.investigation.conclusion = Some(Conclusion::Inconclusive);
+            },
+            "14\u{a0}alerts on 2\u{a0}services and 1\u{a0}machine since 03:02:00 UTC, 9 firing; 1\u{a0}change before it \
+             <a class=\"ev\" href=\"#E2\"",
+            "nothing yet",
+        );
+    }
+
+    #[test]
+    fn shares_add_up_to_the_score_and_the_first_fix_is_near() {
+        let html = page(|_, _| {});
+        for part in [
+            "<bdi>what weight says of it</bdi> <a class=\"ev\" href=\"#E1\"",
+            "<td class=\"num\">+2.46</td>",
+            "<td class=\"num\">+1.64</td>",
+            "<td class=\"num\">\u{2212}0.82</td>",
+            "<td class=\"num\"><b>+3.28</b></td>",
+            "Why 82\u{a0}%</summary>",
+            "<span>1 for <a",
+            "href=\"#S2\">",
+            "First fix:</span> <bdi>Roll payments-worker back to 2.30.4</bdi>",
+            "title=\"Deploy of payments-worker 2.31.0, build 418 (Change, 02:56:00)\"",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        let order: Vec<usize> = ["id=\"S1\"", "id=\"S2\"", "id=\"S3\""].iter().filter_map(|s| html.find(s)).collect();
+        assert!(order.len() == 3 && order.is_sorted(), "diagnostics before fixes");
+    }
+
+    fn opinion(text: &str) -> Opinion {
+        Opinion {
+            model: text.into(),
+            form: OpinionForm::Tools,
+            summary: format!("{text} [E1]"),
+            causes: vec![OpinionCause {
+                service: Some(text.into()),
+                host: None,
+                symptom: None,
+                text: text.into(),
+                evidence: vec!["E2".into()],
+                rank: Some(2),
+            }],
+            agreement: Agreement::Listed,
+            unsupported: 2,
+            partial: Some(text.into()),
+            requests: 4,
+            calls: 7,
+            tokens_in: 11_000,
+            tokens_out: 900,
+            cost: 0.021,
+            took_ms: 14_000,
+            at: samples::ago(1),
+        }
+    }
+
+    #[test]
+    fn a_second_opinion_stands_beside_the_answer() {
+        let html = page(|r, _| r.answer.opinion = Some(opinion("llama")));
+        for part in [
+            "Second opinion of <bdi>llama</bdi>",
+            "It puts hypothesis 2 first.",
+            "<bdi>llama <a class=\"ev\" href=\"#E1\"",
+            "<bdi>llama: llama</bdi> <a class=\"ev\" href=\"#E2\"",
+            "2\u{a0}statements left out",
+            "4\u{a0}requests, 7\u{a0}questions, 11,900 tokens, cost 0.0210, 14\u{a0}s.",
+            "The 02:56 deploy of payments-worker",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
+    #[test]
+    fn a_question_shows_its_query_on_a_line_of_its_own() {
+        let ask = |text: &str, kind| {
+            page(|r, _| {
+                r.thoughts[2].kind = kind;
+                r.thoughts[2].text = text.into();
+            })
+        };
+        let html = ask("Asked Prometheus: `rate(x{a=\"<b>\"}[5m])`.", ThoughtKind::Action);
+        assert!(
+            html.contains(
+                "<bdi>Asked Prometheus.</bdi><code class=\"q1\" dir=\"ltr\">rate(x{a=&#34;&#60;b&#62;&#34;}[5m])</code>"
+            ),
+            "{html}"
+        );
+        assert!(!ask("“`x`” is quoted", ThoughtKind::Observation).contains("class=\"q1\""));
+        assert!(!ask("Half a `quote", ThoughtKind::Action).contains("class=\"q1\""));
+    }
+
+    #[test]
+    fn the_first_round_trip_holds_the_page_of_few_and_of_ten_thousand() {
+        let compressed = |html: &str| {
+            use std::io::Write;
+            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gz.write_all(html.as_bytes()).unwrap();
+            gz.finish().unwrap().len()
+        };
+        let usual = compressed(&page(|_, _| {}));
+        assert!(usual < 10 * 1024, "{usual} bytes compressed");
+        let storm = compressed(&page(|r, _| r.scene = crate::web::pages::panels::storm()));
+        assert!(storm < 14 * 1024, "{storm} bytes compressed");
     }
 
     #[test]
@@ -430,6 +606,9 @@ mod tests {
             for c in &mut r.answer.causes {
                 c.title = evil.into();
                 c.host = Some(evil.into());
+                for p in &mut c.points {
+                    p.text = evil.into();
+                }
             }
             for e in &mut r.answer.evidence {
                 e.title = evil.into();
@@ -452,7 +631,15 @@ mod tests {
                     reason.text = evil.into();
                 }
             }
-            r.before.iter_mut().for_each(|(b, _)| b.title = evil.into());
+            r.answer.opinion = Some(opinion(evil));
+            r.answer.recorded = Some(RecordedCause {
+                service: Some(evil.into()),
+                host: Some(evil.into()),
+                symptom: None,
+                by: evil.into(),
+                at: samples::now(),
+            });
+            r.before.iter_mut().for_each(|b| b.incident.title = evil.into());
             if let Some(d) = &mut r.raw {
                 d.body = evil.as_bytes().to_vec();
             }

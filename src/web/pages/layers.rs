@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 /// Size of a box.
-pub const BOX: (f64, f64) = (150.0, 30.0);
+pub const BOX: (f64, f64) = (164.0, 30.0);
 /// Between layers, and between boxes of one layer.
 const GAP: (f64, f64) = (64.0, 14.0);
 /// Room that an edge takes in a layer that it passes through.

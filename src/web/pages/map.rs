@@ -1,4 +1,4 @@
-//! The picture of services and who calls whom: which of them are drawn, and how. The list beside it says the same.
+//! The picture of services and who calls whom: which of them are drawn, and how. A list or table beside it says the same.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +21,7 @@ const BOXES: usize = 150;
 /// Edges drawn at most.
 const EDGES: usize = 800;
 /// Characters of a name that fit into a box.
-const FITS: usize = 17;
+const FITS: usize = 19;
 
 /// A box.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ struct Box {
     icon: Option<Markup>,
     open: Option<String>,
     current: bool,
+    origin: bool,
 }
 
 /// An edge.
@@ -50,8 +51,10 @@ struct Edge {
 #[derive(Debug, Template)]
 #[template(path = "fragments/service_map.html")]
 pub struct Map {
+    name: &'static str,
     width: String,
     height: String,
+    top: &'static str,
     label: String,
     boxes: Vec<Box>,
     edges: Vec<Edge>,
@@ -66,20 +69,53 @@ pub struct Map {
 }
 
 /// What is to be drawn.
-struct Graph {
-    nodes: Vec<Node>,
-    edges: Vec<(usize, usize, bool)>,
-    notes: Vec<String>,
+pub(super) struct Graph {
+    /// Of the figure.
+    pub name: &'static str,
+    /// What says the same in words.
+    pub same: &'static str,
+    /// What the numbers count, in the singular.
+    pub unit: &'static str,
+    /// The boxes.
+    pub nodes: Vec<Node>,
+    /// The edges.
+    pub edges: Vec<Link>,
+    /// What is not in it, and why.
+    pub notes: Vec<String>,
 }
 
-struct Node {
-    name: String,
-    href: String,
-    undeclared: bool,
-    current: bool,
-    open: u64,
-    worst: Option<Severity>,
-    of: Option<u64>,
+/// A service, or a group of them.
+#[derive(Default)]
+pub(super) struct Node {
+    /// As it is shown.
+    pub name: String,
+    /// Where it leads.
+    pub href: String,
+    /// Nobody declared it.
+    pub undeclared: bool,
+    /// It is looked at.
+    pub current: bool,
+    /// The trouble is thought to come from it.
+    pub origin: bool,
+    /// How many of the unit.
+    pub count: u64,
+    /// The worst of them.
+    pub worst: Option<Severity>,
+    /// Services in a group.
+    pub of: Option<u64>,
+}
+
+/// That one calls another, by their places.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Link {
+    /// Who calls.
+    pub from: usize,
+    /// Who is called.
+    pub to: usize,
+    /// Alerts told of it; nobody declared it.
+    pub learned: bool,
+    /// The trouble may have gone this way.
+    pub hot: bool,
 }
 
 /// Whether a service is meant by the words of the filter; in lower case.
@@ -115,42 +151,51 @@ impl Map {
         (!graph.nodes.is_empty()).then(|| Self::draw(graph))
     }
 
-    fn draw(mut graph: Graph) -> Self {
+    /// Lays it out.
+    pub(super) fn draw(mut graph: Graph) -> Self {
         if graph.edges.len() > EDGES {
             let left = graph.edges.len() - EDGES;
             graph.notes.push(format!("{} more are not drawn.", ui::plural(left, "dependency").replace("ys", "ies")));
             graph.edges.truncate(EDGES);
         }
-        let pairs: Vec<(usize, usize)> = graph.edges.iter().map(|(a, b, _)| (*a, *b)).collect();
+        let pairs: Vec<(usize, usize)> = graph.edges.iter().map(|l| (l.from, l.to)).collect();
         let laid = layers::lay(graph.nodes.len(), &pairs);
-        let hot = |n: usize| graph.nodes.get(n).is_some_and(|node| node.current);
+        let near = |n: usize| graph.nodes.get(n).is_some_and(|node| node.current);
         let edge = |line: Line| {
-            let (a, b, learned) = graph.edges.get(line.edge).copied().unwrap_or_default();
-            let class = match (learned, hot(a) || hot(b)) {
-                (false, false) => "edge",
-                (false, true) => "edge near",
-                (true, false) => "edge learned",
-                (true, true) => "edge learned near",
+            let link = graph.edges.get(line.edge).copied().unwrap_or_default();
+            let class = match (link.learned, link.hot, near(link.from) || near(link.to)) {
+                (false, true, _) => "edge hot",
+                (true, true, _) => "edge learned hot",
+                (false, _, false) => "edge",
+                (false, _, true) => "edge near",
+                (true, _, false) => "edge learned",
+                (true, _, true) => "edge learned near",
             };
             Edge { path: line.path, head: line.head, class }
         };
         let edges: Vec<Edge> = laid.lines.into_iter().map(edge).collect();
-        let boxes: Vec<Box> = graph.nodes.iter().zip(laid.boxes).map(|(node, at)| node.draw(at)).collect();
+        let boxes: Vec<Box> = graph.nodes.iter().zip(laid.boxes).map(|(node, at)| node.draw(at, graph.unit)).collect();
         let label = format!(
-            "Map of services: {} and {}. The list below says the same.",
+            "{}: {} and {}. {} says the same.",
+            graph.name,
             ui::plural(boxes.len(), if graph.nodes.iter().any(|n| n.of.is_some()) { "group" } else { "service" }),
             match edges.len() {
                 1 => "1 dependency".to_owned(),
                 n => format!("{} dependencies", ui::count(n)),
-            }
+            },
+            graph.same
         );
+        // Over the box of the origin there are words.
+        let high = graph.nodes.iter().any(|n| n.origin);
         Self {
+            name: graph.name,
             width: format!("{:.0}", laid.size.0.ceil()),
-            height: format!("{:.0}", laid.size.1.ceil()),
+            height: format!("{:.0}", laid.size.1.ceil() + if high { 10.0 } else { 0.0 }),
+            top: if high { "-10" } else { "0" },
             label,
-            learned: graph.edges.iter().any(|(_, _, learned)| *learned),
+            learned: graph.edges.iter().any(|l| l.learned),
             undeclared: graph.nodes.iter().any(|n| n.undeclared),
-            burning: graph.nodes.iter().any(|n| n.open > 0),
+            burning: graph.nodes.iter().any(|n| n.count > 0),
             boxes,
             edges,
             notes: graph.notes,
@@ -159,7 +204,7 @@ impl Map {
 }
 
 impl Node {
-    fn draw(&self, at: (f64, f64)) -> Box {
+    fn draw(&self, at: (f64, f64), unit: &str) -> Box {
         let name = ui::plain(&self.name);
         let mut says = vec![name.clone()];
         if let Some(of) = self.of {
@@ -168,25 +213,35 @@ impl Node {
         if self.undeclared {
             says.push("not declared".to_owned());
         }
-        if let Some(worst) = self.worst.filter(|_| self.open > 0) {
-            says.push(format!("{}, the worst {worst}", ui::plural(self.open, "open incident")));
+        if self.origin {
+            says.push("suspected origin".to_owned());
         }
-        let mut class = String::from(match self.worst.filter(|_| self.open > 0) {
+        let worst = self.worst.filter(|_| self.count > 0);
+        if let Some(worst) = worst {
+            says.push(format!("{}, the worst {worst}", ui::plural(self.count, unit)));
+        }
+        let mut class = String::from(match worst {
             Some(Severity::Critical) => "node bad",
             Some(Severity::High) => "node warn",
             _ => "node",
         });
-        for (is, more) in [(self.undeclared, " ghost"), (self.current, " here"), (self.of.is_some(), " many")] {
+        let more = [
+            (self.undeclared, " ghost"),
+            (self.current, " here"),
+            (self.of.is_some(), " many"),
+            (self.origin, " origin"),
+        ];
+        for (is, more) in more {
             if is {
                 class.push_str(more);
             }
         }
-        let open = match (self.of, self.open) {
+        let open = match (self.of, self.count) {
             (Some(of), _) => Some(format!("×{}", ui::count(of))),
             (None, 0) => None,
             (None, n) => Some(ui::count(n)),
         };
-        let icon = self.worst.filter(|_| self.open > 0).map(|s| ui::icon(&format!("sev-{s}")));
+        let icon = worst.map(|s| ui::icon(&format!("sev-{s}")));
         let room = open.as_ref().map_or(0, |o| o.chars().count() + 1) + if icon.is_some() { 2 } else { 0 };
         #[allow(clippy::cast_precision_loss)]
         let clip = BOX.0 - 20.0 - room as f64 * 7.0;
@@ -201,6 +256,7 @@ impl Node {
             icon,
             open,
             current: self.current,
+            origin: self.origin,
         }
     }
 }
@@ -247,25 +303,30 @@ fn around(
     }
     let node = |n: &usize| {
         let known = all.services.get(*n)?;
-        let (open, worst) = burning(activities, known);
+        let (count, worst) = burning(activities, known);
         Some(Node {
             href: pick(&known.name, q),
             undeclared: known.origin != Origin::Declared,
             current: chosen == Some(*n),
             name: known.name.clone(),
-            open,
+            count,
             worst,
-            of: None,
+            ..Node::default()
         })
     };
-    let edges = all
-        .edges()
-        .filter_map(|(a, b, learned)| Some((places.get(&a).copied()?, places.get(&b).copied()?, learned.is_some())));
+    let edges = all.edges().filter_map(|(a, b, learned)| {
+        let (from, to) = (places.get(&a).copied()?, places.get(&b).copied()?);
+        Some(Link { from, to, learned: learned.is_some(), hot: false })
+    });
     let mut notes = Vec::new();
     if left > 0 {
         notes.push(format!("The {BOXES} nearest services are drawn; choose another one to see around it."));
     }
-    Graph { nodes: taken.iter().filter_map(node).collect(), edges: edges.collect(), notes }
+    of_services(taken.iter().filter_map(node).collect(), edges.collect(), notes)
+}
+
+fn of_services(nodes: Vec<Node>, edges: Vec<Link>, notes: Vec<String>) -> Graph {
+    Graph { name: "Map of services", same: "The list below", unit: "open incident", nodes, edges, notes }
 }
 
 /// Open incidents of a service by any of its names, and the worst of them.
@@ -347,16 +408,13 @@ fn grouped(all: &Topology, activities: &Activities) -> Graph {
         name: name.clone(),
         href: href("/topology", name, &[]),
         undeclared: of.declared == 0,
-        current: false,
-        open: of.open,
+        count: of.open,
         worst: of.worst,
         of: Some(of.services),
+        ..Node::default()
     };
-    Graph {
-        nodes: largest.into_iter().map(node).collect(),
-        edges: edges.into_iter().map(|((a, b), l)| (a, b, l)).collect(),
-        notes,
-    }
+    let edges = edges.into_iter().map(|((from, to), learned)| Link { from, to, learned, hot: false });
+    of_services(largest.into_iter().map(node).collect(), edges.collect(), notes)
 }
 
 #[cfg(test)]

@@ -16,17 +16,24 @@ mod frame;
 mod identity;
 mod incident;
 mod incidents;
+mod investigation;
 mod layers;
 mod lessons;
 mod live;
 mod login;
 mod map;
+mod markdown;
 mod netdata_alerts;
 mod panels;
 mod platforms;
+mod postmortem;
+mod postmortem_diff;
+mod postmortem_forms;
+mod postmortems;
 mod read;
 mod ridge;
 mod row;
+mod runbooks;
 mod said;
 #[cfg(test)]
 mod samples;
@@ -88,6 +95,7 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/investigate", post(act::investigate))
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
+        .route("/incidents/{id}/causes/{rank}", post(act::cause))
         .route("/alerts", get(read::alerts))
         .route("/silences", get(silences::list))
         .route("/silences/new", get(silence_form::new).post(silence_form::make))
@@ -99,6 +107,11 @@ pub fn router() -> Router<AppState> {
         .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
         .route("/silences/{id}/extend", post(silences::extend))
         .route("/silences/{id}/end", post(silences::end))
+        .route("/postmortems", get(postmortems::list))
+        .route("/postmortems/{id}", get(postmortem::show).post(postmortem_forms::save))
+        .route("/postmortems/{id}/draft", post(postmortem_forms::draft))
+        .route("/postmortems/{id}/publish", post(postmortem_forms::publish))
+        .route("/postmortems/{id}/restore", post(postmortem_forms::restore))
         .route("/connectors", get(connectors::connectors))
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))
@@ -120,6 +133,8 @@ pub fn router() -> Router<AppState> {
         .route("/topology/service", get(service::show).post(service::change))
         .route("/topology/import", get(service::import).post(service::take))
         .route("/topology/export", get(service::export))
+        .route("/runbooks", get(runbooks::list))
+        .route("/runbooks/{*name}", get(runbooks::one))
         .route("/deliveries", get(deliveries::deliveries))
         .route("/deliveries/{id}", get(deliveries::delivery))
         .route("/deliveries/{id}/replay", post(deliveries::replay))
@@ -135,6 +150,7 @@ pub fn router() -> Router<AppState> {
         .route("/settings/correlation/undo", post(correlation::undo))
         .route("/settings/correlation/try", post(correlation::attempt))
         .route("/settings/correlation/cancel", post(correlation::cancel))
+        .route("/settings/investigation", get(investigation::investigation))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
         .route("/settings/lessons", get(lessons::lessons))

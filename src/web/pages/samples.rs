@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use super::frame::{Counts, Frame, Prefs, Section};
+use super::{
+    frame::{Counts, Frame, Prefs, Section},
+    incident::Before,
+};
 use crate::{
     model::*,
-    store::{Overview, views::Opened},
+    store::{
+        Overview,
+        views::{Dot, Opened, Topology},
+    },
 };
 
 /// The clock of all samples.
@@ -96,6 +102,7 @@ pub fn incident(n: u64) -> Incident {
             steps: 8,
             ..InvestigationHead::default()
         },
+        postmortem: None,
         leading: Some(Leading {
             title: "payments-worker 2.31.0 leaks connections on pg-primary-1".into(),
             confidence: 0.82,
@@ -271,11 +278,19 @@ pub fn read() -> super::incident::Read {
         against: against.iter().map(|s| (*s).to_owned()).collect(),
         ruled_out,
         score: confidence * 4.0,
-        points: Vec::new(),
+        points: [("weight", 0.75), ("deploy", 0.5), ("quiet", -0.25)]
+            .map(|(feature, share)| CausePoint {
+                feature: feature.into(),
+                weight: confidence * 4.0 * share,
+                text: format!("what {feature} says of it"),
+                evidence: vec!["E1".into()],
+            })
+            .into(),
         verdict: None,
     };
     let suggestion = |id: &str, kind, risk, title: &str, command: &str, undo: Option<&str>, state| Suggestion {
         id: id.into(),
+        entry: None,
         kind,
         risk,
         title: title.into(),
@@ -285,6 +300,7 @@ pub fn read() -> super::incident::Read {
         undo: undo.map(str::to_owned),
         evidence: vec!["E1".into()],
         runbook_url: None,
+        docs_url: None,
         state,
     };
     let thought = |id, m, kind, text: &str, evidence: &[&str]| Thought {
@@ -331,6 +347,8 @@ pub fn read() -> super::incident::Read {
     let mut i = incident(2041);
     i.investigation.summary = Some("The 02:56 deploy of payments-worker 2.31.0 opens a database connection per job and never returns it [E2, E3]. pg-primary-1 has run out of connections [E1], so checkout-api fails.".into());
     super::incident::Read {
+        scene: scene(),
+        queue: None,
         muted_by: Vec::new(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
@@ -401,7 +419,7 @@ pub fn read() -> super::incident::Read {
                     SuggestionState::Dismissed,
                 ),
             ],
-            recorded: None,
+            ..Investigation::default()
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),
@@ -419,7 +437,7 @@ pub fn read() -> super::incident::Read {
             let mut b = closed().remove(0);
             b.id = IncidentId(1874);
             b.title = "Connection limit on pg-primary-1".into();
-            (b, 0.86)
+            Before { incident: b, similarity: 0.86, recorded: None }
         }],
         change: Some(Change {
             service: Some("payments-worker".into()),
@@ -434,6 +452,55 @@ pub fn read() -> super::incident::Read {
         }),
         raw: Some(delivery()),
         incident: i,
+    }
+}
+
+/// Alerts of five services over a quarter of an hour, and the deployment before them.
+pub fn scene() -> super::panels::Scene {
+    let dot = |number: u64, m: u64, service: &str, severity| Dot {
+        number,
+        title: format!("alert {number}"),
+        service: Some(service.into()),
+        host: None,
+        severity,
+        at: ago(m),
+    };
+    let service = |name: &str, calls: &[&str]| Service {
+        name: name.into(),
+        depends_on: calls.iter().map(|c| (*c).to_owned()).collect(),
+        ..Service::default()
+    };
+    super::panels::Scene {
+        dots: vec![
+            dot(1, 15, "payments-worker", Severity::Medium),
+            dot(2, 14, "pg-primary-1", Severity::High),
+            dot(3, 12, "checkout-api", Severity::Critical),
+            dot(4, 11, "pg-primary-1", Severity::Critical),
+            dot(5, 10, "redis-cart", Severity::Low),
+            dot(6, 9, "edge-gateway", Severity::High),
+            dot(7, 3, "checkout-api", Severity::High),
+        ],
+        changes: vec![Change {
+            service: Some("payments-worker".into()),
+            kind: ChangeKind::Deploy,
+            title: "payments-worker 2.31.0".into(),
+            url: Some("https://ci.example.com/418".into()),
+            version: Some("2.31.0".into()),
+            at: Some(ago(18)),
+            source: "jenkins".into(),
+            outcome: None,
+            details: Default::default(),
+        }],
+        services: Topology::new(
+            vec![
+                service("storefront", &["edge-gateway"]),
+                service("edge-gateway", &["checkout-api", "booking"]),
+                service("checkout-api", &["redis-cart", "pg-primary-1"]),
+                service("payments-worker", &["pg-primary-1"]),
+            ],
+            Vec::new(),
+            Default::default(),
+        ),
     }
 }
 

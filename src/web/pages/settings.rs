@@ -96,6 +96,7 @@ pub fn tabs(here: &str) -> Vec<(&'static str, &'static str, bool)> {
     let all = [
         ("/settings/browser", "This browser"),
         ("/settings/correlation", "Correlation"),
+        ("/settings/investigation", "Investigation"),
         ("/settings/people", "People and tokens"),
         ("/settings/lessons", "Lessons"),
         ("/settings/storage", "Storage and backup"),

@@ -138,12 +138,14 @@ pub fn bar(share: f64, class: &str) -> Markup {
     ))
 }
 
-/// Links to evidence entries, with their first line on hover. An id without an entry is left out.
+/// Links to evidence entries, with their source line on hover and focus. An id without an entry is left out.
 pub fn evidence(ids: &[String], all: &[Evidence]) -> Markup {
     let mut out = String::new();
     for found in ids.iter().filter_map(|id| all.iter().find(|e| &e.id == id)) {
         let id = text::escape(&found.id);
-        let title = text::escape(&text::visible(&found.title));
+        let line =
+            format!("{} ({}, {})", text::shorten(&found.title, 200), words::evidence(found.kind), clock(found.at));
+        let title = text::escape(&text::visible(&line));
         let _ = write!(out, " <a class=\"ev\" href=\"#{id}\" title=\"{title}\">{id}</a>");
     }
     Markup(out)
@@ -196,8 +198,8 @@ mod tests {
         let html = with_marks("Leaks connections [E1, E2]. See [E9] and a[0].", &[e("E1"), e("E2")]).to_string();
         assert_eq!(
             html,
-            "<bdi>Leaks connections <a class=\"ev\" href=\"#E1\" title=\"&quot;&lt;b&gt;\">E1</a> <a class=\"ev\" href=\"#E2\" \
-             title=\"&quot;&lt;b&gt;\">E2</a>. See [E9] and a[0].</bdi>"
+            "<bdi>Leaks connections <a class=\"ev\" href=\"#E1\" title=\"&quot;&lt;b&gt; (Alert, 00:00:00)\">E1</a> <a class=\"ev\" href=\"#E2\" \
+             title=\"&quot;&lt;b&gt; (Alert, 00:00:00)\">E2</a>. See [E9] and a[0].</bdi>"
         );
     }
 }

@@ -58,6 +58,15 @@ pub const fn thought(k: ThoughtKind) -> (&'static str, &'static str, &'static st
     }
 }
 
+/// How sure a share from 0 to 1 is, in a word.
+pub fn sureness(confidence: f64) -> &'static str {
+    match confidence {
+        c if c < 0.4 => "low",
+        c if c < 0.7 => "medium",
+        _ => "high",
+    }
+}
+
 /// Where evidence comes from.
 pub const fn evidence(k: EvidenceKind) -> &'static str {
     match k {

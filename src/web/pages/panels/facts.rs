@@ -35,6 +35,7 @@ impl Facts {
         members: &[(Membership, Alert)],
         change: Option<&Change>,
         muted_by: &[(Mute, u64)],
+        evidence: &[Evidence],
     ) -> Self {
         let mut rows = Vec::new();
         let mut fact = |name, value: Markup, note: Option<String>| rows.push(Fact { name, value, note });
@@ -80,11 +81,19 @@ impl Facts {
                 let d = ui::duration(i.onset_at.distance(at));
                 if at <= i.onset_at { format!("{} {d} before", c.kind) } else { format!("{} {d} after", c.kind) }
             });
+            let of =
+                c.service.as_deref().filter(|s| !c.title.contains(s)).map(|s| format!("{s}, ")).unwrap_or_default();
+            let ago = ago.map(|ago| text::visible(&format!("{of}{ago}")));
             let value = match text::url(&c.url) {
                 Some(href) => Markup::of(&Link { href, text: ui::foreign(&c.title) }),
                 None => ui::foreign(&c.title),
             };
             fact("Last change", value, ago);
+        }
+        // Sections that the investigation found say more than an address.
+        for e in evidence.iter().filter(|e| e.kind == EvidenceKind::Runbook).take(2) {
+            let href = format!("#{}", e.id);
+            fact("Runbook", Markup::of(&Link { href: &href, text: ui::foreign(&text::shorten(&e.title, 80)) }), None);
         }
         if let Some(href) = members.iter().find_map(|(_, a)| text::url(&a.runbook_url)) {
             fact("Runbook", Markup::of(&Link { href, text: ui::foreign(&text::shorten(href, 60)) }), None);

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Pages of this product that evidence may lead to.
+const OWN: [&str; 5] = ["/incidents/", "/alerts?", "/runbooks/", "/topology?", "/postmortems/"];
+
 /// One line of the log.
 #[derive(Debug, Template)]
 #[template(path = "fragments/thought.html")]
@@ -23,6 +26,7 @@ pub struct ThoughtLine {
     icon: Markup,
     text: Markup,
     marks: Markup,
+    query: Option<String>,
 }
 impl HtmlSafe for ThoughtLine {}
 
@@ -32,16 +36,30 @@ impl ThoughtLine {
         let (class, icon, kind) = words::thought(t.kind);
         let unsaid: Vec<String> =
             t.evidence.iter().filter(|id| !t.text.contains(&format!("[{id}]"))).cloned().collect();
+        let (said, query) = asked(t);
         Self {
             n: t.id,
             class,
             kind,
             at: When::clock(t.at, now),
             icon: ui::icon(icon),
-            text: ui::with_marks(&t.text, evidence),
+            text: ui::with_marks(&said, evidence),
             marks: ui::evidence(&unsaid, evidence),
+            query: query.map(ui::plain),
         }
     }
+}
+
+/// A question to a tool holds the query as it was put between backticks: it gets a line of its own.
+fn asked(t: &Thought) -> (String, Option<&str>) {
+    let query = || {
+        let (before, rest) = t.text.split_once('`')?;
+        let (query, after) = rest.rsplit_once('`')?;
+        let said = format!("{}{after}", before.trim_end().trim_end_matches(':'));
+        Some((said, Some(query)))
+    };
+    let is_question = t.kind == ThoughtKind::Action;
+    is_question.then(query).flatten().unwrap_or_else(|| (t.text.clone(), None))
 }
 
 /// One correlated alert.
@@ -162,11 +180,9 @@ impl EvidenceList {
                 kind: words::evidence(e.kind),
                 title: ui::foreign(&e.title),
                 at: When::clock(e.at, now),
-                // Paths of this product are links as well: earlier incidents and alerts.
+                // Paths of this product are links as well: earlier incidents, alerts, runbooks.
                 url: match e.url.as_deref() {
-                    Some(path) if path.starts_with("/incidents/") || path.starts_with("/alerts?") => {
-                        Some(path.to_owned())
-                    }
+                    Some(path) if OWN.iter().any(|own| path.starts_with(own)) => Some(path.to_owned()),
                     _ => text::url(&e.url).map(str::to_owned),
                 },
                 data: facts_of(&e.data),

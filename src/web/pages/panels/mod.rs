@@ -3,6 +3,9 @@
 mod answer;
 mod facts;
 mod lines;
+mod opinion;
+mod shares;
+mod spread;
 
 use askama::Template;
 use askama::filters::HtmlSafe;
@@ -12,9 +15,12 @@ use super::{
     ui::{self, Markup, When},
 };
 use crate::model::*;
-pub use answer::{Answer, Hypotheses, Suggestions};
+pub use answer::{Answer, AskedCause, Hypotheses, Suggestions};
 pub use facts::Facts;
 pub use lines::{EvidenceList, MemberRow, ThoughtLine, TimelineLine};
+#[cfg(test)]
+pub use spread::tests::storm;
+pub use spread::{Scene, Spread};
 
 /// Title and signals.
 #[derive(Debug, Template)]
@@ -70,6 +76,8 @@ pub struct Actions {
     owned: bool,
     mine: bool,
     running: bool,
+    has_postmortem: bool,
+    postmortem: String,
 }
 impl HtmlSafe for Actions {}
 
@@ -85,6 +93,8 @@ impl Actions {
             owned: i.owner.is_some(),
             mine: i.owner.as_deref() == Some(me),
             running: busy && i.is_open(),
+            has_postmortem: i.postmortem.is_some(),
+            postmortem: format!("/postmortems/{}", i.id),
         }
     }
 
@@ -92,6 +102,14 @@ impl Actions {
     pub fn any(&self) -> bool {
         self.may_act && (self.open || self.resolved)
     }
+}
+
+/// `31 steps in 71 s`: what the log folds to.
+pub fn steps(i: &Incident) -> String {
+    let head = &i.investigation;
+    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
+    let steps = ui::plural(head.steps, "step");
+    took.map_or(steps.clone(), |took| format!("{steps} in {took}"))
 }
 
 /// What the analysis is doing, beside the heading of its log.
@@ -104,15 +122,11 @@ pub fn writing(i: &Incident) -> Markup {
         words: String,
     }
     let head = &i.investigation;
-    let took = head.started_at.zip(head.finished_at).map(|(from, to)| ui::duration(to.since(from)));
-    let steps = ui::plural(head.steps, "step");
     let (class, mark, words) = match head.state {
         InvestigationState::Idle => return Markup::none(),
         InvestigationState::Queued => ("investigating", ui::pulse(), "waits".to_owned()),
         InvestigationState::Running => ("investigating", ui::pulse(), "writing".to_owned()),
-        InvestigationState::Complete => {
-            ("", ui::icon("check"), took.map_or(steps.clone(), |t| format!("{steps} in {t}")))
-        }
+        InvestigationState::Complete => ("", ui::icon("check"), steps(i)),
         InvestigationState::Error => ("failing", ui::icon("warn"), "did not finish".to_owned()),
         InvestigationState::Cancelled => ("", ui::icon("x"), "stopped".to_owned()),
     };

@@ -70,7 +70,7 @@ fn main() {
     let outcomes: Vec<(IncidentId, Outcome)> = (0..ended)
         .map(|n| {
             let shown = of_incident(&mut seed, 40);
-            let cause = KnownCause { service: shown[0].service.clone(), symptom: None };
+            let cause = KnownCause { service: shown[0].service.clone(), host: None, symptom: None };
             (IncidentId(n + 1), Outcome { at, places: Outcome::shown(&shown), cause: Some(cause), said: None, right: None })
         })
         .collect();

@@ -493,7 +493,7 @@ fn knobs(w: &mut Weights) -> Vec<(String, &mut f64)> {
     ];
     all.extend(
         fields!(w; bias, same, same_lasts, symptom, symptom_lasts, topology_lasts, root, sibling, sibling_lasts, hub, host, host_itself,
-            host_lasts, runs, runs_lasts, named, named_lasts, text, text_lasts, network, network_text, burst, burst_lasts, busy, busy_most,
+            host_lasts, runs, runs_lasts, named, named_lasts, text, text_lasts, network, network_text, burst, burst_lasts, busy, busy_most, soon, soon_lasts, soon_most,
             chance, ended, silence, environment, merge, merge_age, again, together, idle)
         .into_iter()
         .map(|(n, v)| (n.to_owned(), v)),

@@ -47,9 +47,12 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         search,
         backups,
         backtests,
+        library: Arc::default(),
         config,
         clock,
         stop: stop.clone(),
+        client: watchfire::outgoing::Client::open(None)?,
+        model: None,
         shared,
     });
     server::serve(listener, state, files::connections()).await;

@@ -1,0 +1,260 @@
+//! The one client for calls that leave the process: to monitoring tools, to Netdata Cloud, to a language model.
+//!
+//! What it sees to, so that no caller has to:
+//!
+//! - A call ends: 5 s to connect, and a time for the whole of it, the answer's body included ([`Request::within`], 10 s).
+//! - An answer is bounded ([`Request::most`], 1 MiB). A text beyond that is cut and says so; JSON beyond it is an error.
+//! - Redirects are not followed: what was asked of one host, with its credentials, goes to no other. The error names where
+//!   the host wants to lead.
+//! - Link-local addresses and those at which clouds give their machines credentials are refused. Names are looked at after
+//!   they were resolved, and the connection goes to the very address that was looked at, so that a name that changes its
+//!   mind meanwhile leads nowhere else. Loopback and private networks are allowed: monitoring lives there.
+//! - Certificates are those that the machine trusts and those of `outgoing.ca`. Where `HTTPS_PROXY` and its like are set, a
+//!   proxy makes the connection, and resolves the name by its own rules.
+//! - Errors are sentences that name the host and what to do, and neither path, query, header nor body.
+//!
+//! ```no_run
+//! # async fn ask(client: watchfire::outgoing::Client) -> Result<(), watchfire::outgoing::OutgoingError> {
+//! use std::time::Duration;
+//! use watchfire::outgoing::{Credentials, address};
+//!
+//! let base = address::base("http://prometheus.example:9090").map_err(watchfire::outgoing::OutgoingError::Address)?;
+//! let url = address::under(&base, "api/v1/query", &[("query", "up")]);
+//! let answer = client.get(&url).credentials(&Credentials::Bearer("…".into())).within(Duration::from_secs(2)).send().await?;
+//! let figures: serde_json::Value = answer.good()?.json().await?;
+//!
+//! // A body that comes piece by piece, such as the events of a language model:
+//! let body = serde_json::json!({"stream": true});
+//! let answer = client.post(&url).json(&body).within(Duration::from_secs(180)).most(8 << 20).send().await?;
+//! let mut lines = answer.good()?.stream(Duration::from_secs(30));
+//! while let Some(line) = lines.line().await? {
+//!     println!("{line}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod address;
+mod answer;
+mod error;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use reqwest::{
+    Certificate,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{HeaderName, HeaderValue},
+    redirect::Policy,
+};
+
+pub use address::Url;
+pub use answer::{Answer, Stream, Text};
+pub use error::OutgoingError;
+use error::Refused;
+
+use crate::runtime::tls;
+
+/// To make a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A whole call, when its caller does not say.
+const WHOLE: Duration = Duration::from_secs(10);
+/// An answer, when its caller does not say.
+const MOST: usize = 1 << 20;
+
+/// Makes calls. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ca: Vec<Certificate>,
+    // Without TLS nothing is verified, and the machine may have no certificates at all.
+    plain: OnceLock<Result<reqwest::Client, OutgoingError>>,
+    secure: OnceLock<Result<reqwest::Client, OutgoingError>>,
+}
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `Authorization: Bearer …`.
+    Bearer(String),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A header of its own, such as `x-api-key`.
+    Header {
+        /// Its name.
+        name: &'static str,
+        /// The secret.
+        value: String,
+    },
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+impl Client {
+    /// With what the machine trusts, and the certificates of this PEM file on top.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no certificate.
+    pub fn open(ca: Option<&Path>) -> Result<Self, OutgoingError> {
+        // For programs and tests that make calls without serving.
+        tls::install_provider();
+        let ca = ca.map_or(Ok(Vec::new()), certificates)?;
+        Ok(Self { inner: Arc::new(Inner { ca, plain: OnceLock::new(), secure: OnceLock::new() }) })
+    }
+
+    /// A question.
+    pub fn get(&self, url: &Url) -> Request {
+        self.request(reqwest::Method::GET, url)
+    }
+
+    /// A question with a body.
+    pub fn post(&self, url: &Url) -> Request {
+        self.request(reqwest::Method::POST, url)
+    }
+
+    fn request(&self, method: reqwest::Method, url: &Url) -> Request {
+        let built = self.inner.of(url).map(|client| client.request(method, url.clone()));
+        let built = built.and_then(|request| address::allowed(url).map(|()| request));
+        Request { host: address::host(url), built, within: WHOLE, most: MOST }
+    }
+}
+
+impl Inner {
+    fn of(&self, url: &Url) -> Result<reqwest::Client, OutgoingError> {
+        if url.scheme() == "https" {
+            self.secure.get_or_init(|| built(reqwest::Client::builder().tls_certs_merge(self.ca.clone()))).clone()
+        } else {
+            self.plain.get_or_init(|| built(reqwest::Client::builder().tls_certs_only([]))).clone()
+        }
+    }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OutgoingError> {
+    builder
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(4)
+        .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
+        .dns_resolver(Looked)
+        .build()
+        .map_err(|e| OutgoingError::Unable(error::last(&e)))
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, OutgoingError> {
+    let broken = |why: String| OutgoingError::Ca { file: PathBuf::from(file), why };
+    let text = std::fs::read(file).map_err(|e| broken(format!("cannot be read: {e}")))?;
+    match Certificate::from_pem_bundle(&text) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(broken("holds no certificate; it must be PEM, beginning with -----BEGIN CERTIFICATE-----".to_owned())),
+    }
+}
+
+/// Resolves a name and keeps the addresses that may be asked: these are what is connected to.
+#[derive(Debug)]
+struct Looked;
+
+impl Resolve for Looked {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let first = found.first().map(SocketAddr::ip);
+            let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| !address::forbidden(a.ip())).collect();
+            match (allowed.is_empty(), first) {
+                (true, Some(address)) => Err(Refused(address).into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// A call before it is made.
+#[derive(Debug)]
+pub struct Request {
+    host: String,
+    built: Result<reqwest::RequestBuilder, OutgoingError>,
+    within: Duration,
+    most: usize,
+}
+
+impl Request {
+    /// With credentials; they are sent to this host only.
+    #[must_use]
+    pub fn credentials(self, who: &Credentials) -> Self {
+        match who {
+            Credentials::Bearer(token) => self.with(|r| Some(r.bearer_auth(token))),
+            Credentials::Basic { user, password } => self.with(|r| Some(r.basic_auth(user, Some(password)))),
+            Credentials::Header { name, value } => self.with(|r| {
+                let mut value = HeaderValue::from_str(value).ok()?;
+                value.set_sensitive(true);
+                Some(r.header(HeaderName::from_static(name), value))
+            }),
+        }
+    }
+
+    /// With a header that is no secret.
+    #[must_use]
+    pub fn header(self, name: &'static str, value: &str) -> Self {
+        self.with(|r| Some(r.header(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+    }
+
+    /// With a JSON body.
+    #[must_use]
+    pub fn json<T: serde::Serialize + ?Sized>(self, body: &T) -> Self {
+        self.with(|r| Some(r.json(body)))
+    }
+
+    /// With the fields of a form as its body.
+    #[must_use]
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.with(|r| Some(r.header("content-type", "application/x-www-form-urlencoded").body(body)))
+    }
+
+    /// How long the whole call may take, with the body of its answer.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = time;
+        self
+    }
+
+    /// How many bytes the answer's body may have.
+    #[must_use]
+    pub fn most(mut self, bytes: usize) -> Self {
+        self.most = bytes;
+        self
+    }
+
+    /// Makes the call. The answer may have any status but those that lead elsewhere; see [`Answer::good`].
+    pub async fn send(self) -> Result<Answer, OutgoingError> {
+        let Self { host, built, within, most } = self;
+        let response = built?.timeout(within).send().await.map_err(|e| OutgoingError::of(&host, within, &e))?;
+        Answer::new(host, within, most, response)
+    }
+
+    fn with(mut self, add: impl FnOnce(reqwest::RequestBuilder) -> Option<reqwest::RequestBuilder>) -> Self {
+        let what =
+            || OutgoingError::Address("a header or credential has characters that no header can have".to_owned());
+        self.built = self.built.and_then(|request| add(request).ok_or_else(what));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;
