@@ -9,7 +9,7 @@ pub const CAP: f64 = 0.75;
 /// Nothing is certain.
 const MOST: f64 = 0.97;
 /// Ended incidents by which an older one counts half: what was known then was less.
-const HALF_LIFE: f64 = 60.0;
+const HALF_LIFE: f64 = 150.0;
 /// How far slope and shift may leave 1 and 0 without reason, as deviations.
 const SLOPE: f64 = 0.25;
 const SHIFT: f64 = 1.0;

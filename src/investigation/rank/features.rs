@@ -66,12 +66,12 @@ features! {
     DID_NOT_GO_OUT "did_not_go_out" -1.0 "the change failed and changed nothing" "{change} did not go out: {outcome}";
     COMMIT "commit" 1.5 "the failed build names its commit" "the build names commit {commit}";
     ENDED "before" 2.0 "earlier incidents ended so: 0.8 for the latest, 0.1 for each of two more; half where they name others too" "{what}";
-    ALIKE "alike" 5.0 "votes of the ten ended incidents most alike, above the share that it has anyway" "it was the cause of {incidents}, which began alike";
-    ALIKE_SAME "alike_same" 3.25 "the same votes, as far as it shows again what it showed then" "it shows again what it showed then";
-    TELLING "telling" 3.25 "how much more often than others a place with its alerts was the cause, on a logarithmic scale; may be below 0" "where {rule} alerted, that place was the cause {n} of {times}";
-    OWN_SIGNS "own_signs" 3.25 "the same for its own alerts, against how often it is the cause anyway; may be below 0" "it was the cause of {n} of {known}, and this is how it alerts then or when it is not";
-    OFTEN "often" 3.25 "the share of ended incidents that it was the cause of" "it was the cause of {n} of {known}";
-    RARE "rare" 1.75 "how seldom its alerts are seen, many count more" "{rule} was seen of it in {n} of {ended}";
+    ALIKE "alike" 8.0 "votes of the ten ended incidents most alike, above the share that it has anyway" "it was the cause of {incidents}, which began alike";
+    ALIKE_SAME "alike_same" 4.0 "the same votes, as far as it shows again what it showed then" "it shows again what it showed then";
+    TELLING "telling" 4.0 "how much more often than others a place with its alerts was the cause, on a logarithmic scale; may be below 0" "where {rule} alerted, that place was the cause {n} of {times}";
+    OWN_SIGNS "own_signs" 4.0 "the same for its own alerts, against how often it is the cause anyway; may be below 0" "it was the cause of {n} of {known}, and this is how it alerts then or when it is not";
+    OFTEN "often" 5.0 "the share of ended incidents that it was the cause of" "it was the cause of {n} of {known}";
+    RARE "rare" 2.0 "how seldom its alerts are seen, many count more" "{rule} was seen of it in {n} of {ended}";
     SHIFT "shift" 1.25 "how far a figure of it left what it was, on a logarithmic scale; less where it is an effect" "{metric} went from {before} to {after}";
     ALARM "alarm" 0.5 "its monitoring raised an alarm that nobody sent" "{tool} itself raised {alarm} on it";
     LINES "lines" 0.5 "its log tells of what went wrong" "its log has {n} that tell of it, the first {line}";

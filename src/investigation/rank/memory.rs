@@ -17,9 +17,13 @@ const VOTERS: usize = 10;
 const SHARPER: i32 = 3;
 /// Incidents that a small history is filled up with, of which nothing is known.
 const UNKNOWN: f64 = 3.0;
-const SMALL: f64 = 10.0;
-/// As many incidents of which the cause is not known are thought beside those that are, where it is counted who often is it.
-const DOUBT: f64 = 2.0;
+const SMALL: f64 = 20.0;
+/// Places that may be a cause are thought to be as many, where none is known.
+const PLACES: f64 = 10.0;
+/// Ended incidents from which on it can be told what is rare.
+const ENOUGH_TO_TELL: usize = 10;
+/// So many more of unknown cause are thought beside the known ones, where it is counted what often is the cause.
+const DOUBT: f64 = 1.0;
 /// Sums of logarithms from which on more tell nothing new.
 const CERTAIN: f64 = 3.0;
 /// Below this much above chance a vote is no reason.
@@ -179,7 +183,7 @@ impl Context<'_> {
         let mut best: Option<(f64, usize, u32, u32)> = None;
         let (mut kind_sum, mut sign_sum) = (0.0, 0.0);
         let often = memory.causes.get(&key).copied().unwrap_or(0);
-        let own_chance = (f64::from(often) + 1.0) / (memory.known as f64 + SMALL);
+        let own_chance = (f64::from(often) + 1.0) / (memory.known as f64 + PLACES);
         for (kind, alert) in &kinds {
             let count = |of: &HashMap<u32, u32>| of.get(kind).copied().unwrap_or(0);
             let (seen, at_cause) = (count(&memory.kind_seen), count(&memory.kind_at_cause));
@@ -212,7 +216,7 @@ impl Context<'_> {
     /// What seldom alerts tells more.
     fn rare(&self, key: Key, kinds: &BTreeMap<u32, usize>) -> Option<Point> {
         let memory = &self.memory;
-        if memory.ended < SMALL as usize {
+        if memory.ended < ENOUGH_TO_TELL {
             return None;
         }
         let most = (memory.ended as f64 + 1.0).ln();
