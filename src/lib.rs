@@ -18,6 +18,7 @@ pub mod backtest;
 pub mod investigation;
 pub mod live;
 pub mod outgoing;
+pub mod postmortem;
 pub mod search;
 
 pub mod web;

@@ -20,6 +20,7 @@ async function copyKey(platform) {
 }
 
 document.addEventListener('click', (e) => {
+  if (e.target.closest('[data-print]')) return print();
   if (e.target.closest('[data-copy-link]')) return put(location.origin + location.pathname);
   const hook = e.target.closest('[data-copy-hook]');
   if (hook) return put(hook.closest('[data-base]').dataset.base + '/api/webhooks/' + hook.dataset.copyHook);

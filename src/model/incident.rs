@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Conclusion, Fingerprint, IncidentId, InvestigationState, MuteId, Platform, Reason, Severity, Time, words};
+use super::{
+    Conclusion, Fingerprint, IncidentId, InvestigationState, MuteId, Platform, PostmortemState, Reason, Severity, Time,
+    words,
+};
 
 words! {
     /// Where an incident stands. Acknowledgement is an owner and a time, not a status.
@@ -272,6 +275,9 @@ pub struct Incident {
     /// The leading hypothesis.
     #[serde(default)]
     pub leading: Option<Leading>,
+    /// Whether it has a postmortem, and whether that is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postmortem: Option<PostmortemState>,
     /// Change sequence of the latest change: tells two people acting at once apart.
     #[serde(default)]
     pub version: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{IncidentId, Opinion, Severity, Time, words};
+use super::{FirstAnswer, IncidentId, Judged, Opinion, OwnWords, Severity, Time, words};
 
 words! {
     /// Where an investigation stands.
@@ -309,6 +309,15 @@ pub struct Investigation {
     /// What a language model thinks of it; causes and ranks are never its.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opinion: Option<Opinion>,
+    /// What people said of causes. It outlasts every later investigation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
+    /// What was put first before anybody judged: later runs change it only until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstAnswer>,
+    /// How the last run itself ended; none before the first has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnWords>,
 }
 
 /// The cause as a person recorded it.
@@ -317,6 +326,9 @@ pub struct RecordedCause {
     /// The service at fault.
     #[serde(default)]
     pub service: Option<String>,
+    /// The machine at fault.
+    #[serde(default)]
+    pub host: Option<String>,
     /// What was wrong with it.
     #[serde(default)]
     pub symptom: Option<Symptom>,
@@ -330,15 +342,15 @@ impl RecordedCause {
     /// The same as an investigation would have found it.
     pub fn as_cause(&self) -> Cause {
         let what = self.symptom.filter(|s| *s != Symptom::Unknown).map(|s| s.as_str().replace('_', " "));
-        let title = match (&self.service, what) {
-            (Some(service), Some(what)) => format!("{service}: {what}"),
-            (Some(service), None) => service.clone(),
+        let title = match (self.service.as_ref().or(self.host.as_ref()), what) {
+            (Some(place), Some(what)) => format!("{place}: {what}"),
+            (Some(place), None) => place.clone(),
             (None, what) => what.unwrap_or_else(|| "recorded without a service".to_owned()),
         };
         Cause {
             rank: 1,
             service: self.service.clone(),
-            host: None,
+            host: self.host.clone(),
             symptom: self.symptom,
             title,
             confidence: 1.0,

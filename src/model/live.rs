@@ -27,6 +27,8 @@ words! {
         Service = "service",
         /// A comment was written.
         Comment = "comment",
+        /// Its postmortem was begun, changed or published.
+        Postmortem = "postmortem",
         /// How many of its alerts are muted, or whether it is.
         Muted = "muted",
         /// Its time to be kept is over: it is gone.

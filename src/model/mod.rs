@@ -12,6 +12,7 @@ mod connector;
 mod correction;
 mod declaration;
 mod delivery;
+mod feedback;
 mod id;
 mod identity;
 mod incident;
@@ -19,6 +20,8 @@ mod investigation;
 mod live;
 mod mute;
 mod opinion;
+mod outcome;
+mod postmortem;
 mod runbook;
 mod service;
 mod settings;
@@ -36,6 +39,7 @@ pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings
 pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
+pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
@@ -51,6 +55,11 @@ pub use mute::{
 pub use opinion::{
     Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
     Said, Speaker, Spending, Transcript, units,
+};
+pub use outcome::{ENOUGH, KnownCause, Outcome, Reliability, ReliabilityBin, SaidFirst, Shown, kind_of, rule_of};
+pub use postmortem::{
+    ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,
+    VersionKind,
 };
 pub use runbook::{NotARunbook, Runbook, RunbookId};
 pub use service::{LearnedEdge, Service};

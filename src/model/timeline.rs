@@ -59,7 +59,7 @@ words! {
         Threshold = "threshold",
         /// Somebody used or dismissed a suggestion, or judged a cause.
         Feedback = "feedback",
-        /// A postmortem was drafted, saved or published.
+        /// A postmortem was begun, drafted again or published.
         Postmortem = "postmortem",
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Document, INCIDENT, Places, Search, SearchError, payload, unharmed};
 use crate::{
-    model::{Alert, ChangeSubject, Incident, IncidentChange, IncidentId, IncidentStatus},
+    model::{Alert, ChangeSubject, Incident, IncidentChange, IncidentId, IncidentStatus, PostmortemText},
     runtime::clock::Clock,
     store::{AlertText, IncidentFilter, View},
 };
@@ -335,12 +335,18 @@ fn compared(incident: &Incident, alerts: &[Alert]) -> (String, String) {
     (incident.title.clone(), body.join("\n"))
 }
 
-/// What else is searched of an incident: its number, its names, what was found out, what people and the investigation wrote.
+/// What else is searched of an incident: its number, its names, what was found out, what people and the investigation wrote,
+/// its postmortem.
 fn said(view: &View, incident: &Incident) -> Result<String, SearchError> {
     let mut parts = vec![incident.id.to_string()];
     parts.extend(incident.affected_services.iter().chain(&incident.affected_hosts).cloned());
     parts.extend(incident.investigation.summary.clone());
     parts.extend(view.comments(incident.id)?);
+    if let Some(postmortem) = view.postmortem(incident.id)? {
+        let PostmortemText { title, sections, actions } = postmortem.text;
+        parts.extend(std::iter::once(title).chain(sections.into_values()));
+        parts.extend(actions.into_iter().map(|a| a.text));
+    }
     parts.extend(view.thoughts(incident.id)?.into_iter().map(|t| t.text));
     let mut all = String::new();
     for part in parts {

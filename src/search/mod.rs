@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError, private_folder};
 use schema::{Fields, schema};
 
 /// Changes with the schema or the analyzer; an index of another number is made anew.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The value of `kind` of incidents.
 const INCIDENT: u64 = 1;
 /// What tantivy may use for what is not yet committed.

@@ -22,6 +22,8 @@ mod faults;
 mod faults_power;
 #[cfg(test)]
 mod faults_tests;
+#[cfg(test)]
+mod feedback_tests;
 mod fields;
 mod file;
 #[cfg(test)]
@@ -36,6 +38,8 @@ mod migrate;
 mod mutes_tests;
 mod open;
 mod pack;
+#[cfg(test)]
+mod postmortem_tests;
 #[cfg(test)]
 mod power_tests;
 mod received;
@@ -73,7 +77,8 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
-    Finish, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold, RunbookPatch, ThresholdPatch,
+    Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold,
+    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
@@ -82,7 +87,8 @@ pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
 pub use views::{
-    AlertFilter, AlertText, DeliveryFilter, IncidentFilter, Listing, Opened, Overview, Preview, Stale, View, Words,
+    AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview, Preview, Stale,
+    View, Words,
 };
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.

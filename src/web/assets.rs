@@ -33,6 +33,7 @@ const LAYERS: &[&str] = &[
     "connectors",
     "services",
     "forms",
+    "document",
     "small",
     "print",
 ];

@@ -5,6 +5,7 @@ pub mod assets;
 pub mod auth;
 pub mod backup;
 pub mod connections;
+pub mod editing;
 pub mod error;
 pub mod extract;
 pub mod guarded;

@@ -44,6 +44,8 @@ pub struct Shared {
     pub rendered: super::sse::Rendered,
     /// The figures of the watch panel, and the last change in them: read once for all pages that are told of it.
     pub(super) figures: tokio::sync::Mutex<Option<(u64, Overview)>>,
+    /// Who is editing which part of a postmortem.
+    pub editing: super::editing::Editing,
     /// Passwords that are hashed at the same time.
     pub(super) hashing: Arc<Semaphore>,
     /// What the password of an unknown name is compared with.
@@ -72,6 +74,7 @@ impl Shared {
             requests: Semaphore::new(MOST_REQUESTS),
             rendered: super::sse::Rendered::default(),
             figures: tokio::sync::Mutex::default(),
+            editing: super::editing::Editing::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nobodys_hash: OnceLock::new(),
             setup_secret: secret::random::<32>()?,

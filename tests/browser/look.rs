@@ -269,6 +269,51 @@ async fn look_at_a_source_of_your_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_a_postmortem() {
+    let test = TestApp::start().await;
+    make_account(&test).await;
+    story::tell(&test).await;
+    let all = test.get("/api/incidents?limit=50").await.json;
+    let outage = all["incidents"].as_array().unwrap().iter().find(|i| i["alert_count"].as_u64() > Some(5)).unwrap();
+    let id = outage["id"].as_str().unwrap();
+    let post = async |path: &str, body: serde_json::Value| {
+        let done = test.post(&format!("/api/incidents/{id}/{path}"), &body).await;
+        assert!(done.status.is_success(), "{path}: {}", done.text);
+        done.json
+    };
+    post("acknowledge", json!(null)).await;
+    post("comment", json!({"text": "Rolling back payments-worker.\nTODO: alert on idle connections"})).await;
+    let browser = Browser::new(&test).await;
+    browser.sign_in(NAME, PASSWORD).await;
+    browser.at("/incidents").await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let verdict = test.patch(&format!("/api/incidents/{id}/causes/2"), &json!({"verdict": "wrong"})).await;
+    assert_eq!(verdict.status, 200, "{}", verdict.text);
+    look.at("incident-judged", &format!("/incidents/{id}")).await;
+    look.at("incident-resolve-cause", &format!("/incidents/{id}?do=resolve")).await;
+    test.clock.advance(Duration::from_secs(600));
+    post("resolve", json!({"reason": "Rolled back to 2.13.2.", "cause": {"service": "payments-worker"}})).await;
+    look.at("postmortem-none", &format!("/postmortems/{id}")).await;
+    look.at("postmortems-none", "/postmortems").await;
+    post("postmortem/draft", json!({})).await;
+    look.at("postmortem-draft", &format!("/postmortems/{id}")).await;
+    let text = json!({"version": 1, "sections": {"summary": "For 24 minutes one payment in nine failed [E1].\n\nWe rolled back. No payment was taken twice."},
+        "actions": [{"text": "Alert on idle connections", "owner": "team pay", "due": "2026-03-01", "state": "in_progress"},
+            {"text": "Lower the time-out to 4 s", "owner": "team pay", "due": "2026-03-05", "state": "done"}, {"text": "Try the fail-over once"}]});
+    let put = test.request(reqwest::Method::PUT, &format!("/api/incidents/{id}/postmortem"));
+    let saved = crate::support::answer(put.bearer_auth(crate::support::TOKEN).json(&text)).await;
+    assert_eq!(saved.status, 200, "{}", saved.text);
+    look.at("postmortem", &format!("/postmortems/{id}")).await;
+    look.at("postmortem-edit", &format!("/postmortems/{id}?edit=causes")).await;
+    look.at("postmortem-actions", &format!("/postmortems/{id}?edit=actions")).await;
+    look.at("postmortem-compare", &format!("/postmortems/{id}?compare=1")).await;
+    look.at("incident-postmortem", &format!("/incidents/{id}")).await;
+    look.at("postmortems", "/postmortems").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_silences() {
     let test = TestApp::start().await;
     for n in 0..6 {
@@ -339,6 +384,32 @@ async fn look_at_fifty() {
     let mut look = Look { browser: &browser, wrong: Vec::new() };
     look.at("incidents-many", "/incidents").await;
     look.at("alerts-many", "/alerts").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_a_storm_in_one_incident() {
+    let test = TestApp::start_any().await;
+    let names: Vec<String> = (0..16).map(|n| format!("service-{n}-of-a-long-name")).collect();
+    let calls = |n: usize| names.iter().skip(n * 2 + 1).take(2).collect::<Vec<_>>();
+    let services: Vec<_> = (0..16).map(|n| json!({"name": names[n], "depends_on": calls(n)})).collect();
+    let put = test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(crate::support::TOKEN);
+    assert_eq!(crate::support::answer(put.json(&json!({ "services": services }))).await.status, 200);
+    for part in 0..5_usize {
+        let alerts = (0..80).map(|k| part * 80 + k).map(|n| {
+            let started = start_of_time().plus(Duration::from_secs(n as u64 * n as u64 % 271));
+            let severity = ["high", "critical", "medium", "low"][n % 4];
+            json!({"title": format!("Check {n} fails"), "key": format!("k{n}"), "service": names[n * 7 % 16],
+                "severity": severity, "started_at": started})
+        });
+        let sent = test.deliver("generic", &json!({"alerts": alerts.collect::<Vec<_>>()})).await;
+        assert_eq!(sent.json["alerts"][0]["incident_id"], "INC-1", "{}", sent.text);
+    }
+    test.analyzed("1").await;
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incident-storm", "/incidents/1").await;
     look.end();
     test.stop().await;
 }

@@ -15,10 +15,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["correlation", "notifications::policy"]),
     ("search", &["store", "text"]),
     ("live", &["store"]),
+    ("postmortem", &[]),
     ("notifications", &["store"]),
     ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
-    ("investigation", &["store", "search", "text", "correlation::topology", "correlation::names", "outgoing"]),
+    (
+        "investigation",
+        &["store", "search", "text", "correlation::topology", "correlation::names", "correlation::edges", "outgoing"],
+    ),
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.
@@ -27,6 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "web",
         &[
             "ingest",
+            "postmortem",
             "backtest",
             "store",
             "search",
@@ -51,7 +56,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Parts that depend on their arguments alone.
-const PURE: &[&str] = &["model", "connectors", "text", "correlation", "notifications::policy", "investigation::rank"];
+const PURE: &[&str] =
+    &["model", "connectors", "text", "correlation", "postmortem", "notifications::policy", "investigation::rank"];
 /// What pure parts must not name, besides the clock.
 const IMPURE: &[&str] = &["tokio", "tokio_util", "redb", "tantivy", "axum", "reqwest", "hyper"];
 /// Crates that one room keeps to itself.

@@ -30,6 +30,7 @@ mod netdata_cloud;
 mod overload;
 mod pki;
 mod platforms;
+mod postmortems;
 mod proxy;
 mod runbooks;
 mod scopes;

@@ -54,6 +54,7 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let body = json!({"id": "a", "title": "A", "service": "api", "severity": "high"});
     let sent = test.deliver("generic", &body).await.json;
     let incident = test.analyzed("INC-1").await;
+    assert_eq!(test.post("/api/incidents/1/postmortem/draft", &json!({})).await.status, 200);
     let text = |v: &Value| v.as_str().unwrap().to_owned();
     test.post("/api/users", &json!({"name": "kim", "role": "admin", "password": "a long password"})).await;
     test.post("/api/users", &json!({"name": "lee", "role": "viewer", "password": "a long password"})).await;
@@ -89,6 +90,7 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
         ("/api/tokens/{name}", "read".to_owned()),
         ("{sid}", text(&incident["suggestions"][0]["id"])),
         ("{rank}", "1".to_owned()),
+        ("{version}", "1".to_owned()),
         ("{platform}", "generic".to_owned()),
         ("{key}", "wrong".to_owned()),
     ];
@@ -196,6 +198,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/connectors/grafana",
         "/connectors/netdata/alerts",
         "/deliveries",
+        "/postmortems",
+        "/postmortems/1",
         "/silences",
         "/silences/S-1",
         "/runbooks",
@@ -237,6 +241,12 @@ async fn pages_are_for_people_who_signed_in() {
         "/incidents/1/merge",
         "/incidents/1/unmerge",
         "/incidents/1/split",
+        "/incidents/1/causes/1",
+        "/incidents/1/suggestions/S1",
+        "/postmortems/1",
+        "/postmortems/1/draft",
+        "/postmortems/1/publish",
+        "/postmortems/1/restore",
         "/settings/lessons/forget",
         "/incidents/bulk",
         "/connectors/grafana/reveal",

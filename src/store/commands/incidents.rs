@@ -4,7 +4,12 @@ use serde_json::json;
 
 use crate::{
     model::*,
-    store::{CommandError, Store, apply::lifecycle, tx::Tx},
+    store::{
+        CommandError, Store,
+        apply::lifecycle,
+        commands::feedback::{self, Resolution},
+        tx::Tx,
+    },
 };
 
 const TITLE: usize = 500;
@@ -54,9 +59,28 @@ impl Store {
         reason: Option<String>,
         actor: Actor,
     ) -> Result<Incident, CommandError> {
-        let reason = reason.map(|r| r.trim().to_owned()).filter(|r| !r.is_empty());
+        self.resolve_with(id, Resolution { reason, cause: None }, actor).await
+    }
+
+    /// The same, and records what it was.
+    pub async fn resolve_with(
+        &self,
+        id: IncidentId,
+        resolution: Resolution,
+        actor: Actor,
+    ) -> Result<Incident, CommandError> {
+        let reason = resolution.reason.map(|r| r.trim().to_owned()).filter(|r| !r.is_empty());
         at_most("reason", reason.as_deref(), TEXT)?;
-        self.on_incident(id, move |tx| resolve(tx, id, reason, &actor)).await
+        resolution.cause.as_ref().map(feedback::checked).transpose()?;
+        self.on_incident(id, move |tx| {
+            // First, because what is written at the end goes by it; without an end nothing of it is kept.
+            open(tx, id, "resolved")?;
+            if let Some(cause) = resolution.cause {
+                feedback::record(tx, id, cause, &actor)?;
+            }
+            resolve(tx, id, reason, &actor)
+        })
+        .await
     }
 
     /// Opens a resolved one again.

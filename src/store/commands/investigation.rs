@@ -11,6 +11,7 @@ use crate::{
         CommandError, Store, StoreError,
         apply::lifecycle,
         codec,
+        commands::feedback::{self, GivenCause},
         tables::meta,
         tx::{Tx, get, put},
     },
@@ -38,6 +39,8 @@ pub struct Finish {
     pub summary: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Other incidents of the same time whose alerts it counted: their answers may not know of this one yet.
+    pub around: Vec<IncidentId>,
     /// Causes, evidence, suggestions; replaces the earlier ones, keeping the states that people gave suggestions.
     pub answer: Investigation,
 }
@@ -178,36 +181,6 @@ impl Store {
         let id = lease.incident;
         self.on_incident(id, move |tx| end(tx, lease, finish)).await
     }
-
-    /// A person used or dismissed a suggestion.
-    pub async fn set_suggestion_state(
-        &self,
-        id: IncidentId,
-        suggestion: String,
-        state: SuggestionState,
-        actor: Actor,
-    ) -> Result<Suggestion, CommandError> {
-        self.command(move |tx| {
-            tx.asked_incident(id)?;
-            let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-            let found = answer.suggestions.iter_mut().find(|s| s.id == suggestion);
-            let Some(found) = found else {
-                return Err(CommandError::NotFound(format!("suggestion {suggestion} of {id}")));
-            };
-            found.state = state;
-            let found = found.clone();
-            put(&mut tx.answers, id.0, &answer)?;
-            tx.log(ChangeSubject::Suggestion(id, suggestion.clone()))?;
-            let text = match state {
-                SuggestionState::Done => format!("Ran the suggestion “{}”.", found.title),
-                SuggestionState::Dismissed => format!("Dismissed the suggestion “{}”.", found.title),
-                SuggestionState::Open => format!("Took back what was said of the suggestion “{}”.", found.title),
-            };
-            tx.note(id, TimelineKind::Feedback, &actor, text, json!({ "suggestion": suggestion, "state": state }))?;
-            Ok(found)
-        })
-        .await
-    }
 }
 
 /// Writes the thoughts of a run. The number of the last one.
@@ -239,8 +212,16 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let Job { again, answered, .. } = running(tx, lease)?;
+    let Job { again, answered, reason, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
+    // Once each way: what is made again for this reason asks nobody else.
+    if reason != lifecycle::NEARBY {
+        for other in &finish.around {
+            if tx.incident(*other)?.is_some_and(|i| i.is_open()) {
+                lifecycle::nearby(tx, *other)?;
+            }
+        }
+    }
     write_answer(tx, id, finish, answered)?;
     analyzed(tx, id)?;
     if again {
@@ -257,21 +238,7 @@ pub(in crate::store) fn record_cause(
     symptom: Option<Symptom>,
     actor: &Actor,
 ) -> Result<(), CommandError> {
-    let recorded = RecordedCause { service, symptom, by: actor.to_string(), at: tx.now };
-    let cause = recorded.as_cause();
-    tx.asked_incident(id)?.investigation.conclusion = Some(Conclusion::Confirmed);
-    tx.changed(id, IncidentChange::Investigation);
-    let mut answer: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
-    answer.recorded = Some(recorded);
-    put(&mut tx.answers, id.0, &answer)?;
-    let text = format!("The cause was recorded: {}.", cause.title);
-    tx.note(id, TimelineKind::Feedback, actor, text, json!({ "service": cause.service, "symptom": cause.symptom }))?;
-    Ok(tx.audit(
-        actor,
-        "incident.cause",
-        id.to_string(),
-        json!({ "service": cause.service, "symptom": cause.symptom }),
-    )?)
+    feedback::record(tx, id, GivenCause::Named { service, host: None, symptom }, actor)
 }
 
 /// Takes the most urgent job that is due.
@@ -341,17 +308,9 @@ fn analyzed(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
 fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Result<(), StoreError> {
     let before: Investigation = get(&tx.answers, id.0)?.unwrap_or_default();
     let mut answer = finish.answer;
-    for suggestion in &mut answer.suggestions {
-        let judged = before.suggestions.iter().find(|s| s.title == suggestion.title && s.command == suggestion.command);
-        if let Some(judged) = judged {
-            suggestion.state = judged.state;
-        }
-    }
-    answer.recorded = before.recorded;
-    // What people said of a cause while the run went on.
-    for cause in answer.causes.iter_mut().filter(|_| told) {
-        cause.verdict = before.causes.iter().find(|c| c.rank == cause.rank).and_then(|c| c.verdict).or(cause.verdict);
-    }
+    let own = OwnWords { conclusion: finish.conclusion, summary: finish.summary, first: None };
+    let complete = finish.state == InvestigationState::Complete;
+    feedback::keep(tx, id, before.clone(), &mut answer, own, complete)?;
     put(&mut tx.answers, id.0, &answer)?;
     for suggestion in answer.suggestions.iter().filter(|s| !told || !before.suggestions.contains(s)) {
         tx.log(ChangeSubject::Suggestion(id, suggestion.id.clone()))?;
@@ -359,12 +318,7 @@ fn publish(tx: &mut Tx<'_>, id: IncidentId, finish: Finish, told: bool) -> Resul
     for cause in answer.causes.iter().filter(|c| !told || !before.causes.contains(c)) {
         tx.log(ChangeSubject::Cause(id, cause.rank))?;
     }
-    let incident = tx.known_incident(id)?;
-    let leading = answer.causes.iter().find(|c| !c.ruled_out);
-    incident.leading = leading.map(|c| Leading { title: c.title.clone(), confidence: c.confidence });
-    let head = &mut incident.investigation;
-    head.conclusion = if answer.recorded.is_some() { Some(Conclusion::Confirmed) } else { finish.conclusion };
-    head.summary = finish.summary;
+    let head = &mut tx.known_incident(id)?.investigation;
     head.error = finish.error;
     if let (Some(opinion), Some(engine)) = (&answer.opinion, &mut head.engine) {
         *engine = format!("{engine} + {}", opinion.model);

@@ -6,18 +6,22 @@ mod backtests;
 mod connectors;
 mod corrections;
 mod correlation;
+pub(super) mod feedback;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
 mod opinion;
+mod postmortems;
 mod runbooks;
 mod services;
 mod thresholds;
 
+pub use feedback::{GivenCause, Resolution};
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};
 pub use opinion::spending_day;
+pub use postmortems::{Against, PostmortemEdit, Saved};
 pub use runbooks::{NewRunbook, RunbookPatch};
 pub use thresholds::{NewThreshold, ThresholdPatch};

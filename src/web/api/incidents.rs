@@ -18,7 +18,7 @@ use crate::{
     ingest::declare::NewIncident,
     model::*,
     search::Search,
-    store::{IncidentFilter, IncidentPatch, Listing, StoreError, View},
+    store::{GivenCause, IncidentFilter, IncidentPatch, Listing, Resolution, StoreError, View},
     web::{
         auth::{Identity, Responder, Viewer, secret},
         error::{ApiError, FieldError},
@@ -118,6 +118,7 @@ pub(super) fn whole(view: &View, search: &Search, id: IncidentId) -> Result<Opti
         muted_by: MutedBy::all(view, &incident)?,
         causes: answer.causes,
         opinion: answer.opinion,
+        recorded: answer.recorded,
         alerts: view.members(id, 100)?.iter().map(|(m, a)| MemberObject::of(a, Some(m))).collect(),
         thoughts: view.thoughts(id)?,
         evidence: answer.evidence,
@@ -265,9 +266,24 @@ action!(
 pub struct Resolve {
     /// In one sentence.
     reason: Option<String>,
+    /// The same under the name that the incident has it by; `reason` counts where both are given.
+    resolution: Option<String>,
+    /// What it was.
+    cause: Option<NamedCause>,
 }
 
-/// Ends it and closes its alerts.
+/// A cause as a person names it; a service or a host is needed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct NamedCause {
+    /// The service at fault.
+    service: Option<String>,
+    /// The machine at fault.
+    host: Option<String>,
+    /// What was wrong with it.
+    symptom: Option<Symptom>,
+}
+
+/// Ends it and closes its alerts; with a cause, records that as well.
 #[utoipa::path(post, path = "/api/incidents/{id}/resolve", tag = "incidents", operation_id = "incident_resolve", request_body = Option<Resolve>,
     params(("id" = String, Path)), responses((status = 200, body = IncidentObject), (status = 409, description = "its state does not allow it")))]
 pub async fn resolve(
@@ -277,8 +293,15 @@ pub async fn resolve(
     OptionalJson(body): OptionalJson<Resolve>,
 ) -> Result<axum::Json<IncidentObject>, ApiError> {
     let id = incident_id(&id)?;
-    let reason = body.reason.map(|r| r.trim().to_owned()).filter(|r| !r.is_empty());
-    state.store.resolve(id, reason, who.actor).await?;
+    let text = |t: Option<String>| t.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty());
+    let reason = text(body.reason).or(text(body.resolution));
+    let cause = body.cause.map(|c| GivenCause::Named {
+        // One more than is taken, so that what is too long is still refused as such.
+        service: c.service.map(|s| connectors::line(&s, 256)),
+        host: c.host.map(|h| connectors::line(&h, 256)),
+        symptom: c.symptom,
+    });
+    state.store.resolve_with(id, Resolution { reason, cause }, who.actor).await?;
     answer(&state, id).await
 }
 

@@ -24,6 +24,7 @@ mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+pub mod postmortems;
 pub mod runbooks;
 pub mod services;
 mod sources;
@@ -108,10 +109,20 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::thoughts))
         .routes(routes!(parts::suggestions))
         .routes(routes!(parts::set_suggestion))
+        .routes(routes!(parts::judge_cause))
         .routes(routes!(parts::investigation))
         .routes(routes!(parts::transcript))
         .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
+        .routes(routes!(postmortems::list))
+        .routes(routes!(postmortems::get, postmortems::put))
+        .routes(routes!(postmortems::draft))
+        .routes(routes!(postmortems::publish))
+        .routes(routes!(postmortems::unpublish))
+        .routes(routes!(postmortems::versions))
+        .routes(routes!(postmortems::version))
+        .routes(routes!(postmortems::restore))
+        .routes(routes!(postmortems::markdown))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(deliveries::list))

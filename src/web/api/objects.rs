@@ -96,6 +96,8 @@ pub struct IncidentRow {
     pub investigation: InvestigationObject,
     /// The leading hypothesis.
     pub leading: Option<LeadingObject>,
+    /// Whether it has a postmortem, and whether that is finished.
+    pub postmortem: Option<PostmortemState>,
     /// Grows with every change.
     pub version: u64,
 }
@@ -154,6 +156,7 @@ impl IncidentRow {
                 error: head.error.clone(),
             },
             leading: i.leading.as_ref().map(|l| LeadingObject { title: l.title.clone(), confidence: l.confidence }),
+            postmortem: i.postmortem,
             version: i.version,
         }
     }
@@ -171,6 +174,8 @@ pub struct IncidentObject {
     pub causes: Vec<Cause>,
     /// What a language model thinks of it, beside that ranking; none where none is asked.
     pub opinion: Option<Opinion>,
+    /// What a person found to be the cause.
+    pub recorded: Option<RecordedCause>,
     /// The first hundred.
     pub alerts: Vec<MemberObject>,
     /// In order.

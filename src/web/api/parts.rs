@@ -4,7 +4,7 @@ use axum::{Json as Answer, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{incident_id, listing, objects::*, params::Params};
+use super::{incident_id, incidents::given, listing, objects::*, params::Params};
 use crate::{
     model::*,
     store::{Listing, StoreError, View},
@@ -144,6 +144,31 @@ pub struct QueuePlace {
     of: usize,
 }
 
+/// What a person said of a cause.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CausePatch {
+    /// `right`, `wrong`, or null to take it back.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Verdict>)]
+    verdict: Option<Option<Verdict>>,
+}
+
+/// Says that a cause is it, which records it, or that it is not.
+#[utoipa::path(patch, path = "/api/incidents/{id}/causes/{rank}", tag = "incidents", operation_id = "cause_patch", request_body = CausePatch,
+    params(("id" = String, Path), ("rank" = String, Path, description = "`1` is the first")), responses((status = 200, body = Cause)))]
+pub async fn judge_cause(
+    who: Responder,
+    State(state): State<AppState>,
+    Path((id, rank)): Path<(String, String)>,
+    Json(patch): Json<CausePatch>,
+) -> Result<Answer<Cause>, ApiError> {
+    let id = incident_id(&id)?;
+    let missing = || ApiError::not_found(format!("cause {} of {id}", rank.chars().take(20).collect::<String>()));
+    let rank = rank.parse().map_err(|_| missing())?;
+    let verdict = patch.verdict.ok_or_else(|| ApiError::invalid("/verdict", "`right`, `wrong` or null is needed"))?;
+    Ok(Answer(state.store.judge_cause(id, rank, None, verdict, who.actor).await?))
+}
+
 /// An investigation with its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct InvestigationDetail {
@@ -154,6 +179,12 @@ pub struct InvestigationDetail {
     queue: Option<QueuePlace>,
     /// Ranked.
     causes: Vec<Cause>,
+    /// What a person found to be the cause.
+    recorded: Option<RecordedCause>,
+    /// What people said of causes, of earlier runs as well.
+    judged: Vec<Judged>,
+    /// What was put first before anybody had judged.
+    first: Option<FirstAnswer>,
     /// In order of discovery.
     evidence: Vec<Evidence>,
     /// Diagnostics before fixes.
@@ -223,6 +254,9 @@ pub async fn investigation(
             head: IncidentRow::of(&incident).investigation,
             queue: view.queue_place(incident.id)?.map(|(position, of)| QueuePlace { position, of }),
             causes: answer.causes,
+            recorded: answer.recorded,
+            judged: answer.judged,
+            first: answer.first,
             evidence: answer.evidence,
             suggestions: answer.suggestions,
             thoughts: view.thoughts(incident.id)?,

@@ -16,8 +16,9 @@ use super::{
     ui::Markup,
 };
 use crate::{
+    connectors,
     model::*,
-    store::CommandError,
+    store::{CommandError, GivenCause, Resolution},
     web::{
         auth::{Denied, Responder},
         error::ApiError,
@@ -56,7 +57,8 @@ async fn responder(parts: &mut Parts, state: &AppState) -> Result<(Ask, Actor), 
 struct Act {
     said: &'static str,
     not: &'static str,
-    undo: Option<&'static str>,
+    /// Where under the incident it is taken back.
+    undo: Option<String>,
 }
 
 async fn answer(
@@ -121,7 +123,7 @@ macro_rules! acts {
             let $id = incident_id(&id)?;
             let ($store, $actor, $fields) = (&state.store, form.actor.clone(), &form.fields);
             let result = $call.await;
-            answer(&state, form, $id, Act { said: $said, not: $not, undo: $undo }, result).await
+            answer(&state, form, $id, Act { said: $said, not: $not, undo: $undo.map(str::to_owned) }, result).await
         })+
     };
 }
@@ -135,7 +137,7 @@ acts! {
         |store, id, actor, _fields| store.unacknowledge(id, actor);
     /// `POST /incidents/{id}/resolve`
     resolve: "resolved", "Not resolved.", None,
-        |store, id, actor, fields| store.resolve(id, reason(fields), actor);
+        |store, id, actor, fields| store.resolve_with(id, resolution(fields), actor);
     /// `POST /incidents/{id}/reopen`
     reopen: "reopened", "Not reopened.", None, |store, id, actor, _fields| store.reopen(id, actor);
     /// `POST /incidents/{id}/comment`
@@ -153,23 +155,72 @@ fn reason(fields: &Fields) -> Option<String> {
     Some(fields.get("reason").trim().to_owned()).filter(|r| !r.is_empty())
 }
 
-/// `POST /incidents/{id}/suggestions/{sid}`
+/// What a form says of the end: a cause by its rank, or another by its service.
+fn resolution(fields: &Fields) -> Resolution {
+    let name = |field: &str| Some(connectors::line(fields.get(field), 256)).filter(|n| !n.is_empty());
+    let service = name("cause_service");
+    let found =
+        fields.get("cause").split_once(' ').and_then(|(rank, mark)| Some((rank.parse().ok()?, mark.to_owned())));
+    let cause = match (found, service) {
+        (Some((rank, mark)), _) => Some(GivenCause::Found { rank, mark: Some(mark) }),
+        (None, Some(service)) => Some(GivenCause::Named { service: Some(service), host: None, symptom: None }),
+        (None, None) => None,
+    };
+    Resolution { reason: reason(fields), cause }
+}
+
+/// The incident as it stands after something about it was done.
+async fn after<T>(state: &AppState, id: IncidentId, done: Result<T, CommandError>) -> Result<Incident, CommandError> {
+    done?;
+    state.store.read(move |view| view.incident(id)).await?.ok_or_else(|| CommandError::NotFound(id.to_string()))
+}
+
+/// `POST /incidents/{id}/causes/{rank}`: this is it, not this, or neither any more.
+pub async fn cause(
+    State(state): State<AppState>,
+    Path((id, rank)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let rank: u32 = rank.parse().map_err(|_| ApiError::not_found("such cause"))?;
+    let verdict: Option<Verdict> = match form.fields.get("verdict") {
+        "" => None,
+        said => Some(said.parse().map_err(|e: String| ApiError::invalid("verdict", e))?),
+    };
+    let said = match verdict {
+        Some(Verdict::Right) => "right",
+        Some(Verdict::Wrong) => "wrong",
+        None => "taken-back",
+    };
+    let mark = Some(form.fields.get("mark").to_owned()).filter(|m| !m.is_empty());
+    let result = state.store.judge_cause(id, rank, mark, verdict, form.actor.clone()).await;
+    // Without a verdict the same address takes it back.
+    let undo = verdict.map(|_| format!("causes/{rank}"));
+    let result = after(&state, id, result).await;
+    answer(&state, form, id, Act { said, not: "Not noted.", undo }, result).await
+}
+
+/// `POST /incidents/{id}/suggestions/{sid}`; without a state it is as if nothing had been said.
 pub async fn suggestion(
     State(state): State<AppState>,
     Path((id, sid)): Path<(String, String)>,
     form: Form,
 ) -> Result<Response, ApiError> {
     let id = incident_id(&id)?;
-    let wanted: SuggestionState =
-        form.fields.get("state").parse().map_err(|e: String| ApiError::invalid("state", e))?;
-    let said = if wanted == SuggestionState::Done { "used" } else { "dismissed" };
-    let result = match state.store.set_suggestion_state(id, sid, wanted, form.actor.clone()).await {
-        Ok(_) => {
-            state.store.read(move |view| view.incident(id)).await?.ok_or_else(|| CommandError::NotFound(id.to_string()))
-        }
-        Err(e) => Err(e),
+    let wanted: SuggestionState = match form.fields.get("state") {
+        "" => SuggestionState::Open,
+        state => state.parse().map_err(|e: String| ApiError::invalid("state", e))?,
     };
-    answer(&state, form, id, Act { said, not: "Not noted.", undo: None }, result).await
+    let said = match wanted {
+        SuggestionState::Done => "used",
+        SuggestionState::Dismissed => "dismissed",
+        SuggestionState::Open => "taken-back",
+    };
+    let quoted: String = form_urlencoded::byte_serialize(sid.as_bytes()).collect();
+    let undo = (wanted != SuggestionState::Open).then(|| format!("suggestions/{quoted}"));
+    let result = state.store.set_suggestion_state(id, sid, wanted, form.actor.clone()).await;
+    let result = after(&state, id, result).await;
+    answer(&state, form, id, Act { said, not: "Not noted.", undo }, result).await
 }
 
 /// Ids as people write them: with spaces or commas between.

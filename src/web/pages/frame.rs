@@ -121,6 +121,8 @@ pub enum Section {
     Connectors,
     /// `/topology`
     Services,
+    /// `/postmortems`
+    Postmortems,
     /// `/settings`
     Settings,
     /// Outside of them: sign-in, set-up, errors.
@@ -210,6 +212,9 @@ impl Frame {
         }
         let calm = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
         items.insert(2, calm);
+        let current = self.section == Section::Postmortems;
+        let told = NavItem { href: "/postmortems", icon: "doc", name: "Postmortems", current, counts: false };
+        items.insert(items.len() - 1, told);
         items
     }
 

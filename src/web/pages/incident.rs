@@ -7,8 +7,8 @@ use askama::Template;
 use super::{
     frame::Frame,
     panels::{
-        Actions, Answer, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions, ThoughtLine,
-        TimelineLine, steps, writing,
+        Actions, Answer, AskedCause, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions,
+        ThoughtLine, TimelineLine, steps, writing,
     },
     platforms,
     silences::{Ending, ending},
@@ -193,6 +193,8 @@ pub struct IncidentPage {
     asks_merge: Option<Vec<Other>>,
     may_split: bool,
     asks_resolve: bool,
+    asked: AskedCause,
+    asked_in_dialog: AskedCause,
     typed_reason: String,
     typed_comment: String,
     head: Head,
@@ -283,12 +285,14 @@ impl IncidentPage {
                 refused.reason.clone()
             },
             typed_reason: refused.reason,
+            asked: AskedCause::new("why", &read.answer),
+            asked_in_dialog: AskedCause::new("resolve", &read.answer),
             head: Head::new(i, now),
             has_actions: actions.any(),
             actions,
             answer: Answer::new(i, &read.answer, read.queue),
             spread: Spread::new(i, &read.scene, &read.answer, now),
-            hypotheses: Hypotheses::new(i, &read.answer),
+            hypotheses: Hypotheses::new(i, &read.answer, may_act),
             hyp_count: number(read.answer.causes.len()),
             suggestions: Suggestions::new(i, &read.answer, may_act),
             sug_count: number(read.answer.suggestions.len()),
@@ -359,7 +363,7 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
         ("head", Markup::of(&Head::new(i, now))),
         ("answer", Markup::of(&Answer::new(i, &read.answer, read.queue))),
         ("spread", Markup::of(&Spread::new(i, &read.scene, &read.answer, now))),
-        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer))),
+        ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer, may_act))),
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
@@ -498,6 +502,48 @@ mod tests {
         assert!(order.len() == 3 && order.is_sorted(), "diagnostics before fixes");
     }
 
+    fn opinion(text: &str) -> Opinion {
+        Opinion {
+            model: text.into(),
+            form: OpinionForm::Tools,
+            summary: format!("{text} [E1]"),
+            causes: vec![OpinionCause {
+                service: Some(text.into()),
+                host: None,
+                symptom: None,
+                text: text.into(),
+                evidence: vec!["E2".into()],
+                rank: Some(2),
+            }],
+            agreement: Agreement::Listed,
+            unsupported: 2,
+            partial: Some(text.into()),
+            requests: 4,
+            calls: 7,
+            tokens_in: 11_000,
+            tokens_out: 900,
+            cost: 0.021,
+            took_ms: 14_000,
+            at: samples::ago(1),
+        }
+    }
+
+    #[test]
+    fn a_second_opinion_stands_beside_the_answer() {
+        let html = page(|r, _| r.answer.opinion = Some(opinion("llama")));
+        for part in [
+            "Second opinion of <bdi>llama</bdi>",
+            "It puts hypothesis 2 first.",
+            "<bdi>llama <a class=\"ev\" href=\"#E1\"",
+            "<bdi>llama: llama</bdi> <a class=\"ev\" href=\"#E2\"",
+            "2\u{a0}statements left out",
+            "4\u{a0}requests, 7\u{a0}questions, 11,900 tokens, cost 0.0210, 14\u{a0}s.",
+            "The 02:56 deploy of payments-worker",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
     #[test]
     fn a_question_shows_its_query_on_a_line_of_its_own() {
         let ask = |text: &str, kind| {
@@ -585,8 +631,14 @@ mod tests {
                     reason.text = evil.into();
                 }
             }
-            r.answer.recorded =
-                Some(RecordedCause { service: Some(evil.into()), symptom: None, by: evil.into(), at: samples::now() });
+            r.answer.opinion = Some(opinion(evil));
+            r.answer.recorded = Some(RecordedCause {
+                service: Some(evil.into()),
+                host: Some(evil.into()),
+                symptom: None,
+                by: evil.into(),
+                at: samples::now(),
+            });
             r.before.iter_mut().for_each(|b| b.incident.title = evil.into());
             if let Some(d) = &mut r.raw {
                 d.body = evil.as_bytes().to_vec();

@@ -26,6 +26,10 @@ mod markdown;
 mod netdata_alerts;
 mod panels;
 mod platforms;
+mod postmortem;
+mod postmortem_diff;
+mod postmortem_forms;
+mod postmortems;
 mod read;
 mod ridge;
 mod row;
@@ -91,6 +95,7 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/investigate", post(act::investigate))
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
+        .route("/incidents/{id}/causes/{rank}", post(act::cause))
         .route("/alerts", get(read::alerts))
         .route("/silences", get(silences::list))
         .route("/silences/new", get(silence_form::new).post(silence_form::make))
@@ -102,6 +107,11 @@ pub fn router() -> Router<AppState> {
         .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
         .route("/silences/{id}/extend", post(silences::extend))
         .route("/silences/{id}/end", post(silences::end))
+        .route("/postmortems", get(postmortems::list))
+        .route("/postmortems/{id}", get(postmortem::show).post(postmortem_forms::save))
+        .route("/postmortems/{id}/draft", post(postmortem_forms::draft))
+        .route("/postmortems/{id}/publish", post(postmortem_forms::publish))
+        .route("/postmortems/{id}/restore", post(postmortem_forms::restore))
         .route("/connectors", get(connectors::connectors))
         .route("/connectors/new", get(source::new).post(source::make))
         .route("/connectors/{platform}", get(connector::connector))

@@ -117,7 +117,7 @@ pub async fn one(State(state): State<AppState>, Path(name): Path<String>, ask: A
         title: ui::foreign(&title),
         name: ui::foreign(&name),
         link: text::url(&link).map(str::to_owned),
-        body: markdown::render(&source, anchor),
+        body: markdown::document(&source, anchor),
     };
     Ok(ask.page(StatusCode::OK, &page))
 }

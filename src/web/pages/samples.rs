@@ -102,6 +102,7 @@ pub fn incident(n: u64) -> Incident {
             steps: 8,
             ..InvestigationHead::default()
         },
+        postmortem: None,
         leading: Some(Leading {
             title: "payments-worker 2.31.0 leaks connections on pg-primary-1".into(),
             confidence: 0.82,
@@ -418,8 +419,7 @@ pub fn read() -> super::incident::Read {
                     SuggestionState::Dismissed,
                 ),
             ],
-            recorded: None,
-            opinion: None,
+            ..Investigation::default()
         },
         timeline: vec![
             entry(30, 18, TimelineKind::Opened, "grafana", "Opened by CheckoutHighErrorRate"),

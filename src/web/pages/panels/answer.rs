@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::shares;
+use super::{opinion::Second, shares};
 use crate::{
     model::*,
     web::pages::{
@@ -59,14 +59,13 @@ pub struct Answer {
     recorded: Option<Markup>,
     first: Option<Lead>,
     made: Option<String>,
+    second: Option<Second>,
 }
 impl HtmlSafe for Answer {}
 
 /// The cause that is thought to be it: what a person said, else the first that is likely enough to be shown.
 pub fn leading(answer: &Investigation) -> Option<&Cause> {
-    let judged = answer.causes.iter().find(|c| c.verdict == Some(Verdict::Right));
-    let open = answer.causes.iter().filter(|c| !c.ruled_out && c.verdict.is_none() && c.confidence >= LEADS_FROM);
-    judged.or_else(|| open.min_by_key(|c| c.rank))
+    answer.leading().filter(|c| c.is_right() || c.confidence >= LEADS_FROM)
 }
 
 impl Answer {
@@ -137,7 +136,9 @@ impl Answer {
             recorded: answer.recorded.as_ref().map(|r| {
                 ui::foreign(&format!("{} recorded the cause: {}.", r.by, r.as_cause().title.trim_end_matches('.')))
             }),
-            first: all().find(is_fix).or_else(|| all().next()).map(Lead::of),
+            // Where nothing leads, what to check stands in its list.
+            first: all().find(is_fix).or_else(|| all().next().filter(|_| !unsure)).map(Lead::of),
+            second: answer.opinion.as_ref().map(|o| Second::new(o, &answer.evidence)),
             made: head.engine.as_deref().map(|e| match e.strip_prefix("built-in").map(|m| m.trim_start_matches([' ', '+'])) {
                 Some("") => "Made by the built-in rules alone; evidence marks lead to what it rests on.".to_owned(),
                 model => format!(
@@ -201,6 +202,8 @@ fn anchor(id: &str) -> String {
 #[derive(Debug)]
 pub struct Hypothesis {
     rank: u32,
+    /// The form says which cause was read.
+    mark: String,
     title: Markup,
     place: Option<Markup>,
     out: bool,
@@ -211,32 +214,40 @@ pub struct Hypothesis {
     percent: String,
     word: &'static str,
     bar: Markup,
-    verdict: Option<(&'static str, &'static str)>,
     points: Vec<(Markup, String)>,
     score: String,
+    right: bool,
+    wrong: bool,
 }
 
 /// All possible causes.
 #[derive(Debug, Template)]
 #[template(path = "fragments/hypotheses.html")]
 pub struct Hypotheses {
+    base: String,
+    may_act: bool,
     sub: String,
     none: &'static str,
+    other: Option<Markup>,
     rows: Vec<Hypothesis>,
 }
 impl HtmlSafe for Hypotheses {}
 
 impl Hypotheses {
     /// In order of rank; those ruled out stay.
-    pub fn new(i: &Incident, answer: &Investigation) -> Self {
+    pub fn new(i: &Incident, answer: &Investigation, may_act: bool) -> Self {
         let mut causes: Vec<&Cause> = answer.causes.iter().collect();
-        causes.sort_by_key(|c| (c.ruled_out, c.rank));
-        let out = causes.iter().filter(|c| c.ruled_out).count();
+        let place = |c: &Cause| (!c.is_right(), c.ruled_out && !c.is_right(), c.is_wrong(), c.rank);
+        causes.sort_by_key(|c| place(c));
+        let out = causes.iter().filter(|c| c.ruled_out || c.is_wrong()).count();
         let first = leading(answer).map(|c| c.rank);
+        // What people recorded may be none of those found.
+        let other = answer.recorded.as_ref().filter(|_| !causes.iter().any(|c| c.is_right()));
+        let other = other.map(|r| ui::foreign(&format!("{}, says {}", r.as_cause().title, r.by)));
         let rows = causes
             .iter()
             .map(|c| {
-                let class = if !c.ruled_out && Some(c.rank) == first { "ember" } else { "weak" };
+                let class = if Some(c.rank) == first { "ember" } else { "weak" };
                 let place = match (&c.service, &c.host) {
                     (Some(s), Some(h)) if s != h => Some(format!("{s} on {h}")),
                     (Some(s), _) => Some(s.clone()),
@@ -244,6 +255,7 @@ impl Hypotheses {
                 };
                 Hypothesis {
                     rank: c.rank,
+                    mark: c.mark(),
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
@@ -254,17 +266,18 @@ impl Hypotheses {
                     percent: ui::percent(c.confidence),
                     word: words::sureness(c.confidence),
                     bar: ui::bar(c.confidence, class),
-                    verdict: c.verdict.map(|v| match v {
-                        Verdict::Right => ("ok", "This is it, a person says"),
-                        Verdict::Wrong => ("", "Not this, a person says"),
-                    }),
                     points: points(c, &answer.evidence),
                     score: shares::signed(shares::hundredths(c.score)),
+                    right: c.is_right(),
+                    wrong: c.is_wrong(),
                 }
             })
             .collect();
         let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
         Self {
+            base: format!("/incidents/{}", i.id),
+            may_act: may_act && i.status != IncidentStatus::Merged,
+            other,
             sub: match (causes.len() - out, out) {
                 (0, 0) => String::new(),
                 (n, 0) => format!("{n} open"),
@@ -285,6 +298,43 @@ fn points(c: &Cause, all: &[Evidence]) -> Vec<(Markup, String)> {
         (Markup::joined(&[&text, &ui::evidence(&p.evidence, all)]), shares::signed(share))
     };
     c.points.iter().zip(shown).map(point).collect()
+}
+
+/// A cause to choose from.
+#[derive(Debug)]
+pub struct Choice {
+    rank: u32,
+    mark: String,
+    shown: String,
+    chosen: bool,
+}
+
+/// What it was, as the form of the end asks for it.
+#[derive(Debug, Template)]
+#[template(path = "fragments/asked_cause.html")]
+pub struct AskedCause {
+    id: &'static str,
+    causes: Vec<Choice>,
+}
+impl HtmlSafe for AskedCause {}
+
+impl AskedCause {
+    /// The causes in order of rank; `id` begins the names of the fields' elements.
+    pub fn new(id: &'static str, answer: &Investigation) -> Self {
+        let open = answer.causes.iter().filter(|c| c.is_right() || !(c.ruled_out || c.is_wrong()));
+        let choice = |c: &Cause| Choice {
+            rank: c.rank,
+            mark: c.mark(),
+            shown: format!(
+                "{}. {}, {}",
+                c.rank,
+                text::visible(&text::shorten(&c.title, 90)),
+                ui::percent(c.confidence)
+            ),
+            chosen: c.is_right(),
+        };
+        Self { id, causes: open.map(choice).collect() }
+    }
 }
 
 /// One thing to do.

@@ -3,6 +3,7 @@
 mod answer;
 mod facts;
 mod lines;
+mod opinion;
 mod shares;
 mod spread;
 
@@ -14,7 +15,7 @@ use super::{
     ui::{self, Markup, When},
 };
 use crate::model::*;
-pub use answer::{Answer, Hypotheses, Suggestions};
+pub use answer::{Answer, AskedCause, Hypotheses, Suggestions};
 pub use facts::Facts;
 pub use lines::{EvidenceList, MemberRow, ThoughtLine, TimelineLine};
 #[cfg(test)]
@@ -75,6 +76,8 @@ pub struct Actions {
     owned: bool,
     mine: bool,
     running: bool,
+    has_postmortem: bool,
+    postmortem: String,
 }
 impl HtmlSafe for Actions {}
 
@@ -90,6 +93,8 @@ impl Actions {
             owned: i.owner.is_some(),
             mine: i.owner.as_deref() == Some(me),
             running: busy && i.is_open(),
+            has_postmortem: i.postmortem.is_some(),
+            postmortem: format!("/postmortems/{}", i.id),
         }
     }
 
