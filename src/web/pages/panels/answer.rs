@@ -252,11 +252,7 @@ impl Hypotheses {
                 };
                 Hypothesis {
                     rank: c.rank,
-<<<<<<< HEAD
                     mark: c.mark(),
-=======
-                    read: text::visible(&c.title),
->>>>>>> main
                     title: ui::with_marks(&c.title, &answer.evidence),
                     place: place.map(|p| ui::foreign(&text::shorten(&p, 120))),
                     out: c.ruled_out,
@@ -325,11 +321,7 @@ impl AskedCause {
         let open = answer.causes.iter().filter(|c| c.is_right() || !(c.ruled_out || c.is_wrong()));
         let choice = |c: &Cause| Choice {
             rank: c.rank,
-<<<<<<< HEAD
             mark: c.mark(),
-=======
-            title: text::visible(&c.title),
->>>>>>> main
             shown: format!(
                 "{}. {}, {}",
                 c.rank,
