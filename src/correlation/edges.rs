@@ -63,7 +63,7 @@ const ENDS: &[Ends] = &[
     Ends { callers: &[], callees: &["service_target_name", "span_destination_service_resource"], alone: true },
     // What people call it who write their own rules.
     Ends {
-        callers: &["caller", "caller_service", "calling_service", "client_service", "from_service"],
+        callers: &["caller", "peer_caller", "caller_service", "calling_service", "client_service", "from_service"],
         callees: &[
             "callee",
             "callee_service",

@@ -275,6 +275,16 @@ impl Topology {
         self.at(service).map_or(0, |n| n.down.len())
     }
 
+    /// The service that is written just so, by the key of the writing.
+    pub fn written(&self, plain: Key) -> Option<Key> {
+        self.written.get(&plain).and_then(|n| self.nodes.get(*n)).map(|n| n.key)
+    }
+
+    /// Every known service with its name.
+    pub fn services(&self) -> impl Iterator<Item = (Key, &str)> {
+        self.nodes.iter().map(|n| (n.key, n.name.as_str()))
+    }
+
     /// The declared name of a service, by its key.
     pub fn name(&self, service: Key) -> Option<&str> {
         self.at(service).map(|n| n.name.as_str())

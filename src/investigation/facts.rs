@@ -1,18 +1,34 @@
 //! What follows from the alerts by counting: which places alert, since when, with what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
     case::{Case, same_known},
     symptoms::{self, Reading},
     words,
 };
-use crate::model::{Severity, Symptom, Time};
+use crate::{
+    correlation::names::{self, Key},
+    model::{Alert, Severity, Symptom, Time},
+};
+
+/// What a place is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// A service, by its key in the topology.
+    Service(Key),
+    /// A machine that is no service.
+    Host(Key),
+    /// Nothing is named.
+    Nobody,
+}
 
 /// A service or a machine with the alerts that speak of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    /// The service.
+    /// What it is known by.
+    pub whose: Whose,
+    /// The service, by its name in the topology, else as sent.
     pub service: Option<String>,
     /// The machine; of a service only when all its alerts are on one.
     pub host: Option<String>,
@@ -58,22 +74,29 @@ pub struct Facts {
     pub places: Vec<Place>,
     /// Machines that several services share.
     pub hosts: Vec<Place>,
+    /// The same as `places`, with what other incidents of the same time tell of them and of others.
+    pub wide: Vec<Place>,
 }
 
 impl Facts {
     /// Counts.
     pub fn of(case: &Case) -> Self {
-        let readings: Vec<Reading> = case.alerts.iter().map(symptoms::of).collect();
-        let mut by_place: BTreeMap<(u8, String), Vec<usize>> = BTreeMap::new();
+        let readings: Vec<Reading> = case.every_alert().map(|(_, a)| symptoms::of(a)).collect();
+        let named: HashSet<Key> =
+            case.every_alert().filter_map(|(_, a)| a.service.as_deref()).map(|s| case.topology.key(s)).collect();
+        let mut by_place: BTreeMap<Whose, Vec<usize>> = BTreeMap::new();
+        let mut everywhere: BTreeMap<Whose, Vec<usize>> = BTreeMap::new();
         let mut by_host: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (i, alert) in case.alerts.iter().enumerate() {
-            let key = match (&alert.service, &alert.host) {
-                (Some(service), _) => (0, service.to_lowercase()),
-                (None, Some(host)) => (1, host.to_lowercase()),
-                (None, None) => (2, String::new()),
-            };
-            by_place.entry(key).or_default().push(i);
-            if let Some(host) = &alert.host {
+        for (i, alert) in case.every_alert() {
+            let whose = whose(case, &named, alert);
+            everywhere.entry(whose).or_default().push(i);
+            if i >= case.alerts.len() {
+                continue;
+            }
+            by_place.entry(whose).or_default().push(i);
+            // A machine that goes by a service's name is that service.
+            let own = matches!(whose, Whose::Service(_)) && alert.service.is_none();
+            if let Some(host) = alert.host.as_ref().filter(|_| !own) {
                 by_host.entry(host.to_lowercase()).or_default().push(i);
             }
         }
@@ -85,20 +108,29 @@ impl Facts {
                 .map(|a| a.service.as_ref().map(|s| s.to_lowercase()))
                 .collect();
             if services.len() > 1 {
-                let mut host = place(case, &readings, alerts, true);
+                let of = alerts.first().and_then(|i| case.alert(*i)).and_then(|a| a.host.as_deref());
+                let whose = of.map_or(Whose::Nobody, |h| Whose::Host(names::plain(h)));
+                let mut host = place(case, &readings, whose, alerts, true);
                 host.itself = services.contains(&None);
                 host.services = services.len() - usize::from(host.itself);
                 hosts.push(host);
             }
         }
-        let mut places: Vec<Place> = by_place
-            .into_values()
-            .map(|alerts| place(case, &readings, alerts, false))
-            // A machine that services share stands among the machines.
-            .filter(|p| p.service.is_some() || !hosts.iter().any(|h| same_known(h.host.as_deref(), p.host.as_deref())))
-            .collect();
+        let all = |by: BTreeMap<Whose, Vec<usize>>| -> Vec<Place> {
+            by.into_iter()
+                .map(|(whose, alerts)| place(case, &readings, whose, alerts, false))
+                // A machine that services share stands among the machines.
+                .filter(|p| p.service.is_some() || !hosts.iter().any(|h| h.whose == p.whose))
+                .collect()
+        };
+        let (mut places, mut wide) = (all(by_place), all(everywhere));
         if case.alerts.is_empty() && (case.incident.service.is_some() || case.incident.host.is_some()) {
-            places.push(Place {
+            let alone = Place {
+                whose: match (&case.incident.service, &case.incident.host) {
+                    (Some(service), _) => Whose::Service(case.topology.key(service)),
+                    (None, Some(host)) => Whose::Host(names::plain(host)),
+                    (None, None) => Whose::Nobody,
+                },
                 service: case.incident.service.clone(),
                 host: case.incident.host.clone(),
                 alerts: Vec::new(),
@@ -110,12 +142,21 @@ impl Facts {
                 strength: 0.0,
                 services: 0,
                 itself: false,
-            });
+            };
+            wide.retain(|p| p.whose != alone.whose);
+            wide.push(alone.clone());
+            places.push(alone);
         }
         let order = |a: &Place, b: &Place| (a.first, &a.alerts).cmp(&(b.first, &b.alerts));
         places.sort_by(order);
         hosts.sort_by(order);
-        Self { readings, places, hosts }
+        wide.sort_by(order);
+        Self { readings, places, hosts, wide }
+    }
+
+    /// What an alert says, whole.
+    pub fn reading(&self, alert: usize) -> Option<Reading> {
+        self.readings.get(alert).copied()
     }
 
     /// What an alert says.
@@ -129,9 +170,22 @@ impl Facts {
     }
 }
 
-fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -> Place {
+/// Whose an alert is. A machine that goes by a service's name is that service: one container, one name.
+fn whose(case: &Case, named: &HashSet<Key>, alert: &Alert) -> Whose {
+    match (&alert.service, &alert.host) {
+        (Some(service), _) => Whose::Service(case.topology.key(service)),
+        (None, Some(host)) => {
+            let key = case.topology.key(host);
+            let is_service = named.contains(&key) || case.topology.known(host).is_some();
+            if is_service { Whose::Service(key) } else { Whose::Host(names::plain(host)) }
+        }
+        (None, None) => Whose::Nobody,
+    }
+}
+
+fn place(case: &Case, readings: &[Reading], whose: Whose, alerts: Vec<usize>, machine: bool) -> Place {
     let members: Vec<_> =
-        alerts.iter().filter_map(|i| Some((*i, case.alerts.get(*i)?, readings.get(*i).copied()?))).collect();
+        alerts.iter().filter_map(|i| Some((*i, case.alert(*i)?, readings.get(*i).copied()?))).collect();
     let first_of =
         |pick: fn(&crate::model::Alert) -> Option<&String>| members.iter().find_map(|(_, a, _)| pick(a)).cloned();
     let host = first_of(|a| a.host.as_ref())
@@ -152,10 +206,18 @@ fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -
             (wa.ln_1p() + decisive(**a)).total_cmp(&(wb.ln_1p() + decisive(**b))).then(b.cmp(a))
         })
         .map(|(s, (_, i))| (*s, *i));
+    let service = match whose {
+        Whose::Service(key) => {
+            let known = case.topology.name(key).map(str::to_owned);
+            known.or_else(|| first_of(|a| a.service.as_ref())).or_else(|| first_of(|a| a.host.as_ref()))
+        }
+        _ => None,
+    };
     Place {
-        service: if machine { None } else { first_of(|a| a.service.as_ref()) },
+        whose,
+        service: if machine { None } else { service },
         host,
-        first: members.first().map_or(case.incident.onset_at, |(_, a, _)| a.onset_at),
+        first: members.iter().map(|(_, a, _)| a.onset_at).min().unwrap_or(case.incident.onset_at),
         worst: members.iter().map(|(_, a, _)| a.severity).min().unwrap_or(Severity::Info),
         symptom,
         open: members.iter().filter(|(_, a, _)| a.is_open()).count(),
@@ -168,7 +230,7 @@ fn place(case: &Case, readings: &[Reading], alerts: Vec<usize>, machine: bool) -
 }
 
 /// What one alert weighs.
-fn weight(severity: Severity) -> f64 {
+pub fn weight(severity: Severity) -> f64 {
     match severity {
         Severity::Critical => 1.7,
         Severity::High => 1.4,

@@ -1,9 +1,11 @@
 //! What a monitoring tool answered when it was asked about a place: plain data, made by probes, read by the ranking.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Symptom, Time, Tool};
 
 /// One question to a tool with its answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Which tool.
     pub tool: Tool,
@@ -22,7 +24,7 @@ pub struct Finding {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Found {
     /// A figure left what it was before.
     Shift {

@@ -1,23 +1,36 @@
 //! Reads a case from the store, a piece at a time, each in a snapshot of its own so that none is long.
 
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
 use super::{
-    case::{Case, Earlier, same, same_known},
+    case::{Case, Earlier, Nearby, same, same_known},
     library::{Library, Shelf},
     rank::{BEFORE, BEFORE_ELSEWHERE},
     runbooks,
 };
 use crate::{
+    correlation::{names::Key, topology::Topology},
     model::*,
     store::{StoreError, View},
 };
 
 /// Alerts read: beyond that more of the same tells nothing new.
 const ALERTS: usize = 500;
+/// Other open incidents looked at, the newest first, and alerts read of them.
+const OPEN: usize = 200;
+const AROUND: usize = 300;
+const AROUND_EACH: usize = 100;
+/// So far before and after this one's onset may another incident begin that is about the same fault.
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// The same where no call is known between the two.
+const UNCONNECTED: Duration = Duration::from_secs(5 * 60);
 /// Services whose past is read.
 const SERVICES: usize = 8;
 /// Earlier incidents read for each service, and in all.
 const EARLIER: usize = 10;
 const EARLIER_IN_ALL: usize = 30;
+/// Ended incidents read for what they tell together.
+const OUTCOMES: usize = 2_000;
 /// Changes read for each service, and of any.
 const CHANGES: usize = 20;
 const CHANGES_OF_ANY: usize = 50;
@@ -26,7 +39,47 @@ const CHANGES_OF_ANY: usize = 50;
 pub(super) fn alerts(view: &View, id: IncidentId, now: Time) -> Result<Option<Case>, StoreError> {
     let Some(incident) = view.incident(id)? else { return Ok(None) };
     let alerts = view.members(id, ALERTS)?.into_iter().map(|(_, alert)| alert).collect();
-    Ok(Some(Case::new(incident, now).with_alerts(alerts)))
+    let mut case = Case::new(incident, now).with_alerts(alerts);
+    case.topology = Arc::new(topology(view)?);
+    around(view, case).map(Some)
+}
+
+/// Everything known of services and of who calls whom, as the correlator reads it.
+fn topology(view: &View) -> Result<Topology, StoreError> {
+    let (services, edges) = (view.services()?, view.learned_edges()?);
+    let learned = edges.iter().filter(|e| e.holds()).map(|e| (e.from.as_str(), e.to.as_str()));
+    Ok(Topology::new(&services, learned))
+}
+
+/// Alerts of other incidents that are open and began at about the same time.
+fn around(view: &View, case: Case) -> Result<Case, StoreError> {
+    let onset = case.onset();
+    let hosts = case.alerts.iter().filter_map(|a| a.host.clone());
+    let own: HashSet<Key> = case.services().into_iter().chain(hosts).map(|s| case.topology.key(&s)).collect();
+    let hood: HashSet<Key> = own
+        .iter()
+        .filter_map(|k| case.topology.near(*k))
+        .flat_map(|near| near.keys().copied())
+        .chain(own.iter().copied())
+        .collect();
+    let mut found: Vec<Nearby> = Vec::new();
+    for other in view.open_incidents(OPEN)?.0 {
+        if other.id == case.incident.id || other.test || case.incident.test || other.onset_at.distance(onset) > WINDOW {
+            continue;
+        }
+        for (_, alert) in view.members(other.id, AROUND_EACH)? {
+            let far = alert.onset_at.distance(onset);
+            let name = alert.service.as_deref().or(alert.host.as_deref());
+            let connected = name.is_some_and(|n| hood.contains(&case.topology.key(n)));
+            if far <= if connected { WINDOW } else { UNCONNECTED } {
+                found.push(Nearby { alert, connected });
+            }
+        }
+    }
+    // The connected ones and the nearest ones tell most.
+    found.sort_by_key(|n| (!n.connected, n.alert.onset_at.distance(onset), n.alert.id));
+    found.truncate(AROUND);
+    Ok(case.with_around(found))
 }
 
 /// Earlier incidents of its services, with what came first in their investigations.
@@ -47,7 +100,7 @@ pub(super) fn earlier(view: &View, case: Case) -> Result<Case, StoreError> {
         let cause = recorded.or_else(|| answer.leading().cloned());
         earlier.push(Earlier { incident, cause });
     }
-    Ok(case.with_earlier(earlier))
+    Ok(case.with_earlier(earlier).with_outcomes(view.outcomes(OUTCOMES)?))
 }
 
 /// Changes around its onset.

@@ -4,8 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{case::Case, facts::Facts, finding::Found, narrate::answers, words};
-use crate::model::{Evidence, EvidenceKind, Time};
+use super::{
+    case::Case,
+    facts::{self, Facts, Whose},
+    finding::Found,
+    narrate::answers,
+    words,
+};
+use crate::{
+    correlation::names::Key,
+    model::{Evidence, EvidenceKind, Time},
+};
+
+/// Calls listed in a piece of evidence.
+const CALLS: usize = 50;
 
 /// A fact that can be cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +38,10 @@ pub enum Ref {
     Host(usize),
     /// A runbook that fits the case.
     Runbook(usize),
+    /// Who calls whom among the places that alert.
+    Calls,
+    /// How incidents ended, all together.
+    Outcomes,
 }
 
 /// The evidence so far.
@@ -93,7 +109,7 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
     let of = |kind, title: String, at, url: Option<String>, data| Some(Evidence { id, kind, title, at, url, data });
     match fact {
         Ref::Alert(i) => {
-            let a = case.alerts.get(i)?;
+            let a = case.alert(i)?;
             let data = json!({
                 "alert_id": a.id, "platform": a.platform, "service": a.service, "host": a.host,
                 "severity": a.severity, "status": a.status, "symptom": facts.symptom(i), "count": a.count,
@@ -145,6 +161,29 @@ fn entry(id: String, case: &Case, facts: &Facts, fact: Ref) -> Option<Evidence> 
             let ids: Vec<_> = case.earlier.iter().map(|e| e.incident.id).collect();
             let title = words::count(ids.len(), "earlier incident");
             of(EvidenceKind::Statistic, title, case.now, None, json!({ "incidents": ids }))
+        }
+        Ref::Calls => {
+            let known = |p: &facts::Place| match p.whose {
+                Whose::Service(key) => Some((key, p.name()?.to_owned())),
+                _ => None,
+            };
+            let names: BTreeMap<Key, String> = facts.wide.iter().filter_map(known).collect();
+            let mut calls: Vec<(&str, &str)> = Vec::new();
+            for (key, name) in &names {
+                calls.extend(case.topology.needs(*key).filter_map(|c| Some((name.as_str(), names.get(&c)?.as_str()))));
+            }
+            calls.sort_unstable();
+            let title = format!("{} between services that alert", words::count(calls.len(), "call"));
+            calls.truncate(CALLS);
+            let calls: Vec<_> = calls.iter().map(|(from, to)| json!({ "from": from, "to": to })).collect();
+            of(EvidenceKind::Topology, title, case.onset(), None, json!({ "calls": calls }))
+        }
+        Ref::Outcomes => {
+            let known = case.outcomes.iter().filter(|(_, o)| o.cause.is_some()).count();
+            let title =
+                format!("{}, the cause of {known} recorded", words::count(case.outcomes.len(), "ended incident"));
+            let data = json!({ "ended": case.outcomes.len(), "recorded": known });
+            of(EvidenceKind::Statistic, title, case.now, None, data)
         }
         Ref::Host(i) => {
             let h = facts.hosts.get(i)?;

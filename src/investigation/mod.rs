@@ -43,6 +43,8 @@ use narrate::Writer;
 use probes::Question;
 use rank::{Candidate, Ranking};
 
+/// Incidents of the same time whose answers are made again after this one's.
+const NEIGHBOURS: usize = 4;
 /// The name of the built-in engine.
 pub const ENGINE: &str = "built-in";
 
@@ -88,7 +90,7 @@ impl Inquiry {
         let facts = Facts::of(case);
         if case.incident.test {
             let (summary, lines) = Writer::new(case, &facts, &mut self.ledger).test();
-            return (lines, self.finish(summary, Conclusion::Inconclusive, Vec::new(), Vec::new()));
+            return (lines, self.finish(case, summary, Conclusion::Inconclusive, Vec::new(), Vec::new()));
         }
         let ranking = rank::rank(case, &facts);
         let mut lines = Writer::new(case, &facts, &mut self.ledger).hypotheses(&ranking);
@@ -97,7 +99,7 @@ impl Inquiry {
         let next = suggestions.iter().find(|s| s.kind == SuggestionKind::Diagnostic);
         let (summary, last) = Writer::new(case, &facts, &mut self.ledger).conclusion(&ranking, next);
         lines.extend(last);
-        (lines, self.finish(summary, ranking.conclusion, causes, suggestions))
+        (lines, self.finish(case, summary, ranking.conclusion, causes, suggestions))
     }
 
     /// The evidence with its marks, for what goes on citing after the end.
@@ -107,6 +109,7 @@ impl Inquiry {
 
     fn finish(
         &self,
+        case: &Case,
         summary: String,
         conclusion: Conclusion,
         causes: Vec<Cause>,
@@ -118,6 +121,7 @@ impl Inquiry {
             conclusion: Some(conclusion),
             summary: Some(summary),
             error: None,
+            around: case.neighbours(NEIGHBOURS),
             answer: Investigation { causes, evidence, suggestions, ..Investigation::default() },
         }
     }
@@ -155,6 +159,8 @@ pub fn replay_stored(
     let Some(transcript) = wanted else { return Ok(None) };
     let Some(case) = gather::alerts(view, id, transcript.at)? else { return Ok(None) };
     let case = gather::changes(view, gather::earlier(view, case)?)?;
+    let mut case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+    case.findings = serde_json::from_value(transcript.findings.clone()).unwrap_or_default();
     let around = model_client::Surroundings::read(view, &case)?;
     let replayed = model_client::replay(&transcript, &case, &around);
     Ok(Some((transcript, replayed)))
@@ -174,8 +180,9 @@ fn examined(case: &Case) -> (Vec<Line>, Finish, Ledger) {
         lines.extend(inquiry.alerts(case));
         lines.extend(inquiry.earlier(case));
         lines.extend(inquiry.changes(case));
-        lines.extend(inquiry.answered(case, 0, &[]));
         lines.extend(inquiry.runbooks(case));
+        // In the runner's order, so that evidence has the same marks.
+        lines.extend(inquiry.answered(case, 0, &[]));
     }
     let (last, finish) = inquiry.conclude(case);
     lines.extend(last);
@@ -195,7 +202,7 @@ fn cause(rank: u32, c: &Candidate, marks: &mut impl FnMut(&[ledger::Ref]) -> Vec
     };
     let (evidence, against) = (side(false), side(true));
     let points = c.points.iter().map(|p| CausePoint {
-        feature: if p.presence { "presence" } else { "reason" }.to_owned(),
+        feature: p.feature.to_owned(),
         weight: p.weight,
         text: p.text.clone(),
         evidence: marks(&p.refs),

@@ -12,6 +12,26 @@ const DESCRIPTION_WORDS: usize = 40;
 /// Labels that name what is measured.
 const NAMING_LABELS: &[&str] = &["alertname", "alarm", "chart", "context", "metric", "monitor", "check", "rulename"];
 
+/// Words by which a figure is said to be lower than usual.
+const LOWER: &[&str] = &["below", "lower", "drop", "drops", "dropped", "decreased", "decrease", "fell", "falling"];
+/// Where little of something is bad: lower is no relief there.
+const SUPPLIES: &[&str] =
+    &["free", "available", "idle", "left", "remaining", "headroom", "success", "availability", "healthy", "apdex"];
+/// Words of a figure that is good while it is high.
+const GOOD: &[&str] = &["success", "availability", "apdex"];
+
+/// How an alert came to its symptom, where that changes what it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flavour {
+    /// As the symptom says.
+    #[default]
+    Plain,
+    /// Seen in the lines of a log.
+    Log,
+    /// How much goes through it, not how well.
+    Volume,
+}
+
 /// What an alert says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -19,10 +39,15 @@ pub struct Reading {
     pub symptom: Symptom,
     /// It says that the sender itself sees nothing.
     pub blind: bool,
+    /// Where that changes what it tells.
+    pub flavour: Flavour,
+    /// There is less of it than usual, and less is no lack: fewer requests, an idle processor. Of a figure that is good
+    /// while it is high: that it is high.
+    pub lower: bool,
 }
 
 impl Reading {
-    const UNKNOWN: Self = Self { symptom: Symptom::Unknown, blind: false };
+    const UNKNOWN: Self = Self { symptom: Symptom::Unknown, blind: false, flavour: Flavour::Plain, lower: false };
 }
 
 struct Phrase {
@@ -53,26 +78,46 @@ static PHRASES: LazyLock<Table> = LazyLock::new(|| {
 
 fn phrase(line: &'static str) -> Option<Phrase> {
     let (name, words) = line.split_once('\t')?;
+    let (name, flavour) = match name.split_once('.') {
+        None => (name, Flavour::Plain),
+        Some((name, "log")) => (name, Flavour::Log),
+        Some((name, "volume")) => (name, Flavour::Volume),
+        Some(_) => return None,
+    };
     let reading = if name == "no_data" {
-        Reading { symptom: Symptom::Unknown, blind: true }
+        Reading { blind: true, ..Reading::UNKNOWN }
     } else {
-        Reading { symptom: name.parse().ok()?, blind: false }
+        Reading { symptom: name.parse().ok()?, flavour, ..Reading::UNKNOWN }
     };
     Some(Phrase { words: words.split_whitespace().collect(), reading })
 }
 
 /// What an alert says: its title, else the labels that name what is measured, else the beginning of its description.
 pub fn of(alert: &Alert) -> Reading {
-    if let Some(found) = of_text(&alert.title) {
-        return found;
+    let title = split(&without_names(alert));
+    let mut description = split(alert.description.as_deref().unwrap_or(""));
+    description.truncate(DESCRIPTION_WORDS);
+    let labels = || NAMING_LABELS.iter().filter_map(|l| alert.labels.get(*l));
+    let found = search(&title)
+        .or_else(|| labels().find_map(|text| of_text(text)))
+        .or_else(|| search(&description))
+        // A service may be named after its trouble, when nothing else tells.
+        .or_else(|| of_text(&alert.title))
+        .unwrap_or(Reading::UNKNOWN);
+    let says = |words: &[&str]| title.iter().chain(&description).any(|w| words.contains(&w.as_str()));
+    let lower = if says(GOOD) && says(&["above"]) { true } else { says(LOWER) && !says(SUPPLIES) };
+    Reading { lower: lower && !found.blind, ..found }
+}
+
+/// The title without the names of service and machine: a queue is not a backlog.
+fn without_names(alert: &Alert) -> String {
+    let mut title = alert.title.clone();
+    for name in [&alert.service, &alert.host].into_iter().flatten().filter(|n| !n.is_empty()) {
+        if title.contains(name.as_str()) {
+            title = title.replace(name.as_str(), " ");
+        }
     }
-    if let Some(found) = NAMING_LABELS.iter().filter_map(|l| alert.labels.get(*l)).find_map(|text| of_text(text)) {
-        return found;
-    }
-    let description = alert.description.as_deref().unwrap_or("");
-    let mut words = split(description);
-    words.truncate(DESCRIPTION_WORDS);
-    search(&words).unwrap_or(Reading::UNKNOWN)
+    title
 }
 
 /// What a text says, if it is recognised.

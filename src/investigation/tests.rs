@@ -300,48 +300,58 @@ pub(super) fn all_cases() -> Vec<(String, Case)> {
 
 #[test]
 fn told_incidents_get_the_answer_of_a_careful_person() {
-    // All at once: an entry of the catalogue may change many lists.
-    let mut other = Vec::new();
+    // All at once: an entry of the catalogue, or a weight, may change many.
+    let mut wrong: Vec<String> = Vec::new();
     for told in told() {
         let (_, finish) = examine(&build(&told));
         let Want { conclusion, service, host, symptom, ruled_out, summary, suggests, only, among, never } = &told.want;
-        let name = &told.name;
-        let shown = format!("{name}: {:#?}\n{:#?}", finish.summary, finish.answer.causes);
-        if conclusion.is_some() {
-            assert_eq!(finish.conclusion, *conclusion, "{shown}");
-        }
         let first = finish.answer.causes.first().filter(|c| !c.ruled_out);
+        let mut check = |holds: bool, what: String| {
+            if !holds {
+                wrong.push(format!("{}: {what}\n  {:?}\n{}", told.name, finish.summary, table(&finish.answer.causes)));
+            }
+        };
+        check(
+            conclusion.is_none() || finish.conclusion == *conclusion,
+            format!("{:?}, not {conclusion:?}", finish.conclusion),
+        );
         if service.is_some() || host.is_some() {
-            assert_eq!(first.and_then(|c| c.service.as_ref()), service.as_ref(), "{shown}");
+            check(first.and_then(|c| c.service.as_ref()) == service.as_ref(), format!("not {service:?}"));
         }
-        if host.is_some() {
-            assert_eq!(first.and_then(|c| c.host.as_ref()), host.as_ref(), "{shown}");
-        }
-        if symptom.is_some() {
-            assert_eq!(first.and_then(|c| c.symptom), *symptom, "{shown}");
-        }
-        let out: Vec<&str> = finish.answer.causes.iter().filter(|c| c.ruled_out).map(|c| c.title.as_str()).collect();
-        assert_eq!(out, ruled_out.iter().map(String::as_str).collect::<Vec<_>>(), "{shown}");
+        check(host.is_none() || first.and_then(|c| c.host.as_ref()) == host.as_ref(), format!("not {host:?}"));
+        check(symptom.is_none() || first.and_then(|c| c.symptom) == *symptom, format!("not {symptom:?}"));
+        let out: Vec<&String> = finish.answer.causes.iter().filter(|c| c.ruled_out).map(|c| &c.title).collect();
+        check(out.iter().copied().eq(ruled_out), format!("ruled out {out:?}"));
         let text = finish.summary.clone().unwrap();
         for part in summary {
-            assert!(text.contains(part.as_str()), "{part} is not in: {shown}");
+            check(text.contains(part.as_str()), format!("{part} is not in it"));
         }
-        let titles: Vec<&str> = finish.answer.suggestions.iter().map(|s| s.title.as_str()).collect();
+        let titles: Vec<&String> = finish.answer.suggestions.iter().map(|s| &s.title).collect();
         for title in suggests {
-            assert!(titles.contains(&title.as_str()), "{title} is not among {titles:?} of {shown}");
+            check(titles.contains(&title), format!("{title} is not among {titles:?}"));
         }
         let ids: Vec<&str> = finish.answer.suggestions.iter().filter_map(|s| s.entry.as_deref()).collect();
-        if only.as_ref().is_some_and(|only| ids != *only) {
-            other.push(format!("{name}: {ids:?} in place of {only:?}"));
+        check(only.as_ref().is_none_or(|only| ids == *only), format!("{ids:?} in place of {only:?}"));
+        for id in among {
+            check(ids.contains(&id.as_str()), format!("{id} is not among {ids:?}"));
         }
-        for id in among.iter().filter(|id| !ids.contains(&id.as_str())) {
-            other.push(format!("{name}: {id} is not among {ids:?}"));
-        }
-        for id in never.iter().filter(|id| ids.contains(&id.as_str())) {
-            other.push(format!("{name}: {id} is among {ids:?}"));
+        for id in never {
+            check(!ids.contains(&id.as_str()), format!("{id} is among {ids:?}"));
         }
     }
-    assert!(other.is_empty(), "{other:#?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Causes with their reasons, for people.
+fn table(causes: &[Cause]) -> String {
+    let mut text = String::new();
+    for c in causes {
+        text += &format!("  {:.2} {:.2} {} / {:?} {:?}\n", c.confidence, c.score, c.title, c.service, c.host);
+        for p in &c.points {
+            text += &format!("      {:+.2} {}: {}\n", p.weight, p.feature, p.text);
+        }
+    }
+    text
 }
 
 #[test]
@@ -420,7 +430,7 @@ fn scores_are_the_sum_of_their_points_and_confidence_is_modest() {
         for c in &ranking.candidates {
             let sum: f64 = c.for_it().chain(c.against()).map(|p| p.weight).sum();
             assert!((sum - c.score).abs() < 1e-9, "{name}: {c:?}");
-            assert!((0.0..=0.7).contains(&c.confidence), "{name}: {c:?}");
+            assert!((0.0..=0.75).contains(&c.confidence), "{name}: {c:?}");
             assert!(!c.ruled_out || c.confidence == 0.0, "{name}: {c:?}");
             assert!(c.confidence <= before, "{name}: best first");
             before = c.confidence;

@@ -20,6 +20,7 @@ mod investigation;
 mod live;
 mod mute;
 mod opinion;
+mod outcome;
 mod postmortem;
 mod runbook;
 mod service;
@@ -55,6 +56,7 @@ pub use opinion::{
     Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
     Said, Speaker, Spending, Transcript, units,
 };
+pub use outcome::{ENOUGH, KnownCause, Outcome, Reliability, ReliabilityBin, SaidFirst, Shown, kind_of, rule_of};
 pub use postmortem::{
     ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,
     VersionKind,

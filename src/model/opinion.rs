@@ -1,6 +1,7 @@
 //! What a language model said of an incident, what was said to it, and what it cost.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Symptom, Time, words};
@@ -141,6 +142,9 @@ pub struct Transcript {
     pub limits: Limits,
     /// Request by request.
     pub rounds: Vec<Round>,
+    /// What monitoring tools had answered by then: they would answer otherwise today.
+    #[serde(default)]
+    pub findings: Value,
     /// What came of it.
     pub opinion: Option<Opinion>,
     /// Texts were left out because it grew too long.

@@ -57,6 +57,7 @@ impl Fixture {
             conclusion: Some(Conclusion::Likely),
             summary,
             error: None,
+            around: Vec::new(),
             answer: Investigation { causes, ..Investigation::default() },
         };
         self.store.finish_investigation(lease, finish).await.unwrap()

@@ -24,6 +24,7 @@ impl Fixture {
             conclusion: Some(Conclusion::Inconclusive),
             summary: None,
             error: None,
+            around: Vec::new(),
             answer: Investigation::default(),
         };
         self.store.finish_investigation(run, finish).await.unwrap();
@@ -61,6 +62,7 @@ async fn an_investigation_is_leased_written_and_ended() {
         conclusion: Some(Conclusion::Inconclusive),
         summary: Some("Nothing leads.".into()),
         error: None,
+        around: Vec::new(),
         answer: Investigation::default(),
     };
     let done = f.store.finish_investigation(run, finish.clone()).await.unwrap();

@@ -389,6 +389,32 @@ async fn look_at_fifty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_a_storm_in_one_incident() {
+    let test = TestApp::start_any().await;
+    let names: Vec<String> = (0..16).map(|n| format!("service-{n}-of-a-long-name")).collect();
+    let calls = |n: usize| names.iter().skip(n * 2 + 1).take(2).collect::<Vec<_>>();
+    let services: Vec<_> = (0..16).map(|n| json!({"name": names[n], "depends_on": calls(n)})).collect();
+    let put = test.request(reqwest::Method::PUT, "/api/topology").bearer_auth(crate::support::TOKEN);
+    assert_eq!(crate::support::answer(put.json(&json!({ "services": services }))).await.status, 200);
+    for part in 0..5_usize {
+        let alerts = (0..80).map(|k| part * 80 + k).map(|n| {
+            let started = start_of_time().plus(Duration::from_secs(n as u64 * n as u64 % 271));
+            let severity = ["high", "critical", "medium", "low"][n % 4];
+            json!({"title": format!("Check {n} fails"), "key": format!("k{n}"), "service": names[n * 7 % 16],
+                "severity": severity, "started_at": started})
+        });
+        let sent = test.deliver("generic", &json!({"alerts": alerts.collect::<Vec<_>>()})).await;
+        assert_eq!(sent.json["alerts"][0]["incident_id"], "INC-1", "{}", sent.text);
+    }
+    test.analyzed("1").await;
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incident-storm", "/incidents/1").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_services() {
     let test = TestApp::start().await;
     let put = async |services: serde_json::Value| {

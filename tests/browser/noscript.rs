@@ -38,6 +38,8 @@ async fn read_filter_and_act() {
     browser.click("tr[data-row='INC-1'] a.t").await;
     browser.at("/incidents/INC-1").await;
     browser.sees("#th", "steps").await;
+    browser.click("#spread details summary").await;
+    browser.sees("#spread table", "Worst").await;
     browser.click(".acts [data-key=a]").await;
     browser.sees(".acts", "Take back").await;
     browser.sees(".toast", "Acknowledged").await;

@@ -19,7 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("notifications", &["store"]),
     ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
-    ("investigation", &["store", "search", "text", "correlation::topology", "correlation::names", "outgoing"]),
+    (
+        "investigation",
+        &["store", "search", "text", "correlation::topology", "correlation::names", "correlation::edges", "outgoing"],
+    ),
     // The way of a delivery, in memory.
     ("backtest", &["ingest", "store", "investigation"]),
     // Connectors for what is fixed about each platform: names, steps, samples.

@@ -67,7 +67,7 @@ fn texts(value: &Value, out: &mut String) {
 pub struct Endpoint {
     pub url: String,
     seen: Arc<Mutex<Vec<Asked>>>,
-    /// Tells when a peer that got no answer has gone.
+    /// Tells when a request is left without an answer, and again when its peer has gone.
     pub gone: mpsc::Receiver<()>,
 }
 
@@ -159,6 +159,7 @@ fn play(mut stream: TcpStream, act: Act, gone: &mpsc::Sender<()>) -> std::io::Re
             }
         }
         Act::Hang => {
+            let _ = gone.send(());
             let _ = stream.read(&mut [0]);
             let _ = gone.send(());
             Ok(())

@@ -239,6 +239,7 @@ impl Model {
             names_redacted: self.redact_names,
             limits: self.limits,
             rounds,
+            findings: serde_json::to_value(&case.findings).unwrap_or_default(),
             opinion: opinion.clone(),
             cut: false,
         };

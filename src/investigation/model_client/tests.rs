@@ -118,6 +118,7 @@ fn transcript(outcome: &Outcome, form: OpinionForm, limits: Limits, names: bool,
         names_redacted: names,
         limits,
         rounds: outcome.told.rounds.clone(),
+        findings: serde_json::Value::Null,
         opinion: outcome.told.opinion.clone(),
         cut: false,
     }

@@ -214,7 +214,7 @@ impl Netdata {
             ("points", &points.to_string()),
             ("format", "json"),
             ("group", "average"),
-            ("options", "seconds"),
+            ("options", "seconds|unaligned"),
         ];
         let asked = Asked::Chart { chart: chart.to_owned(), symptom, unit };
         self.ask(agent, "api/v1/data", &fields, asked)

@@ -1,9 +1,15 @@
 //! From facts to ranked causes. Pure: the same case gives the same ranking, and every score is the sum of points that
 //! can be read as sentences.
 
+mod blame;
+pub mod calibration;
+pub mod features;
+mod measures;
+mod memory;
 mod points;
+mod scene;
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, collections::HashSet, time::Duration};
 
 use super::{
     case::{Case, same_known},
@@ -11,20 +17,22 @@ use super::{
     ledger::Ref,
     words,
 };
+use calibration::Calibration;
+use features::{self as f, Feature};
+
 use crate::model::{Change, ChangeKind, Conclusion, Symptom, Time};
 
 /// The score of "something that nobody told us of". What is known must beat it.
-const UNSEEN: f64 = 2.5;
-/// How much a lead in score says: measured on labelled faults, where less would doubt what mostly proves right.
-const SHARPNESS: f64 = 3.0;
-/// Nothing has been learned yet on a fresh installation, so no cause is surer than this.
-const CAP: f64 = 0.7;
+const UNSEEN: f64 = 5.75;
+/// How much a lead in score says: measured on labelled faults.
+const SHARPNESS: f64 = 0.7;
 /// A cause below this is not worth the name.
 const LEAST: f64 = 0.01;
-/// Causes kept.
+/// Causes kept, and those kept however unlikely they are.
 const KEPT: usize = 8;
+const KEPT_ANYWAY: usize = 5;
 /// From here on a cause is more likely than the rest together.
-const LIKELY: f64 = 0.5;
+const LIKELY: f64 = 0.55;
 /// By so much the leading cause must lead.
 const LEAD: f64 = 0.15;
 /// A symptom this decisive can stand alone.
@@ -37,6 +45,8 @@ pub const BEFORE_ELSEWHERE: Duration = Duration::from_secs(30 * 60);
 /// One reason for or against, with its share of the score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
+    /// Which kind of reason.
+    pub feature: &'static str,
     /// Below zero: against.
     pub weight: f64,
     /// A clause without capital and full stop.
@@ -48,8 +58,15 @@ pub struct Point {
 }
 
 impl Point {
-    fn new(weight: f64, text: String, refs: Vec<Ref>) -> Self {
-        Self { weight, text, refs, presence: false }
+    /// What a feature brings with this value.
+    fn of(feature: &Feature, value: f64, fill: &[(&str, String)], refs: Vec<Ref>) -> Self {
+        Self {
+            feature: feature.word,
+            weight: round_to(value * feature.weight, 1e3),
+            text: feature.say(fill),
+            refs,
+            presence: false,
+        }
     }
 }
 
@@ -143,12 +160,17 @@ impl Ranking {
 pub fn rank(case: &Case, facts: &Facts) -> Ranking {
     let ctx = points::Context::new(case, facts);
     let mut all: Vec<Candidate> = Vec::new();
-    for place in &facts.places {
-        all.push(if !place.alerts.is_empty() && place.blind * 2 > place.alerts.len() {
-            blind(&ctx, place)
-        } else {
-            of_place(&ctx, place)
-        });
+    let speaks: HashSet<usize> = ctx.scene.spots.iter().map(|s| s.place).collect();
+    for (n, spot) in ctx.scene.spots.iter().enumerate() {
+        if let Some(place) = facts.wide.get(spot.place) {
+            all.push(of_place(&ctx, n, place));
+        }
+    }
+    let silent = facts.wide.iter().enumerate().filter(|(n, _)| !speaks.contains(n));
+    for (_, place) in
+        silent.filter(|(_, p)| p.blind * 2 > p.alerts.len() && facts.places.iter().any(|o| o.whose == p.whose))
+    {
+        all.push(blind(&ctx, place));
     }
     all.extend(blind_sender(&ctx));
     for (i, host) in facts.hosts.iter().enumerate() {
@@ -165,19 +187,17 @@ pub fn rank(case: &Case, facts: &Facts) -> Ranking {
         finish(candidate);
     }
     all.sort_by(order);
-    let highest = all.first().map_or(UNSEEN, |c| c.score.max(UNSEEN));
-    let odds = |score: f64| (SHARPNESS * (score - highest)).exp();
-    let total: f64 = all.iter().map(|c| odds(c.score)).sum::<f64>() + odds(UNSEEN);
-    for candidate in &mut all {
-        candidate.confidence = round((odds(candidate.score) / total).min(CAP));
+    let scores: Vec<f64> = all.iter().map(|c| c.score).collect();
+    let confidences = Calibration::of(&case.outcomes).confidences(&scores);
+    for (candidate, confidence) in all.iter_mut().zip(confidences) {
+        candidate.confidence = round(confidence);
     }
     let conclusion = conclude(case, &all);
     all.truncate(KEPT);
-    let leads = all.len().min(1);
     let mut n = 0;
     all.retain(|c| {
         n += 1;
-        n <= leads || c.confidence >= LEAST
+        n <= KEPT_ANYWAY || c.confidence >= LEAST
     });
     all.extend(ruled_out);
     Ranking { candidates: all, conclusion }
@@ -185,7 +205,11 @@ pub fn rank(case: &Case, facts: &Facts) -> Ranking {
 
 /// Two digits: more would pretend to know more, and bytes must not hang on the last bit of a sum.
 fn round(x: f64) -> f64 {
-    (x * 100.0).round() / 100.0
+    round_to(x, 1e2)
+}
+
+fn round_to(x: f64, digits: f64) -> f64 {
+    (x * digits).round() / digits
 }
 
 fn order(a: &Candidate, b: &Candidate) -> Ordering {
@@ -206,7 +230,7 @@ fn conclude(case: &Case, ranked: &[Candidate]) -> Conclusion {
 fn finish(c: &mut Candidate) {
     c.points.retain(|p| p.weight != 0.0);
     c.points.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.text.cmp(&b.text)));
-    c.score = c.points.iter().map(|p| p.weight).sum();
+    c.score = round_to(c.points.iter().map(|p| p.weight).sum(), 1e3);
 }
 
 fn candidate(place: &Place, origin: Origin, title: String, points: Vec<Point>) -> Candidate {
@@ -226,8 +250,8 @@ fn candidate(place: &Place, origin: Origin, title: String, points: Vec<Point>) -
     }
 }
 
-fn of_place(ctx: &points::Context<'_>, place: &Place) -> Candidate {
-    let mut points = ctx.of_place(place);
+fn of_place(ctx: &points::Context<'_>, n: usize, place: &Place) -> Candidate {
+    let mut points = ctx.of_place(n, place);
     let change = ctx.change_before(place);
     let what = ctx.complaint(place);
     let name = words::plain(place.name().unwrap_or("an unnamed place"));
@@ -267,14 +291,14 @@ fn blind_sender(ctx: &points::Context<'_>) -> Option<Candidate> {
     }
     let sender = words::platform(&first.platform);
     let share = blind.len() as f64 / ctx.case.alerts.len().max(1) as f64;
-    let text = format!(
-        "{} of {} say that {sender} gets no data, on {} at once",
-        blind.len(),
-        words::count(ctx.case.alerts.len(), "alert"),
-        words::count(places, "place")
-    );
+    let fill = [
+        ("n", blind.len().to_string()),
+        ("all", words::count(ctx.case.alerts.len(), "alert")),
+        ("sender", sender.clone()),
+        ("places", words::count(places, "place")),
+    ];
     let refs: Vec<Ref> = blind.iter().take(3).map(|i| Ref::Alert(*i)).collect();
-    let points = vec![Point::new(1.5 + 2.5 * share, text, refs)];
+    let points = vec![Point::of(&f::BLIND_SENDER, share, &fill, refs)];
     Some(Candidate {
         origin: Origin::Blind,
         service: None,
@@ -300,14 +324,14 @@ fn changes_elsewhere(ctx: &points::Context<'_>) -> Vec<Candidate> {
         .changes(|c, at| elsewhere(c) && at <= onset && onset.since(at) <= BEFORE_ELSEWHERE && took_effect(c))
         .map(|(i, c, at)| {
             let before = words::duration(onset.since(at));
-            let text = format!("{} came {before} before {}", change_name(c), ctx.case.beginning());
-            let mut points = vec![Point::new(1.2, text, vec![Ref::Change(i)])];
+            let fill = [("change", change_name(c)), ("gap", before), ("beginning", ctx.case.beginning().to_owned())];
+            let mut points = vec![Point::of(&f::CHANGE_ELSEWHERE, 1.0, &fill, vec![Ref::Change(i)])];
             let whose = c.service.as_deref().map(words::plain);
             let none = match &whose {
                 Some(name) => format!("nothing of {name} alerts"),
                 None => "it is not known which service it belongs to".to_owned(),
             };
-            points.push(Point::new(-0.4, none, vec![Ref::Onset]));
+            points.push(Point::of(&f::NO_ALERT, 1.0, &[("what", none)], vec![Ref::Onset]));
             of_change(i, c, at, points)
         })
         .collect();
@@ -323,12 +347,19 @@ fn ruled_out(ctx: &points::Context<'_>) -> Vec<Candidate> {
     let here = |c: &Change| ctx.facts.places.iter().any(|p| same_known(p.service.as_deref(), c.service.as_deref()));
     ctx.changes(|c, at| here(c) && onset.distance(at) <= BEFORE && (at > onset || !took_effect(c)))
         .map(|(i, c, at)| {
-            let text = if at > onset {
-                format!("{} came {} after {}", change_name(c), words::duration(at.since(onset)), ctx.case.beginning())
+            let refs = vec![Ref::Change(i), Ref::Onset];
+            let point = if at > onset {
+                let fill = [
+                    ("change", change_name(c)),
+                    ("gap", words::duration(at.since(onset))),
+                    ("beginning", ctx.case.beginning().to_owned()),
+                ];
+                Point::of(&f::TOO_LATE, 1.0, &fill, refs)
             } else {
-                format!("{} did not go out: {}", change_name(c), words::quote(c.outcome.as_deref().unwrap_or_default()))
+                let outcome = words::quote(c.outcome.as_deref().unwrap_or_default());
+                Point::of(&f::DID_NOT_GO_OUT, 1.0, &[("change", change_name(c)), ("outcome", outcome)], refs)
             };
-            let points = vec![Point::new(-1.0, text, vec![Ref::Change(i), Ref::Onset])];
+            let points = vec![point];
             Candidate { ruled_out: true, ..of_change(i, c, at, points) }
         })
         .take(3)

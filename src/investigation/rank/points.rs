@@ -1,53 +1,48 @@
-//! The single reasons for and against a place, each with its weight.
+//! The case with what its reasons need, and the reasons that do not come from counting alerts: changes, what happened
+//! before, machines, what tools answered, weaknesses.
 
-use std::{collections::BTreeSet, time::Duration};
-
-use super::{BEFORE, Point, change_name, took_effect};
+use super::{
+    BEFORE, Point,
+    blame::{self, Blame},
+    change_name, features as f,
+    measures::ratio,
+    memory::Memory,
+    scene::{Kind, Scene},
+    took_effect,
+};
 use crate::{
     investigation::{
         case::{Case, Earlier, same, same_known},
-        facts::{Facts, Place, decisive},
+        facts::{Facts, Place},
+        finding::{Finding, Found},
         ledger::Ref,
         symptoms, words,
     },
-    model::{Change, ChangeKind, Conclusion, IncidentStatus, Severity, Symptom, Time},
+    model::{Change, ChangeKind, Conclusion, IncidentStatus, Severity, Symptom, Time, Tool},
 };
 
 /// Services named so shortly that the name would be found in any text.
 const SHORTEST_NAME: usize = 3;
-/// What the place that alerts most gets for it; the others get their share of it.
-const PRESENCE: f64 = 2.0;
-/// Places by which a place can be named before more tell nothing new.
-const BLAMED_BY: usize = 2;
+/// Deviations of a figure from which on more tell nothing new, and how many are ordinary.
+const GREAT_SHIFT: f64 = 50.0;
+const ORDINARY_SHIFT: f64 = 3.0;
+/// What the shift of a figure counts that may be an effect of a callee's.
+const SHIFT_BELOW: f64 = 0.3;
 
 /// The case with what all points need, computed once.
 pub(super) struct Context<'a> {
     pub(super) case: &'a Case,
     pub(super) facts: &'a Facts,
-    texts: Vec<String>,
-    strongest: f64,
-    total: f64,
+    pub(super) scene: Scene,
+    pub(super) blame: Vec<Blame>,
+    pub(super) memory: Memory,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(case: &'a Case, facts: &'a Facts) -> Self {
-        let texts = case
-            .alerts
-            .iter()
-            .map(|a| {
-                let labels = a.labels.iter().filter(|(k, _)| is_callee_label(k)).map(|(_, v)| v.as_str());
-                let parts = [a.title.as_str(), a.description.as_deref().unwrap_or("")];
-                parts.into_iter().chain(labels).collect::<Vec<_>>().join("\n").to_lowercase()
-            })
-            .collect();
-        let all = || facts.places.iter().chain(&facts.hosts).map(|p| p.strength);
-        Self {
-            case,
-            facts,
-            texts,
-            strongest: all().fold(0.0, f64::max),
-            total: facts.places.iter().map(|p| p.strength).sum(),
-        }
+        let scene = Scene::of(case, facts);
+        let blame = blame::of(case, facts, &scene);
+        Self { case, facts, scene, blame, memory: Memory::of(case) }
     }
 
     /// Changes that fit, with their place and time.
@@ -75,129 +70,116 @@ impl<'a> Context<'a> {
         words::platform(first.map_or(&self.case.incident.source, |a| &a.platform))
     }
 
-    pub(super) fn of_place(&self, place: &Place) -> Vec<Point> {
-        let mut points = self.presence(place);
-        points.extend(self.self_explaining(place));
-        points.extend(self.onset(place));
-        points.extend(self.blamed(place));
+    /// Everything of a place; `n` is its spot in the scene.
+    pub(super) fn of_place(&self, n: usize, place: &Place) -> Vec<Point> {
+        let mut points = if place.alerts.is_empty() {
+            let text = format!("{} was opened for it", self.case.incident.id);
+            let opened = Point { presence: true, text, ..Point::of(&f::PRESENCE, 0.8, &[], Vec::new()) };
+            std::iter::once(opened).chain(self.decisive(place)).collect()
+        } else {
+            self.measures(n, place)
+        };
+        points.extend(self.first(place));
         points.extend(self.remembered(place));
+        points.extend(self.from_memory(place));
         points.extend(self.machine_below(place));
         points.extend(self.commit(place));
+        points.extend(self.answers(n, place));
         points.extend(self.weaknesses(place));
         points
     }
 
     pub(super) fn of_host(&self, i: usize, host: &Place) -> Vec<Point> {
-        let mut points = self.presence(host);
-        points.extend(self.self_explaining(host));
-        let text = format!("{} alert on it", host.sharers());
+        let strongest = self.scene.most.strength.max(host.strength);
+        let all = self.case.alerts.len();
+        let share = words::percent(host.alerts.len() as f64 / all.max(1) as f64);
+        let what = format!("{} of {all} alerts are on it, {share}", host.alerts.len());
+        let presence = Point::of(&f::PRESENCE, ratio(host.strength, strongest), &[("what", what)], vec![Ref::Host(i)]);
+        let mut points = vec![Point { presence: true, ..presence }];
+        let what = "a machine calls nothing that could explain it".to_owned();
+        points.push(Point { presence: true, ..Point::of(&f::OWN, 1.0, &[("what", what)], vec![Ref::Host(i)]) });
+        points.extend(self.decisive(host));
         let sharers = host.services + usize::from(host.itself);
-        let weight = 0.4 * sharers.saturating_sub(1).clamp(1, 2) as f64;
-        points.push(Point::new(weight, text, vec![Ref::Host(i)]));
-        points.extend(self.onset(host));
+        let value = 0.5 * sharers.saturating_sub(1).clamp(1, 2) as f64;
+        points.push(Point::of(&f::SHARED, value, &[("sharers", host.sharers())], vec![Ref::Host(i)]));
+        points.extend(self.first(host));
         points.extend(self.remembered(host));
         points.extend(self.weaknesses(host));
         points
     }
 
     pub(super) fn of_blind(&self, place: &Place) -> Vec<Point> {
-        let mut points = self.presence(place);
+        let all = self.case.alerts.len();
+        let what =
+            format!("{} of {all} alerts {} about it", place.alerts.len(), super::measures::are(place.alerts.len()));
+        let value = ratio(place.alerts.len() as f64, all as f64);
+        let presence = Point::of(&f::PRESENCE, value, &[("what", what)], self.citing(place, |_| true));
+        let mut points = vec![Point { presence: true, ..presence }];
         let refs = self.citing(place, |i| self.facts.blind(i));
-        let text = format!("{} say only that no data comes", words::count(place.blind, "alert"));
-        points.push(Point::new(0.5, one_says(text, place.blind), refs));
+        let fill = [
+            ("n", words::count(place.blind, "alert")),
+            ("say", if place.blind == 1 { "says" } else { "say" }.to_owned()),
+        ];
+        points.push(Point::of(&f::BLIND, 1.0, &fill, refs));
         points.extend(self.weaknesses(place));
         points
     }
 
-    /// How much it alerts, compared with the place that alerts most.
-    fn presence(&self, place: &Place) -> Vec<Point> {
-        if place.alerts.is_empty() {
-            let text = format!("{} was opened for it", self.case.incident.id);
-            return vec![Point { presence: true, ..Point::new(0.8 * PRESENCE, text, Vec::new()) }];
-        }
-        if self.strongest <= 0.0 {
-            return Vec::new();
-        }
-        let share = place.strength / self.strongest;
-        let all = self.case.alerts.len();
-        let text = if all == place.alerts.len() {
-            match all {
-                1 => "the only alert is about it".to_owned(),
-                n => format!("all {n} alerts are about it"),
+    /// What tools answered when they were asked about it. Their figures move with everything around, so that they never
+    /// weigh more than where alerts end.
+    fn answers(&self, n: usize, place: &Place) -> Vec<Point> {
+        let about = |p: &Place, a: &Finding| {
+            let named = a.service.as_deref().map(|s| self.case.topology.key(s));
+            match (named, p.whose) {
+                (Some(key), crate::investigation::facts::Whose::Service(own)) => key == own,
+                _ => a.service.is_none() && same_known(a.host.as_deref(), p.host.as_deref()),
             }
-        } else {
-            format!(
-                "{} of {all} alerts {} about it, {} of their weight",
-                place.alerts.len(),
-                if place.alerts.len() == 1 { "is" } else { "are" },
-                words::percent(place.strength / self.total.max(place.strength))
-            )
         };
-        vec![Point { presence: true, ..Point::new(PRESENCE * share, text, self.citing(place, |_| true)) }]
-    }
-
-    fn self_explaining(&self, place: &Place) -> Option<Point> {
-        let (symptom, alert) = place.symptom?;
-        let weight = 0.9 * decisive(symptom);
-        let refs = if alert == usize::MAX { Vec::new() } else { vec![Ref::Alert(alert)] };
-        let name = words::symptom(symptom)?;
-        let text = if decisive(symptom) >= 0.7 {
-            format!("{name} is a cause more often than an effect")
-        } else {
-            format!("{name} can be a cause of its own")
-        };
-        (weight > 0.0).then_some(Point::new(weight, text, refs))
-    }
-
-    /// Who began. Alerts are evaluated every minute or so, hence a small gap tells little.
-    fn onset(&self, place: &Place) -> Option<Point> {
-        let mine = |p: &&Place| {
-            p.name() != place.name() && (place.services == 0 || !same_known(p.host.as_deref(), place.host.as_deref()))
-        };
-        // What was over before this began did not bring it about.
-        let over = |p: &&Place| {
-            let ends = p.alerts.iter().filter_map(|i| self.case.alerts.get(*i)).map(|a| a.ended_at.or(a.closed_at));
-            p.open == 0 && ends.flatten().max().is_some_and(|end| end < place.first)
-        };
-        let other = self.facts.places.iter().filter(mine).filter(|p| !over(p)).min_by_key(|p| p.first)?;
-        let first = place.alerts.first().map(|i| Ref::Alert(*i));
-        let refs: Vec<Ref> = first.into_iter().chain([Ref::Onset]).collect();
-        let name = words::plain(other.name().unwrap_or("an unnamed place"));
-        let gap = place.first.distance(other.first);
-        let strength = (gap.as_secs_f64() / 300.0).min(1.0);
-        if place.first < other.first {
-            let text = format!("it alerted first, {} before {name}", words::duration(gap));
-            Some(Point::new(if gap > Duration::from_secs(60) { 0.2 + 0.4 * strength } else { 0.1 }, text, refs))
-        } else if gap > Duration::from_secs(60) {
-            let text = format!("{name} alerted {} earlier", words::duration(gap));
-            Some(Point::new(-0.2 * strength, text, refs))
-        } else {
-            None
-        }
-    }
-
-    /// Alerts of other places that name it.
-    fn blamed(&self, place: &Place) -> Option<Point> {
-        let name = place.service.as_deref().filter(|n| n.len() >= SHORTEST_NAME)?.to_lowercase();
-        let mut by: BTreeSet<&str> = BTreeSet::new();
-        let mut refs = Vec::new();
-        for (i, (alert, text)) in self.case.alerts.iter().zip(&self.texts).enumerate() {
-            let other = alert.service.as_deref().or(alert.host.as_deref());
-            let Some(other) = other.filter(|o| !same(o, &name) && alert.service.is_some()) else { continue };
-            if names(text, &name) && by.insert(other) {
-                refs.push(Ref::Alert(i));
+        let callees = self.scene.callees.get(n).into_iter().flatten();
+        let below: Vec<&Place> = callees.filter_map(|c| self.facts.wide.get(self.scene.spots.get(*c)?.place)).collect();
+        let mut best: Option<Point> = None;
+        let (mut alarm, mut lines, mut quiet) = (None, None, None);
+        for (i, a) in self.case.findings.iter().enumerate().filter(|(_, a)| about(place, a)) {
+            let refs = vec![Ref::Finding(i)];
+            match &a.found {
+                Found::Shift { metric, symptom, before, after, unit, deviation, .. } => {
+                    let moved = |d: f64| ((d.max(0.0) + 1.0) / (ORDINARY_SHIFT + 1.0)).ln().max(0.0);
+                    let mut value = (moved(*deviation) / moved(GREAT_SHIFT)).min(1.0);
+                    let lower_down = self.case.findings.iter().any(|o| {
+                        matches!(&o.found, Found::Shift { deviation, .. } if *deviation > ORDINARY_SHIFT)
+                            && below.iter().any(|p| about(p, o))
+                    });
+                    if Kind::of(*symptom).is_effect() && lower_down {
+                        value *= SHIFT_BELOW;
+                    }
+                    let unit = unit.as_deref().map(|u| format!(" {}", words::plain(u))).unwrap_or_default();
+                    let fill = [
+                        ("metric", words::plain(metric)),
+                        ("before", words::figure(*before)),
+                        ("after", format!("{}{unit}", words::figure(*after))),
+                    ];
+                    let point = Point::of(&f::SHIFT, value, &fill, refs);
+                    if best.as_ref().is_none_or(|b| point.weight > b.weight) {
+                        best = Some(point);
+                    }
+                }
+                Found::Alarm { name, .. } if alarm.is_none() => {
+                    let fill = [("tool", tool(a.tool).to_owned()), ("alarm", words::quote(name))];
+                    alarm = Some(Point::of(&f::ALARM, 1.0, &fill, refs));
+                }
+                Found::Lines { lines: found, count } if lines.is_none() && *count > 0 => {
+                    let first = found.first().map(|l| words::quote(l)).unwrap_or_default();
+                    let fill = [("n", words::count(*count, "line")), ("line", first)];
+                    lines = Some(Point::of(&f::LINES, 1.0, &fill, refs));
+                }
+                Found::Quiet if quiet.is_none() => {
+                    quiet = Some(Point::of(&f::QUIET, 1.0, &[("tool", tool(a.tool).to_owned())], refs));
+                }
+                _ => {}
             }
         }
-        let who: Vec<String> = by.iter().map(|n| words::plain(n)).collect();
-        let weight = 0.7 * who.len().min(BLAMED_BY) as f64;
-        refs.truncate(3);
-        let text = format!(
-            "{} of {} name{} it",
-            if who.len() == 1 { "an alert" } else { "alerts" },
-            words::list(&who, 3),
-            if who.len() == 1 { "s" } else { "" }
-        );
-        (!who.is_empty()).then_some(Point::new(weight, text, refs))
+        let quiet = if best.is_none() { quiet } else { None };
+        best.into_iter().chain(alarm).chain(lines).chain(quiet).collect()
     }
 
     /// Earlier incidents that ended with the same cause.
@@ -216,11 +198,11 @@ impl<'a> Context<'a> {
             n => format!("{} {ago} before {how}, and {} like it", incident.id, words::count(n - 1, "earlier one")),
         };
         let refs = alike.iter().take(3).map(|(i, _)| Ref::Earlier(*i)).collect();
-        let weight = 0.8 + 0.2 * (alike.len() - 1).min(2) as f64;
+        let value = 0.8 + 0.1 * (alike.len() - 1).min(2) as f64;
         // What happened whatever the alerts were tells less about these alerts.
         let mut others = self.facts.places.iter().filter(|p| p.name() != place.name());
         let others = others.any(|p| self.was_same(latest, p));
-        Some(Point::new(if others { weight / 2.0 } else { weight }, text, refs))
+        Some(Point::of(&f::ENDED, if others { value / 2.0 } else { value }, &[("what", text)], refs))
     }
 
     fn was_same(&self, earlier: &Earlier, place: &Place) -> bool {
@@ -250,17 +232,17 @@ impl<'a> Context<'a> {
 
     /// A service on a machine that several services share and that itself lacks something.
     fn machine_below(&self, place: &Place) -> Option<Point> {
+        // A service that is that machine by name does not stand on it.
         let (i, host) = self.facts.hosts.iter().enumerate().find(|(_, h)| {
             h.symptom.is_some() && place.service.is_some() && same_known(h.host.as_deref(), place.host.as_deref())
         })?;
         let (symptom, _) = host.symptom?;
-        let text = format!(
-            "the machine {} has {}, and {} alert on it",
-            words::plain(host.host.as_deref().unwrap_or_default()),
-            words::symptom(symptom)?,
-            host.sharers()
-        );
-        Some(Point::new(-0.7, text, vec![Ref::Host(i)]))
+        let fill = [
+            ("host", words::plain(host.host.as_deref().unwrap_or_default())),
+            ("symptom", words::symptom(symptom)?.to_owned()),
+            ("sharers", host.sharers()),
+        ];
+        Some(Point::of(&f::MACHINE_BELOW, 1.0, &fill, vec![Ref::Host(i)]))
     }
 
     /// A failed build that says what went into it.
@@ -272,8 +254,7 @@ impl<'a> Context<'a> {
                     ["commit", "git_commit", "commit_sha", "sha", "revision"].iter().find_map(|l| labels.get(*l))?;
                 Some((*i, words::plain(&commit.chars().take(12).collect::<String>())))
             })?;
-        let text = format!("the build names commit {commit}");
-        Some(Point::new(0.5, text, vec![Ref::Alert(i)]))
+        Some(Point::of(&f::COMMIT, 1.0, &[("commit", commit)], vec![Ref::Alert(i)]))
     }
 
     /// The change of this service that came last before it all began.
@@ -290,75 +271,59 @@ impl<'a> Context<'a> {
             .last()?;
         let lag = onset.since(at);
         let near = match lag.as_secs() {
-            0..=600 => 1.8,
-            601..=1800 => 1.3,
-            1801..=3600 => 0.8,
-            _ => 0.4,
+            0..=600 => 1.0,
+            601..=1800 => 0.7,
+            1801..=3600 => 0.45,
+            _ => 0.2,
         };
-        let weight = if change.kind == ChangeKind::Build { near * 0.5 } else { near };
-        let text = format!(
-            "{} of {} came {} before {}",
-            change_name(change),
-            words::plain(service),
-            words::duration(lag),
-            self.case.beginning()
-        );
-        Some((i, Point::new(weight, text, vec![Ref::Change(i)])))
+        let value = if change.kind == ChangeKind::Build { near * 0.5 } else { near };
+        let fill = [
+            ("change", change_name(change)),
+            ("service", words::plain(service)),
+            ("gap", words::duration(lag)),
+            ("beginning", self.case.beginning().to_owned()),
+        ];
+        Some((i, Point::of(&f::CHANGE, value, &fill, vec![Ref::Change(i)])))
     }
 
     fn weaknesses(&self, place: &Place) -> Vec<Point> {
         let mut points = Vec::new();
-        let all_open = self.case.alerts.iter().filter(|a| a.is_open()).count();
+        let all_open = self.case.every_alert().filter(|(_, a)| a.is_open()).count();
         if place.open == 0 && all_open > 0 && !place.alerts.is_empty() {
-            let text = format!(
-                "its {} resolved while {} still fire{}",
-                one_is(place.alerts.len()),
-                words::count(all_open, "other"),
-                if all_open == 1 { "s" } else { "" }
-            );
-            points.push(Point::new(-0.5, text, self.citing(place, |_| true)));
+            let fill = [
+                ("alerts", one_has(place.alerts.len())),
+                ("others", words::count(all_open, "other")),
+                ("s", if all_open == 1 { "s" } else { "" }.to_owned()),
+            ];
+            points.push(Point::of(&f::OVER, 1.0, &fill, self.citing(place, |_| true)));
         }
         if place.worst >= Severity::Low && !place.alerts.is_empty() {
-            let text = format!("nothing about it is worse than {}", words::severity(place.worst));
-            points.push(Point::new(-0.4, text, self.citing(place, |_| true)));
+            let fill = [("severity", words::severity(place.worst).to_owned())];
+            points.push(Point::of(&f::MILD, 1.0, &fill, self.citing(place, |_| true)));
         }
         if self.case.incident.flapping && self.case.alerts.len() == place.alerts.len() {
-            points.push(Point::new(-0.3, "it goes up and down".to_owned(), self.citing(place, |_| true)));
+            points.push(Point::of(&f::FLAPS, 1.0, &[], self.citing(place, |_| true)));
         }
         points
     }
 
     /// The first alerts of a place that fit, at most two.
-    fn citing(&self, place: &Place, fits: impl Fn(usize) -> bool) -> Vec<Ref> {
+    pub(super) fn citing(&self, place: &Place, fits: impl Fn(usize) -> bool) -> Vec<Ref> {
         place.alerts.iter().copied().filter(|i| fits(*i)).take(2).map(Ref::Alert).collect()
     }
 }
 
-fn one_is(n: usize) -> String {
+fn one_has(n: usize) -> String {
     if n == 1 { "alert has".to_owned() } else { format!("{n} alerts have") }
 }
 
-fn one_says(text: String, n: usize) -> String {
-    if n == 1 { text.replacen(" say ", " says ", 1) } else { text }
-}
-
-/// Labels by which senders name the called side of a call.
-fn is_callee_label(label: &str) -> bool {
-    let label = label.to_lowercase().replace(['.', '-'], "_");
-    matches!(
-        label.as_str(),
-        "upstream"
-            | "callee"
-            | "destination"
-            | "destination_service"
-            | "destination_service_name"
-            | "destination_workload"
-            | "peer_service"
-            | "remote_service"
-            | "target_service"
-            | "dependency"
-            | "backend"
-    )
+fn tool(t: Tool) -> &'static str {
+    match t {
+        Tool::Netdata => "Netdata",
+        Tool::Prometheus => "Prometheus",
+        Tool::Loki => "Loki",
+        Tool::Jenkins => "Jenkins",
+    }
 }
 
 /// Whether the text has the name as a word of its own: `api` does not stand in `payments-api`.
@@ -392,13 +357,5 @@ mod tests {
         check("(payments): 5xx", "payments", true);
         check("repayments late", "payments", false);
         check("zürich-api", "api", false);
-    }
-
-    #[test]
-    fn labels_of_the_called_side_are_known_in_their_spellings() {
-        for label in ["peer.service", "destination_service", "Destination-Service", "upstream"] {
-            assert!(is_callee_label(label), "{label}");
-        }
-        assert!(!is_callee_label("service"));
     }
 }

@@ -363,7 +363,7 @@ async fn investigate<D: Desk>(desk: &D, clock: &Clock, run: Lease, stop: &Cancel
                     step.tell(&mut inquiry, &case)
                 }
                 // A part of the answer is better than none.
-                Err(why) => vec![missing(step, &why)],
+                Err(why) => vec![unread(step.name(), &why)],
             };
             progress.done += 1;
             write(desk, run, lines, progress, stop).await?;
@@ -391,7 +391,11 @@ async fn ask<D: Desk>(
     progress: Progress,
     stop: &CancellationToken,
 ) -> Result<(), Ended> {
-    let mut asking = desk.asking(case).await?;
+    let mut asking = match desk.asking(case).await {
+        Ok(asking) => asking,
+        // A part of the answer is better than none.
+        Err(e) => return write(desk, run, vec![unread("Declared services", &e.to_string())], progress, stop).await,
+    };
     loop {
         let (questions, before) = asking.questions();
         let from = case.findings.len();
@@ -414,9 +418,8 @@ async fn ask<D: Desk>(
     }
 }
 
-fn missing(step: Step, why: &str) -> Line {
-    let text =
-        format!("{} could not be read, the answer does without them: {}.", step.name(), why.trim_end_matches('.'));
+fn unread(what: &str, why: &str) -> Line {
+    let text = format!("{what} could not be read, the answer does without them: {}.", why.trim_end_matches('.'));
     Line { kind: ThoughtKind::Observation, text, evidence: Vec::new() }
 }
 
@@ -439,6 +442,7 @@ async fn fail<D: Desk>(desk: &D, run: Lease, error: String) {
         conclusion: None,
         summary: None,
         error: Some(error),
+        around: Vec::new(),
         answer: Investigation::default(),
     };
     match desk.finish(run, finish).await {

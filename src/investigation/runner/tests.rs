@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{super::tests::case, *};
+use crate::config::ProbeSettings;
 
 /// A queue and what was written, in memory.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ enum Trouble {
     // What happened before cannot be read, or reading it never ends.
     Unread(IncidentId),
     Hangs(IncidentId),
+    // The tool that is asked is not there.
+    NoTool,
     Stop,
 }
 
@@ -130,7 +133,11 @@ impl Desk for Table {
 
     async fn asking(&self, case: &Case) -> Result<Asking, StoreError> {
         let client = crate::outgoing::Client::open(None).map_err(|e| StoreError::Io(e.to_string()))?;
-        let probes = Probes::open(client, self.clock.clone(), crate::config::ProbeSettings::default());
+        // Nobody listens on the port of multiplexers.
+        let gone = crate::outgoing::address::base("http://127.0.0.1:1").ok();
+        let settings = crate::config::defaults("/nowhere".into()).probes;
+        let settings = ProbeSettings { loki: gone.filter(|_| self.trouble == Trouble::NoTool), ..settings };
+        let probes = Probes::open(client, self.clock.clone(), settings);
         Ok(probes.map_err(|e| StoreError::Io(e.to_string()))?.about(case, &[]))
     }
 
@@ -232,6 +239,25 @@ async fn what_cannot_be_read_is_said_and_the_answer_does_without() {
     };
     check(Trouble::Unread(IncidentId(1)), "disk gone").await;
     check(Trouble::Hangs(IncidentId(1)), "not there in time").await;
+}
+
+#[tokio::test]
+async fn a_tool_that_is_not_there_keeps_no_investigation_from_its_end() {
+    let table = Table::new(&[1], Trouble::NoTool);
+    let stop = CancellationToken::new();
+    let (desk, clock, token) = (Arc::clone(&table), table.clock.clone(), stop.clone());
+    let task = tokio::spawn(async move { work(desk, &clock, 1, &token).await });
+    while table.ended().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    task.await.unwrap();
+    assert_eq!(table.ended(), BTreeMap::from([(1, Complete)]));
+    let lines = lock(&table.lines);
+    let step = |part: &str| lines[&IncidentId(1)].iter().position(|step| step.iter().any(|l| l.text.contains(part)));
+    let (asked, failed) =
+        (step("Asks Loki at 127.0.0.1:1 about checkout: "), step("Loki at 127.0.0.1:1 cannot be reached"));
+    assert!(asked.is_some() && asked < failed, "{lines:#?}");
 }
 
 #[tokio::test]

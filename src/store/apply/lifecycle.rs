@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use super::place;
+use super::{outcomes, place};
 use crate::{
     model::*,
     store::{StoreError, tx::Tx},
@@ -14,6 +14,8 @@ use crate::{
 pub const NAMES_ON_ROW: usize = 50;
 /// Why an investigation is made again by itself.
 pub const CHANGED: &str = "changed";
+/// The same because of another incident of the same time.
+pub const NEARBY: &str = "nearby";
 
 /// Opens an incident for an alert and makes it the first member.
 pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> Result<IncidentId, StoreError> {
@@ -150,6 +152,13 @@ pub fn reconsider(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     if head.state == InvestigationState::Running || (made && !known) { queue(tx, id, CHANGED) } else { Ok(()) }
 }
 
+/// The same when an incident of the same time became known or changed.
+pub fn nearby(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
+    let head = &tx.known_incident(id)?.investigation;
+    let known = head.conclusion == Some(Conclusion::Confirmed);
+    if head.state == InvestigationState::Complete && !known { queue(tx, id, NEARBY) } else { Ok(()) }
+}
+
 /// An alert that opened an incident says which ones it was kept out of, and why.
 pub fn kept_out(
     tx: &mut Tx<'_>,
@@ -247,7 +256,8 @@ pub fn end(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, resolution: String) -> R
     incident.resolution = Some(resolution.clone());
     tx.world.close(id);
     tx.changed(id, IncidentChange::Status);
-    tx.note(id, TimelineKind::Resolved, by, resolution, serde_json::Value::Null)
+    tx.note(id, TimelineKind::Resolved, by, resolution, serde_json::Value::Null)?;
+    outcomes::settle(tx, id)
 }
 
 /// Opens a resolved incident again and has it investigated anew.
@@ -258,6 +268,7 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     incident.resolution = None;
     incident.analyzed_at = None;
     let open = incident.clone();
+    outcomes::forget(tx, id)?;
     tx.world.open(&open);
     tx.changed(id, IncidentChange::Status);
     tx.note(id, TimelineKind::Reopened, by, text, serde_json::Value::Null)?;
@@ -287,7 +298,7 @@ pub fn queue(tx: &mut Tx<'_>, id: IncidentId, reason: &str) -> Result<(), StoreE
     let now = tx.now;
     let mut not_before = now.plus(tx.policy.investigation_delay);
     let incident = tx.known_incident(id)?;
-    if let Some(finished) = incident.investigation.finished_at.filter(|_| reason == CHANGED) {
+    if let Some(finished) = incident.investigation.finished_at.filter(|_| reason == CHANGED || reason == NEARBY) {
         // Against a clock that was set back: never later than from now on.
         not_before = not_before.max(finished.min(now).plus(pause(incident.alert_count)));
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{lifecycle, place, taught, told};
+use super::{lifecycle, outcomes, place, taught, told};
 use crate::{
     model::*,
     store::{StoreError, tables::meta, tx::Tx},
@@ -81,6 +81,7 @@ pub fn merge(
     if busy(gone.investigation.state) {
         incident.investigation.state = InvestigationState::Cancelled;
     }
+    outcomes::forget(tx, from)?;
     let known = tx.world.engine.profile(from).cloned();
     tx.world.close(from);
     tx.changed(from, IncidentChange::Merged);

@@ -6,6 +6,7 @@ use crate::{
     model::*,
     store::{
         CommandError, Store, StoreError,
+        apply::outcomes,
         tx::{Tx, get, put},
     },
 };
@@ -232,7 +233,7 @@ fn settle(
     }
     tell(tx.known_incident(id)?, answer);
     tx.changed(id, IncidentChange::Investigation);
-    Ok(())
+    outcomes::settle(tx, id)
 }
 
 /// The head of an incident as its answer has it.

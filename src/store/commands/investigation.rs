@@ -39,6 +39,8 @@ pub struct Finish {
     pub summary: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Other incidents of the same time whose alerts it counted: their answers may not know of this one yet.
+    pub around: Vec<IncidentId>,
     /// Causes, evidence, suggestions; replaces the earlier ones, keeping the states that people gave suggestions.
     pub answer: Investigation,
 }
@@ -210,8 +212,16 @@ pub(in crate::store) fn think(
 /// Ends a run with its answer.
 pub(in crate::store) fn end(tx: &mut Tx<'_>, lease: Lease, finish: Finish) -> Result<(), CommandError> {
     let id = lease.incident;
-    let Job { again, answered, .. } = running(tx, lease)?;
+    let Job { again, answered, reason, .. } = running(tx, lease)?;
     tx.remove_job(id)?;
+    // Once each way: what is made again for this reason asks nobody else.
+    if reason != lifecycle::NEARBY {
+        for other in &finish.around {
+            if tx.incident(*other)?.is_some_and(|i| i.is_open()) {
+                lifecycle::nearby(tx, *other)?;
+            }
+        }
+    }
     write_answer(tx, id, finish, answered)?;
     analyzed(tx, id)?;
     if again {

@@ -12,6 +12,7 @@ mod incidents;
 mod live;
 mod mutes;
 mod opinion;
+mod outcomes;
 mod overview;
 mod postmortems;
 mod runbooks;

@@ -502,6 +502,48 @@ mod tests {
         assert!(order.len() == 3 && order.is_sorted(), "diagnostics before fixes");
     }
 
+    fn opinion(text: &str) -> Opinion {
+        Opinion {
+            model: text.into(),
+            form: OpinionForm::Tools,
+            summary: format!("{text} [E1]"),
+            causes: vec![OpinionCause {
+                service: Some(text.into()),
+                host: None,
+                symptom: None,
+                text: text.into(),
+                evidence: vec!["E2".into()],
+                rank: Some(2),
+            }],
+            agreement: Agreement::Listed,
+            unsupported: 2,
+            partial: Some(text.into()),
+            requests: 4,
+            calls: 7,
+            tokens_in: 11_000,
+            tokens_out: 900,
+            cost: 0.021,
+            took_ms: 14_000,
+            at: samples::ago(1),
+        }
+    }
+
+    #[test]
+    fn a_second_opinion_stands_beside_the_answer() {
+        let html = page(|r, _| r.answer.opinion = Some(opinion("llama")));
+        for part in [
+            "Second opinion of <bdi>llama</bdi>",
+            "It puts hypothesis 2 first.",
+            "<bdi>llama <a class=\"ev\" href=\"#E1\"",
+            "<bdi>llama: llama</bdi> <a class=\"ev\" href=\"#E2\"",
+            "2\u{a0}statements left out",
+            "4\u{a0}requests, 7\u{a0}questions, 11,900 tokens, cost 0.0210, 14\u{a0}s.",
+            "The 02:56 deploy of payments-worker",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
     #[test]
     fn a_question_shows_its_query_on_a_line_of_its_own() {
         let ask = |text: &str, kind| {
@@ -589,6 +631,7 @@ mod tests {
                     reason.text = evil.into();
                 }
             }
+            r.answer.opinion = Some(opinion(evil));
             r.answer.recorded = Some(RecordedCause {
                 service: Some(evil.into()),
                 host: Some(evil.into()),

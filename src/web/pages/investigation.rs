@@ -1,5 +1,7 @@
 //! Settings of investigations: what they may ask, what they may spend, and how well they did. All of it is shown only.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -8,20 +10,25 @@ use super::{
     ask::Ask,
     frame::{Frame, Section, counts_and_seq},
     settings::tabs,
-    ui::{self, Markup},
+    text,
+    ui::{self, Markup, When},
 };
 use crate::{
     config::{Kind, Shown},
+    model::*,
+    store::{IncidentFilter, StoreError, View},
     web::{error::ApiError, state::AppState},
 };
 
 const HERE: &str = "/settings/investigation";
 const ALL: &str = "investigation.";
+/// The newest incidents in which the last answers of tools are looked for.
+const LOOKED: usize = 30;
 /// Groups of options by how their keys begin, with their headings; what fits none belongs to the first.
 const GROUPS: [(&str, &str, &str); 3] = [
-    ("", "How it runs", "in the background, for every new incident"),
-    ("investigation.probes.", "What may be asked", "read-only questions to your own tools"),
-    ("investigation.model.", "Language model", "a second opinion, off unless it is set"),
+    ("", "Options: how it runs", "in the background, for every new incident"),
+    ("investigation.probes.", "Options: what may be asked", "read-only questions to your own tools"),
+    ("investigation.model.", "Options: language model", "off unless they are set"),
 ];
 
 /// An option.
@@ -38,8 +45,24 @@ struct Row {
 struct Group {
     heading: &'static str,
     sub: &'static str,
-    set: bool,
     rows: Vec<Row>,
+}
+
+/// The last answer of a tool that some evidence is made of.
+#[derive(Debug)]
+struct Last {
+    tool: &'static str,
+    at: When,
+    what: Markup,
+    incident: IncidentId,
+}
+
+/// How the language model stands.
+#[derive(Debug)]
+struct ModelRow {
+    class: &'static str,
+    state: &'static str,
+    facts: Vec<(&'static str, Markup)>,
 }
 
 #[derive(Template)]
@@ -48,6 +71,68 @@ struct InvestigationPage {
     frame: Frame,
     tabs: Vec<(&'static str, &'static str, bool)>,
     groups: Vec<Group>,
+    model: Option<ModelRow>,
+    last: Vec<Last>,
+}
+
+impl ModelRow {
+    fn new(s: &ModelStatus, spent: &Spending, now: Time) -> Self {
+        let (class, state) = match s.state {
+            ModelState::Unknown => ("", "Not tried yet"),
+            ModelState::Tools => ("ok", "Ready, with tools"),
+            ModelState::SinglePrompt => ("ok", "Ready, with a single prompt"),
+            ModelState::Unavailable => ("failing", "Cannot be asked"),
+        };
+        let of = |spent: String, most: Option<String>| match most {
+            Some(most) => format!("{spent} of {most}"),
+            None => format!("{spent}, without a limit"),
+        };
+        let tokens = of(ui::count(spent.tokens()), (s.budget.tokens > 0).then(|| ui::count(s.budget.tokens)));
+        let cost = of(units(spent.cost_micros), (s.budget.cost_micros > 0).then(|| units(s.budget.cost_micros)));
+        let names =
+            if s.names_redacted { "replaced by made-up ones before anything leaves" } else { "sent as they are" };
+        let mut facts = vec![
+            ("Model", ui::foreign(&text::shorten(&s.model, 120))),
+            ("Endpoint", ui::foreign(&format!("{} ({})", s.host, s.kind))),
+            ("Why", ui::foreign(&s.reason)),
+            ("Tokens today", ui::foreign(&tokens)),
+            ("Cost today", ui::foreign(&cost)),
+            ("Requests today", ui::foreign(&ui::count(spent.requests))),
+            ("Names", ui::foreign(names)),
+            ("Secrets", ui::foreign("always taken out")),
+        ];
+        if let Some(at) = s.checked_at {
+            facts.push(("Tried", Markup::joined(&[&When::ago(at, now)])));
+        }
+        Self { class, state, facts }
+    }
+}
+
+const fn tool_name(t: Tool) -> &'static str {
+    match t {
+        Tool::Netdata => "Netdata agents",
+        Tool::Prometheus => "Prometheus",
+        Tool::Loki => "Loki",
+        Tool::Jenkins => "Jenkins",
+    }
+}
+
+/// For each tool its latest answer in the newest investigations: evidence names the tool that it came from.
+fn last(view: &View, now: Time) -> Result<Vec<Last>, StoreError> {
+    let mut found: BTreeMap<Tool, Last> = BTreeMap::new();
+    for incident in view.incidents(&IncidentFilter::default(), None, LOOKED)?.items {
+        for e in view.investigation(incident.id)?.evidence {
+            let tool = e.data.get("tool").and_then(|t| t.as_str()).and_then(|t| t.parse::<Tool>().ok());
+            let Some(tool) = tool else { continue };
+            found.entry(tool).or_insert_with(|| Last {
+                tool: tool_name(tool),
+                at: When::ago(e.at, now),
+                what: ui::foreign(&text::shorten(&e.title, 200)),
+                incident: incident.id,
+            });
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 impl Row {
@@ -71,11 +156,10 @@ fn group_of(key: &str) -> usize {
 }
 
 fn groups<'a>(all: impl Iterator<Item = Shown<'a>>) -> Vec<Group> {
-    let group = |(_, heading, sub): (_, _, _)| Group { heading, sub, set: false, rows: Vec::new() };
+    let group = |(_, heading, sub): (_, _, _)| Group { heading, sub, rows: Vec::new() };
     let mut groups: Vec<Group> = GROUPS.into_iter().map(group).collect();
     for shown in all {
         if let Some(group) = groups.get_mut(group_of(shown.option.key)) {
-            group.set |= shown.by.is_some();
             group.rows.push(Row::of(&shown));
         }
     }
@@ -86,11 +170,74 @@ fn groups<'a>(all: impl Iterator<Item = Shown<'a>>) -> Vec<Group> {
 /// `GET /settings/investigation`
 pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Response, ApiError> {
     let now = ask.now;
-    let (overview, seq) = state.store.read(move |view| counts_and_seq(view, now)).await?;
+    let read = move |view: &View| {
+        let (overview, seq) = counts_and_seq(view, now)?;
+        Ok((overview, seq, view.spending(now)?, last(view, now)?))
+    };
+    let (overview, seq, spent, last) = state.store.read(read).await?;
+    let status = state.model.as_ref().map(|m| m.borrow().clone());
     let page = InvestigationPage {
         frame: ask.frame("Investigation", Section::Settings, &overview, seq),
         tabs: tabs(HERE),
         groups: groups(state.config.given.shown(ALL)),
+        model: status.map(|s| ModelRow::new(&s, &spent, now)),
+        last,
     };
     Ok(ask.page(StatusCode::OK, &page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Given,
+        web::pages::{frame::Section, samples},
+    };
+
+    #[test]
+    fn options_stand_in_their_groups_and_text_of_others_stays_text() {
+        let evil = "<script>alert(1)</script>\u{202e}";
+        let given = Given::default();
+        let status = ModelStatus {
+            kind: ModelKind::Openai,
+            model: evil.into(),
+            host: evil.into(),
+            state: ModelState::Unavailable,
+            reason: evil.into(),
+            checked_at: Some(samples::ago(3)),
+            next_check_at: None,
+            names_redacted: true,
+            budget: Budget { tokens: 2_000_000, cost_micros: 0 },
+        };
+        let spent = Spending { requests: 12, tokens_in: 40_000, tokens_out: 2_000, cost_micros: 1_500_000 };
+        let page = InvestigationPage {
+            frame: samples::frame("Investigation", Section::Settings),
+            tabs: tabs(HERE),
+            groups: groups(given.shown(ALL)),
+            model: Some(ModelRow::new(&status, &spent, samples::now())),
+            last: vec![Last {
+                tool: tool_name(Tool::Loki),
+                at: When::ago(samples::ago(9), samples::now()),
+                what: ui::foreign(evil),
+                incident: IncidentId(7),
+            }],
+        };
+        let html = page.render().unwrap();
+        for part in [
+            "<code>investigation.delay</code>",
+            "<b><bdi>2s</bdi></b><div class=\"xs faint\"><bdi>the default</bdi>",
+            "Cannot be asked",
+            "<bdi>42,000 of 2,000,000</bdi>",
+            "<bdi>1.50, without a limit</bdi>",
+            "<a href=\"/incidents/INC-7#ev\">",
+            "3\u{a0}min ago",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(!html.contains("<script>alert") && !html.contains('\u{202e}'));
+        for shown in given.shown(ALL) {
+            let (prefix, ..) = GROUPS[group_of(shown.option.key)];
+            assert!(shown.option.key.starts_with(prefix), "{}", shown.option.key);
+        }
+    }
 }

@@ -126,7 +126,7 @@ impl<'a> Desk<'a> {
         let order: Vec<Value> =
             places.map(|p| json!({"place": p.name(), "first": p.first, "alerts": p.alerts.len()})).collect();
         json!({
-            "id": i.id.to_string(), "title": cut(&i.title), "severity": i.severity, "status": i.status,
+            "id": i.id.to_string(), "title": cut(&i.title), "severity": i.severity,
             "service": i.service, "affected_services": i.affected_services.iter().take(40).collect::<Vec<_>>(),
             "affected_hosts": i.affected_hosts.iter().take(40).collect::<Vec<_>>(), "environment": i.environment,
             "began_at": self.case.onset(), "now": self.case.now, "alerts": self.case.alerts.len(),

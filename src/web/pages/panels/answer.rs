@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::shares;
+use super::{opinion::Second, shares};
 use crate::{
     model::*,
     web::pages::{
@@ -59,6 +59,7 @@ pub struct Answer {
     recorded: Option<Markup>,
     first: Option<Lead>,
     made: Option<String>,
+    second: Option<Second>,
 }
 impl HtmlSafe for Answer {}
 
@@ -135,7 +136,9 @@ impl Answer {
             recorded: answer.recorded.as_ref().map(|r| {
                 ui::foreign(&format!("{} recorded the cause: {}.", r.by, r.as_cause().title.trim_end_matches('.')))
             }),
-            first: all().find(is_fix).or_else(|| all().next()).map(Lead::of),
+            // Where nothing leads, what to check stands in its list.
+            first: all().find(is_fix).or_else(|| all().next().filter(|_| !unsure)).map(Lead::of),
+            second: answer.opinion.as_ref().map(|o| Second::new(o, &answer.evidence)),
             made: head.engine.as_deref().map(|e| match e.strip_prefix("built-in").map(|m| m.trim_start_matches([' ', '+'])) {
                 Some("") => "Made by the built-in rules alone; evidence marks lead to what it rests on.".to_owned(),
                 model => format!(

@@ -3,6 +3,7 @@
 mod answer;
 mod facts;
 mod lines;
+mod opinion;
 mod shares;
 mod spread;
 

@@ -23,9 +23,10 @@ const LANE: f64 = 29.0;
 const TOP: f64 = 36.0;
 /// Characters of a name that fit.
 const FITS: usize = 19;
-/// Half of a mark, and of a letter.
+/// Half of a mark; a letter, and a digit, where the typeface is wide.
 const HALF: f64 = 7.5;
 const LETTER: f64 = 5.9;
+const DIGIT: f64 = 7.0;
 /// With more marks than this the words of each are left to the table.
 const TITLES: usize = 60;
 /// Changes drawn as lines.
@@ -217,7 +218,7 @@ struct Cluster<'a> {
 impl Cluster<'_> {
     /// Where the next mark may stand.
     fn free(&self) -> f64 {
-        let number = if self.n > 1 { LETTER * (2 + self.n.ilog10()) as f64 + 3.0 } else { 0.0 };
+        let number = if self.n > 1 { DIGIT * (2 + self.n.ilog10()) as f64 + 4.0 } else { 0.0 };
         self.x + 2.0 * HALF + number
     }
 
