@@ -168,3 +168,60 @@ fn odd_topologies_lose_what_is_odd() {
     let config = configured(Path::new("/none.toml"));
     run(&mut opened("").unwrap(), &topology, &config, app::policy(&config), false).unwrap();
 }
+
+/// Nothing of these has a cause that alerts could tell: one that flaps, some that have nothing to do with each other.
+#[test]
+fn streams_with_nothing_to_find_accuse_nobody() {
+    let config = configured(Path::new("/none.toml"));
+    let services = (0..40).map(|n| Service {
+        name: format!("svc-{n}"),
+        depends_on: if n % 3 == 0 { vec![format!("svc-{}", n + 1)] } else { Vec::new() },
+        ..Service::default()
+    });
+    let topology = Topology::of(services.collect());
+    let titles =
+        ["latency is high", "CPU usage above 80 %", "errors on requests", "memory usage above 85 %", "traffic drop"];
+    let mut accused = Vec::new();
+    for stream in 0..100_u64 {
+        let mut seed = 1_000 + stream;
+        let mut draw = |n: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % n
+        };
+        let mut lines = String::new();
+        let mut at = 1_772_500_000_000_i64;
+        let tell = |lines: &mut String, at: i64, service: u64, what: u64, status: &str, severity: &str| {
+            let body = serde_json::json!({
+                "id": format!("{service}-{what}"), "title": format!("{} on svc-{service}", titles[what as usize]),
+                "service": format!("svc-{service}"), "status": status, "severity": severity,
+            });
+            let line = serde_json::json!({ "at": Time::from_millis(at), "platform": "generic", "body": body });
+            *lines += &format!("{line}\n");
+        };
+        let severities = ["low", "medium", "high"];
+        if stream % 2 == 0 {
+            let (service, what) = (draw(40), draw(5));
+            for _ in 0..3 + draw(6) {
+                let severity = severities[draw(3) as usize];
+                tell(&mut lines, at, service, what, "firing", severity);
+                at += i64::try_from(60_000 + draw(240_000)).unwrap();
+                tell(&mut lines, at, service, what, "resolved", severity);
+                at += i64::try_from(60_000 + draw(240_000)).unwrap();
+            }
+        } else {
+            // Far apart in the topology, in name and in kind; now and then two at the same time.
+            for n in 0..2 + draw(4) {
+                tell(&mut lines, at, (draw(8) + n * 9) % 40, (n + draw(2)) % 5, "firing", severities[draw(3) as usize]);
+                at += i64::try_from(draw(900_000)).unwrap();
+            }
+        }
+        let mut input = opened(&lines).unwrap();
+        let report = run(&mut input, &topology, &config, app::policy(&config), true).unwrap();
+        let incidents = report.incidents.iter().map(|i| serde_json::to_value(i).unwrap());
+        let sure: Vec<_> = incidents.filter(|i| i["conclusion"] != "inconclusive").collect();
+        if !sure.is_empty() {
+            accused.push((stream, serde_json::to_string(&sure).unwrap()));
+        }
+    }
+    assert!(accused.len() <= 5, "{} of 100: {accused:#?}", accused.len());
+}

@@ -261,8 +261,9 @@ fn telling(s: Symptom) -> f64 {
 pub fn decisive(s: Symptom) -> f64 {
     match s {
         Symptom::DiskSpace | Symptom::Certificate => 1.0,
-        Symptom::ConnectionExhaustion | Symptom::Memory | Symptom::BuildFailure => 0.8,
-        Symptom::DiskIo => 0.7,
+        Symptom::ConnectionExhaustion | Symptom::BuildFailure => 0.8,
+        // Alone that is more often a peak than a lack.
+        Symptom::DiskIo | Symptom::Memory => 0.7,
         Symptom::Restarts | Symptom::Replication => 0.6,
         Symptom::Cpu | Symptom::Network | Symptom::Security => 0.5,
         Symptom::Backlog | Symptom::Unavailable => 0.4,

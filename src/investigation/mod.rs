@@ -96,8 +96,8 @@ impl Inquiry {
         let mut lines = Writer::new(case, &facts, &mut self.ledger).hypotheses(&ranking);
         let causes = causes(case, &facts, &ranking, &mut self.ledger);
         let suggestions = suggest::suggest(case, &facts, &ranking, &mut self.ledger);
-        let next = suggestions.iter().find(|s| s.kind == SuggestionKind::Diagnostic);
-        let (summary, last) = Writer::new(case, &facts, &mut self.ledger).conclusion(&ranking, next);
+        let next: Vec<&Suggestion> = suggestions.iter().filter(|s| s.kind == SuggestionKind::Diagnostic).collect();
+        let (summary, last) = Writer::new(case, &facts, &mut self.ledger).conclusion(&ranking, &next);
         lines.extend(last);
         (lines, self.finish(case, summary, ranking.conclusion, causes, suggestions))
     }

@@ -1,8 +1,13 @@
-use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
-use super::*;
+use super::{case::Nearby, *};
+use crate::correlation::topology::Topology;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +33,15 @@ struct Told {
     changes: Vec<ToldChange>,
     #[serde(default)]
     earlier: Vec<ToldEarlier>,
+    // Caller, callee.
+    #[serde(default)]
+    calls: Vec<(String, String)>,
+    // Alerts of another incident of the same time.
+    #[serde(default)]
+    around: Vec<ToldAlert>,
+    // Causes of ended incidents, each with what alerted then.
+    #[serde(default)]
+    ended: Vec<ToldEnd>,
     want: Want,
 }
 
@@ -82,6 +96,14 @@ struct ToldEarlier {
     title: String,
     resolution: Option<String>,
     minutes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToldEnd {
+    times: u64,
+    cause: String,
+    alerts: Vec<ToldAlert>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -252,10 +274,30 @@ fn build(told: &Told) -> Case {
         incident.resolution = e.resolution.clone();
         Earlier { incident, cause: None }
     });
-    Case::new(about, minute(15))
+    let around = told.around.iter().zip(1_000..).map(|(a, n)| {
+        let alert = Alert { incident: Some(IncidentId(43)), ..alert(n, a) };
+        Nearby { alert, connected: true }
+    });
+    let ends = told.ended.iter().flat_map(|e| std::iter::repeat_n(e, e.times as usize)).zip(1..);
+    let outcomes = ends.map(|(e, n)| {
+        let alerts: Vec<Alert> = e.alerts.iter().map(|a| alert(n, a)).collect();
+        let cause = KnownCause { service: Some(e.cause.clone()), host: None, symptom: None };
+        let places = Outcome::shown(&alerts);
+        (IncidentId(n), Outcome { at: base(), places, cause: Some(cause), said: None, right: None })
+    });
+    let mut case = Case::new(about, minute(15))
         .with_alerts(told.alerts.iter().zip(1..).map(|(a, n)| alert(n, a)).collect())
+        .with_around(around.collect())
         .with_earlier(earlier.collect())
-        .with_changes(changes.collect())
+        .with_outcomes(outcomes.collect())
+        .with_changes(changes.collect());
+    case.topology = topology(told.calls.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+    case
+}
+
+fn topology<'a>(calls: impl Iterator<Item = (&'a str, &'a str)>) -> Arc<Topology> {
+    let none: [&Service; 0] = [];
+    Arc::new(Topology::new(none, calls))
 }
 
 fn told() -> Vec<Told> {
@@ -289,7 +331,12 @@ fn storm() -> Case {
         };
         alert(n + 1, &told)
     });
-    Case::new(incident(42, "HighErrorRate", Some("service-0".into()), base()), minute(30)).with_alerts(alerts.collect())
+    let about = incident(42, "HighErrorRate", Some("service-0".into()), base());
+    let mut case = Case::new(about, minute(30)).with_alerts(alerts.collect());
+    let names: Vec<String> = (0..1_000).map(|n| format!("service-{n}")).collect();
+    let calls = (0..1_000).flat_map(|n| [(n, (n * 7 + 1) % 1_000), (n, (n * 3 + 2) % 1_000), (n, n / 2)]);
+    case.topology = topology(calls.map(|(a, b)| (names[a].as_str(), names[b].as_str())));
+    case
 }
 
 pub(super) fn all_cases() -> Vec<(String, Case)> {
@@ -365,6 +412,9 @@ fn the_same_case_gives_the_same_bytes_in_whatever_order_it_was_read() {
         turned = turned.with_alerts(case.alerts.iter().rev().cloned().collect());
         turned = turned.with_earlier(case.earlier.iter().rev().cloned().collect());
         turned = turned.with_changes(case.changes.iter().rev().cloned().collect());
+        turned = turned.with_around(case.around.iter().rev().cloned().collect());
+        turned = turned.with_outcomes(case.outcomes.iter().rev().cloned().collect());
+        turned.topology = Arc::clone(&case.topology);
         assert_eq!(bytes(&case), bytes(&turned), "{name}");
     }
 }
@@ -409,7 +459,9 @@ fn causes_name_only_what_alerts_and_changes_name() {
         let services: BTreeSet<&String> = case
             .alerts
             .iter()
-            .filter_map(|a| a.service.as_ref())
+            .chain(case.around.iter().map(|n| &n.alert))
+            // A machine may go by a service's name.
+            .flat_map(|a| a.service.iter().chain(&a.host))
             .chain(case.changes.iter().filter_map(|c| c.service.as_ref()))
             .chain(case.incident.service.as_ref())
             .collect();
@@ -438,6 +490,16 @@ fn scores_are_the_sum_of_their_points_and_confidence_is_modest() {
         }
         assert!(total <= 1.05, "{name}: {total}");
         assert_ne!(ranking.conclusion, Conclusion::Confirmed, "{name}");
+        // The same for what people see.
+        let known: BTreeSet<&str> = rank::features::ALL.iter().map(|f| f.word).collect();
+        for cause in examine(&case).1.answer.causes {
+            let sum: f64 = cause.points.iter().map(|p| p.weight).sum();
+            assert!((sum - cause.score).abs() < 1e-9, "{name}: {cause:?}");
+            for p in &cause.points {
+                assert!(known.contains(p.feature.as_str()) && p.weight != 0.0 && !p.text.is_empty(), "{name}: {p:?}");
+                assert!(!p.text.contains(['{', '}']) && !p.text.ends_with('.'), "{name}: {p:?}");
+            }
+        }
     }
 }
 

@@ -52,6 +52,15 @@ pub fn list<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
 }
 
+/// How sure: a word, for figures that pretend to know more.
+pub fn confidence(p: f64) -> &'static str {
+    match p {
+        p if p < 0.4 => "low",
+        p if p < 0.65 => "medium",
+        _ => "high",
+    }
+}
+
 /// `62 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)

@@ -56,6 +56,9 @@ pub struct KnownCause {
     /// The service at fault, by its declared name where there is one.
     #[serde(default)]
     pub service: Option<String>,
+    /// The machine at fault.
+    #[serde(default)]
+    pub host: Option<String>,
     /// What was wrong with it.
     #[serde(default)]
     pub symptom: Option<Symptom>,
@@ -85,7 +88,10 @@ impl SaidFirst {
     pub fn of(answer: &Investigation) -> Option<Self> {
         let mut causes: Vec<&Cause> = answer.causes.iter().filter(|c| !c.ruled_out).collect();
         causes.sort_by_key(|c| c.rank);
-        let scores = causes.iter().map(|c| c.score).take(SCORES).collect();
+        // What people judged may stand elsewhere by now; the highest score was first.
+        let mut scores: Vec<f64> = causes.iter().map(|c| c.score).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.truncate(SCORES);
         if let Some(FirstAnswer { service, host, symptom, confidence, .. }) = answer.first.clone() {
             return Some(Self { service, host, symptom, confidence, scores });
         }

@@ -37,6 +37,8 @@ mod migrate;
 #[cfg(test)]
 mod mutes_tests;
 mod open;
+#[cfg(test)]
+mod outcomes_tests;
 mod pack;
 #[cfg(test)]
 mod postmortem_tests;

@@ -4,21 +4,29 @@ use super::{Line, Writer};
 use crate::{
     investigation::{
         ledger::Ref,
-        rank::{Candidate, Origin, Point, Ranking},
+        rank::{
+            Candidate, Origin, Point, Ranking,
+            calibration::{self, Calibration},
+        },
         words,
     },
-    model::{Conclusion, Severity, Suggestion, ThoughtKind},
+    model::{Conclusion, ENOUGH, Severity, Suggestion, ThoughtKind},
 };
+
+/// Things to inspect that are named where nothing leads.
+const LOOK: usize = 3;
 
 impl Writer<'_> {
     /// The end, and the summary: the same sentences.
     pub(in crate::investigation) fn conclusion(
         mut self,
         ranking: &Ranking,
-        next: Option<&Suggestion>,
+        next: &[&Suggestion],
     ) -> (String, Vec<Line>) {
         let mut sentences = match ranking.leading() {
-            Some(first) if ranking.conclusion == Conclusion::Likely => vec![self.belief(first), self.reach(first)],
+            Some(first) if ranking.conclusion == Conclusion::Likely => {
+                vec![self.belief(first), self.sureness(first, ranking), self.reach(first)]
+            }
             Some(first) => vec![self.doubt(first, ranking), self.against(first, ranking)],
             None => {
                 let text = match self.case.alerts.len() {
@@ -32,8 +40,11 @@ impl Writer<'_> {
                 vec![self.marked(&text, &[Ref::Alert(0)])]
             }
         };
-        if let Some(next) = next.filter(|_| ranking.conclusion != Conclusion::Likely) {
-            sentences.push(format!("Look next: {}", lower_first(&next.title)));
+        if ranking.conclusion != Conclusion::Likely {
+            let look = self.look_next(ranking, next);
+            if !look.is_empty() {
+                sentences.push(format!("Look next: {}", words::list(&look, LOOK)));
+            }
         }
         let summary =
             sentences.iter().filter(|s| !s.is_empty()).map(|s| words::sentence(s)).collect::<Vec<_>>().join(" ");
@@ -51,6 +62,34 @@ impl Writer<'_> {
 
     fn belief(&mut self, first: &Candidate) -> String {
         format!("We think it comes from {}: {}", first.title, self.reasons(first.best(2)))
+    }
+
+    /// How sure, in a word, and what that word rests on.
+    fn sureness(&self, first: &Candidate, ranking: &Ranking) -> String {
+        let known = calibration::judged(&self.case.outcomes);
+        let (word, percent) = (words::confidence(first.confidence), words::percent(first.confidence));
+        match ranking.calibration {
+            Calibration::Fresh => format!(
+                "Confidence is {word} ({percent}); it stays at or below {} until {ENOUGH} causes are recorded, {known} are",
+                words::percent(calibration::CAP)
+            ),
+            Calibration::Fitted { .. } => {
+                format!("Confidence is {word} ({percent}), going by {known} answers and what people recorded")
+            }
+        }
+    }
+
+    /// What to inspect while nothing leads: what tells more about the first, then the next ones.
+    fn look_next(&self, ranking: &Ranking, next: &[&Suggestion]) -> Vec<String> {
+        let mut look: Vec<String> = next.iter().take(LOOK).map(|s| lower_first(&s.title)).collect();
+        let others = ranking.candidates.iter().filter(|c| !c.ruled_out).skip(usize::from(!look.is_empty()));
+        for name in others.filter_map(|c| c.place()).map(words::plain) {
+            let text = format!("what changed on {name}");
+            if look.len() < LOOK && !look.contains(&text) {
+                look.push(text);
+            }
+        }
+        look
     }
 
     fn reach(&mut self, first: &Candidate) -> String {

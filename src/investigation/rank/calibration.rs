@@ -11,7 +11,7 @@ const MOST: f64 = 0.97;
 /// Ended incidents by which an older one counts half: what was known then was less.
 const HALF_LIFE: f64 = 60.0;
 /// How far slope and shift may leave 1 and 0 without reason, as deviations.
-const SLOPE: f64 = 0.5;
+const SLOPE: f64 = 0.25;
 const SHIFT: f64 = 1.0;
 /// Steps of the fit; it has settled long before.
 const STEPS: usize = 25;
@@ -23,6 +23,11 @@ pub fn likelihoods(scores: &[f64]) -> Vec<f64> {
     let odds = |score: f64| (SHARPNESS * (score - highest)).exp();
     let total: f64 = scores.iter().map(|s| odds(*s)).sum::<f64>() + odds(UNSEEN);
     scores.iter().map(|s| odds(*s) / total).collect()
+}
+
+/// Ended incidents with an answer and a recorded cause: what confidences are fitted to.
+pub fn judged(outcomes: &[(IncidentId, Outcome)]) -> usize {
+    outcomes.iter().filter(|(_, o)| o.said.is_some() && o.right.is_some()).count()
 }
 
 /// What turns a likelihood into a confidence.

@@ -45,10 +45,10 @@ features! {
     LATENCY "latency" 0.25 "slow answers" "it answers slowly";
     TRAFFIC "traffic" 0.25 "more requests than usual" "it gets more requests than usual";
     // Where it stands among those that call each other.
-    DEPENDENTS "dependents" 1.0 "strength of alerting callers, 0.7 for each call between, as a share of all" "{names} {call} it and {alert} too";
+    DEPENDENTS "dependents" 1.25 "strength of alerting callers, 0.7 for each call between, as a share of all" "{names} {call} it and {alert} too";
     NOBODY_CALLS "no_dependents" -0.5 "no alerting service calls it, though calls are known" "nothing that alerts calls it";
     CHAIN "chain" 0.25 "length of the unbroken run of callers above it with the same trouble, as a share of the longest" "the same trouble goes up from it without a gap, through {names}";
-    CHAIN_END "chain_end" 1.5 "such a run ends at it: nothing that it calls has that trouble" "{kind} of {names} {lead} down to it and no further";
+    CHAIN_END "chain_end" 2.0 "such a run ends at it: nothing that it calls has that trouble" "{kind} of {names} {lead} down to it and no further";
     NAMED "named" 1.5 "alerts of other places whose text names it, as a share of the most" "{names} {name} it";
     BLAMED "blamed" 0.5 "the same for calls to it that alerts tell of" "calls to it by {names} are told of";
     SIBLING "sibling" 1.75 "its strength less the mean of its siblings', as a share of the strongest place's; may be below 0" "{what}";
@@ -80,6 +80,7 @@ features! {
     OVER "over" -1.5 "all its alerts resolved while others burn" "its {alerts} resolved while {others} still fire{s}";
     MILD "mild" -1.0 "nothing of it is worse than low" "nothing about it is worse than {severity}";
     FLAPS "flaps" -1.0 "nothing but a flapping alert" "it goes up and down";
+    LONE "lone" -2.0 "nothing but one alert; as far as its symptom does not explain itself" "one alert alone tells little";
     // Senders that see nothing.
     BLIND "blind" 0.5 "its alerts say that the sender sees nothing" "{n} {say} only that no data comes";
     BLIND_SENDER "blind_sender" 9.0 "the share of alerts by which one sender gets no data from several places" "{n} of {all} say that {sender} gets no data, on {places} at once";

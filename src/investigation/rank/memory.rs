@@ -73,7 +73,9 @@ impl Memory {
             for sign in &signs {
                 *memory.seen.entry(*sign).or_default() += 1;
             }
-            let Some(service) = outcome.cause.as_ref().and_then(|c| c.service.as_deref()) else { continue };
+            let Some(service) = outcome.cause.as_ref().and_then(|c| c.service.as_deref().or(c.host.as_deref())) else {
+                continue;
+            };
             let cause = case.topology.key(service);
             memory.known += 1;
             *memory.causes.entry(cause).or_default() += 1;
@@ -146,7 +148,7 @@ impl Memory {
 
 impl Context<'_> {
     /// What ended incidents say of a place.
-    pub(super) fn from_memory(&self, place: &Place) -> Vec<Point> {
+    pub(super) fn remembered_of_all(&self, place: &Place) -> Vec<Point> {
         let memory = &self.memory;
         let Some(key) = place.name().map(|n| self.case.topology.key(n)).filter(|_| memory.ended > 0) else {
             return Vec::new();

@@ -20,7 +20,7 @@ use super::{
 use calibration::Calibration;
 use features::{self as f, Feature};
 
-use crate::model::{Change, ChangeKind, Conclusion, Symptom, Time};
+use crate::model::{Change, ChangeKind, Conclusion, Severity, Symptom, Time};
 
 /// The score of "something that nobody told us of". What is known must beat it.
 const UNSEEN: f64 = 5.75;
@@ -106,6 +106,8 @@ pub struct Candidate {
     pub ruled_out: bool,
     // Whether it can be likely without any other alert.
     stands_alone: bool,
+    // Nothing but the time connects it with the incident.
+    far: bool,
     first: Time,
 }
 
@@ -147,6 +149,8 @@ pub struct Ranking {
     pub candidates: Vec<Candidate>,
     /// `Likely` or `Inconclusive`; never more by itself.
     pub conclusion: Conclusion,
+    /// How scores became confidences.
+    pub calibration: Calibration,
 }
 
 impl Ranking {
@@ -188,7 +192,8 @@ pub fn rank(case: &Case, facts: &Facts) -> Ranking {
     }
     all.sort_by(order);
     let scores: Vec<f64> = all.iter().map(|c| c.score).collect();
-    let confidences = Calibration::of(&case.outcomes).confidences(&scores);
+    let calibration = Calibration::of(&case.outcomes);
+    let confidences = calibration.confidences(&scores);
     for (candidate, confidence) in all.iter_mut().zip(confidences) {
         candidate.confidence = round(confidence);
     }
@@ -200,7 +205,7 @@ pub fn rank(case: &Case, facts: &Facts) -> Ranking {
         n <= KEPT_ANYWAY || c.confidence >= LEAST
     });
     all.extend(ruled_out);
-    Ranking { candidates: all, conclusion }
+    Ranking { candidates: all, conclusion, calibration }
 }
 
 /// Two digits: more would pretend to know more, and bytes must not hang on the last bit of a sum.
@@ -222,8 +227,9 @@ fn order(a: &Candidate, b: &Candidate) -> Ordering {
 fn conclude(case: &Case, ranked: &[Candidate]) -> Conclusion {
     let (Some(first), second) = (ranked.first(), ranked.get(1)) else { return Conclusion::Inconclusive };
     let leads = first.confidence - second.map_or(0.0, |s| s.confidence) >= LEAD;
-    let supported = case.alerts.len() > 1 || (first.stands_alone && !case.alerts.is_empty());
-    let likely = first.confidence >= LIKELY && leads && supported && !case.incident.test;
+    let alone = first.stands_alone && !case.alerts.is_empty() && !case.incident.flapping;
+    let supported = case.alerts.len() > 1 || alone;
+    let likely = first.confidence >= LIKELY && leads && supported && !first.far && !case.incident.test;
     if likely { Conclusion::Likely } else { Conclusion::Inconclusive }
 }
 
@@ -246,6 +252,7 @@ fn candidate(place: &Place, origin: Origin, title: String, points: Vec<Point>) -
         confidence: 0.0,
         ruled_out: false,
         stands_alone: false,
+        far: false,
         first: place.first,
     }
 }
@@ -263,8 +270,12 @@ fn of_place(ctx: &points::Context<'_>, n: usize, place: &Place) -> Candidate {
         }
         None => (Origin::Place, format!("{what} on {name}")),
     };
-    let stands_alone = change.is_some() || place.symptom.is_some_and(|(s, _)| decisive(s) >= ALONE);
-    Candidate { stands_alone, ..candidate(place, origin, title, points) }
+    let around = ctx.scene.spots.get(n).is_some_and(|s| s.around);
+    let connected = |i: &usize| ctx.case.counts(*i) >= scene::CONNECTED;
+    let far = around && !place.alerts.iter().any(connected);
+    let severe = place.worst <= Severity::High || place.symptom.is_some_and(|(s, _)| decisive(s) >= 1.0);
+    let itself = place.symptom.is_some_and(|(s, _)| decisive(s) >= ALONE) && severe && !around;
+    Candidate { stands_alone: change.is_some() || itself, far, ..candidate(place, origin, title, points) }
 }
 
 fn of_host(ctx: &points::Context<'_>, i: usize, host: &Place) -> Candidate {
@@ -312,6 +323,7 @@ fn blind_sender(ctx: &points::Context<'_>) -> Option<Candidate> {
         confidence: 0.0,
         ruled_out: false,
         stands_alone: false,
+        far: false,
     })
 }
 
@@ -384,6 +396,7 @@ fn of_change(i: usize, c: &Change, at: Time, points: Vec<Point>) -> Candidate {
         confidence: 0.0,
         ruled_out: false,
         stands_alone: true,
+        far: false,
         first: at,
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     investigation::{
         case::{Case, Earlier, same, same_known},
-        facts::{Facts, Place},
+        facts::{Facts, Place, decisive},
         finding::{Finding, Found},
         ledger::Ref,
         symptoms, words,
@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
         };
         points.extend(self.first(place));
         points.extend(self.remembered(place));
-        points.extend(self.from_memory(place));
+        points.extend(self.remembered_of_all(place));
         points.extend(self.machine_below(place));
         points.extend(self.commit(place));
         points.extend(self.answers(n, place));
@@ -300,6 +300,11 @@ impl<'a> Context<'a> {
         if place.worst >= Severity::Low && !place.alerts.is_empty() {
             let fill = [("severity", words::severity(place.worst).to_owned())];
             points.push(Point::of(&f::MILD, 1.0, &fill, self.citing(place, |_| true)));
+        }
+        let one = self.case.every_alert().count() == 1 && place.alerts.len() == 1;
+        let explained = place.symptom.map_or(0.0, |(s, _)| decisive(s));
+        if one && explained < 1.0 {
+            points.push(Point::of(&f::LONE, 1.0 - explained, &[], self.citing(place, |_| true)));
         }
         if self.case.incident.flapping && self.case.alerts.len() == place.alerts.len() {
             points.push(Point::of(&f::FLAPS, 1.0, &[], self.citing(place, |_| true)));

@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// What counts of an alert of another incident: with a call known between the two, and without.
-const CONNECTED: f64 = 0.8;
+pub const CONNECTED: f64 = 0.8;
 const UNCONNECTED: f64 = 0.4;
-/// What most places show says little of any of them, but not less than this.
+/// What most places show says little of any of them, but not less than this; among a few places that cannot be told.
 const COMMON: f64 = 0.1;
+const A_FEW: usize = 6;
 /// How far what a callee shows explains what its caller shows.
 const EXPLAINS: f64 = 0.85;
 /// What counts of a place that shows others: a load balancer alerts when what is behind it fails.
@@ -65,18 +66,9 @@ pub struct Kind {
 impl From<Reading> for Kind {
     fn from(r: Reading) -> Self {
         // Of these alone it matters.
-        let lower = r.lower
-            && matches!(
-                r.symptom,
-                Symptom::Cpu
-                    | Symptom::Memory
-                    | Symptom::Latency
-                    | Symptom::Traffic
-                    | Symptom::DiskSpace
-                    | Symptom::Errors
-                    | Symptom::Unavailable
-            )
-            || r.lower && r.flavour == Flavour::Volume;
+        use Symptom::{Cpu, DiskSpace, Errors, Latency, Memory, Traffic, Unavailable};
+        let matters = matches!(r.symptom, Cpu | Memory | Latency | Traffic | DiskSpace | Errors | Unavailable);
+        let lower = r.lower && (matters || r.flavour == Flavour::Volume);
         Self { symptom: r.symptom, flavour: r.flavour, lower }
     }
 }
@@ -149,6 +141,16 @@ pub struct Spot {
     pub around: bool,
     /// Its worst alert is critical, and counts so much.
     pub critical: f64,
+}
+
+impl Spot {
+    /// Slow answers and failures.
+    fn ill(&self) -> f64 {
+        let of_it = |k: &Kind| {
+            !k.lower && k.flavour == Flavour::Plain && (k.symptom == Symptom::Latency || is_failure(k.symptom))
+        };
+        self.kinds.iter().filter(|(k, _)| of_it(k)).map(|(_, v)| *v).sum()
+    }
 }
 
 /// All of them.
@@ -319,15 +321,21 @@ impl Scene {
             if longest <= 0.0 {
                 continue;
             }
+            let ill: Vec<f64> = self.spots.iter().map(|s| s.ill()).collect();
+            let ill = |n: usize| ill.get(n).copied().unwrap_or(0.0);
             for (n, (length, above)) in runs.into_iter().enumerate() {
                 let share = length / longest;
-                let ends = !self.callees.get(n).is_some_and(|c| c.iter().any(|d| has(*d) > 0.0));
+                let callees = self.callees.get(n).map_or(&[][..], Vec::as_slice);
+                let ends = !callees.iter().any(|d| has(*d) > 0.0);
+                // Failures above something slow end there only as far as they are more than that.
+                let below = callees.iter().map(|d| ill(*d)).fold(0.0, f64::max);
+                let end = share * (1.0 - (below / ill(n).max(f64::MIN_POSITIVE)).min(1.0));
                 let Some(spot) = self.spots.get_mut(n) else { continue };
                 if share > spot.run {
                     spot.run = share;
                 }
-                if ends && share > spot.run_end {
-                    spot.run_end = share;
+                if ends && end > spot.run_end {
+                    spot.run_end = end;
                     spot.run_is_slow = slow;
                     spot.above.clone_from(&above);
                 }
@@ -421,7 +429,7 @@ impl Common {
     /// told whole.
     fn share(&self, kind: Kind) -> f64 {
         let on = self.seen.get(&kind).copied().unwrap_or(1).max(1);
-        if self.places < 2 || kind == Kind::of(Symptom::Unavailable) {
+        if self.places < A_FEW || kind == Kind::of(Symptom::Unavailable) {
             return 1.0;
         }
         (1.0 - (on as f64).ln() / (self.places as f64 + 1.0).ln()).max(COMMON)

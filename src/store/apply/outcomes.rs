@@ -34,14 +34,16 @@ pub fn settle(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     };
     let cause = answer.recorded.as_ref().map(|r| KnownCause {
         service: r.service.as_deref().map(|s| tx.world.canonical(s).to_owned()),
+        host: r.host.clone(),
         symptom: r.symptom,
     });
     let right = said.as_ref().zip(cause.as_ref()).and_then(|(said, cause)| {
         let service = |name: &str| name_key(tx.world.canonical(name));
-        match (&cause.service, cause.symptom) {
-            (Some(known), _) => Some(said.service.as_deref().is_some_and(|s| service(s) == service(known))),
-            (None, Some(symptom)) => Some(said.symptom == Some(symptom)),
-            (None, None) => None,
+        match (&cause.service, &cause.host, cause.symptom) {
+            (Some(known), ..) => Some(said.service.as_deref().is_some_and(|s| service(s) == service(known))),
+            (None, Some(known), _) => Some(said.host.as_deref().is_some_and(|h| name_key(h) == name_key(known))),
+            (None, None, Some(symptom)) => Some(said.symptom == Some(symptom)),
+            (None, None, None) => None,
         }
     });
     if places.is_empty() && cause.is_none() {
