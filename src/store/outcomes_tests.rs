@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     commands::{Finish, investigation::record_cause},
-    tests::{Fixture, firing, me, minutes, resolved},
+    tests::{Fixture, firing, me, minutes, resolved, titled},
     *,
 };
 
@@ -79,9 +79,9 @@ async fn an_end_is_remembered_with_what_was_said_before_and_what_it_was() {
 #[tokio::test]
 async fn ends_at_the_source_count_and_parts_of_others_do_not() {
     let f = Fixture::new();
-    f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
+    f.send("grafana", vec![titled("requests fail", firing("grafana:a", Some("api")))]).await;
     f.clock.advance(minutes(60));
-    f.send("grafana", vec![firing("grafana:b", Some("db"))]).await;
+    f.send("grafana", vec![titled("disk is slow", firing("grafana:b", Some("db")))]).await;
     f.recorded(1, "api").await;
     assert_eq!(f.outcome(1), None, "recorded while it is open");
     f.send("grafana", vec![resolved("grafana:a")]).await;

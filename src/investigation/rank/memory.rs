@@ -18,6 +18,8 @@ const SHARPER: i32 = 3;
 /// Incidents that a small history is filled up with, of which nothing is known.
 const UNKNOWN: f64 = 3.0;
 const SMALL: f64 = 10.0;
+/// As many incidents of which the cause is not known are thought beside those that are, where it is counted who often is it.
+const DOUBT: f64 = 2.0;
 /// Sums of logarithms from which on more tell nothing new.
 const CERTAIN: f64 = 3.0;
 /// Below this much above chance a vote is no reason.
@@ -202,7 +204,7 @@ impl Context<'_> {
         }
         if often > 0 {
             let fill = [("n", often.to_string()), ("known", words::count(memory.known, "ended incident"))];
-            points.push(Point::of(&f::OFTEN, ratio(f64::from(often), memory.known as f64), &fill, refs));
+            points.push(Point::of(&f::OFTEN, ratio(f64::from(often), memory.known as f64 + DOUBT), &fill, refs));
         }
         points
     }

@@ -111,7 +111,28 @@ pub struct Candidate {
     first: Time,
 }
 
+/// Reasons that tie a cause to the other alerts, or to something besides them.
+const TIES: &[&Feature] = &[
+    &f::DEPENDENTS,
+    &f::CHAIN_END,
+    &f::NAMED,
+    &f::BLAMED,
+    &f::SHARED,
+    &f::CHANGE,
+    &f::CHANGE_ELSEWHERE,
+    &f::COMMIT,
+    &f::ENDED,
+    &f::ALIKE,
+    &f::ALIKE_SAME,
+    &f::BLIND_SENDER,
+];
+
 impl Candidate {
+    /// Whether more than one alert of one place speaks for it.
+    fn is_tied(&self) -> bool {
+        self.alerts.len() > 1 || self.points.iter().any(|p| p.weight > 0.0 && TIES.iter().any(|t| t.word == p.feature))
+    }
+
     /// Points for it, strongest first.
     pub fn for_it(&self) -> impl Iterator<Item = &Point> {
         self.points.iter().filter(|p| p.weight > 0.0)
@@ -228,7 +249,8 @@ fn conclude(case: &Case, ranked: &[Candidate]) -> Conclusion {
     let (Some(first), second) = (ranked.first(), ranked.get(1)) else { return Conclusion::Inconclusive };
     let leads = first.confidence - second.map_or(0.0, |s| s.confidence) >= LEAD;
     let alone = first.stands_alone && !case.alerts.is_empty() && !case.incident.flapping;
-    let supported = case.alerts.len() > 1 || alone;
+    // Several alerts that have nothing to do with each other say no more than one.
+    let supported = alone || (case.alerts.len() > 1 && first.is_tied());
     let likely = first.confidence >= LIKELY && leads && supported && !first.far && !case.incident.test;
     if likely { Conclusion::Likely } else { Conclusion::Inconclusive }
 }

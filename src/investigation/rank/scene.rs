@@ -24,7 +24,7 @@ const UNCONNECTED: f64 = 0.4;
 const COMMON: f64 = 0.1;
 const A_FEW: usize = 6;
 /// How far what a callee shows explains what its caller shows.
-const EXPLAINS: f64 = 0.85;
+const EXPLAINS: f64 = 0.95;
 /// What counts of a place that shows others: a load balancer alerts when what is behind it fails.
 const OF_A_FRONT: f64 = 0.5;
 /// Calls over which alerting callers are looked for, services looked at while looking, and what each call takes off.
