@@ -133,3 +133,25 @@ async fn the_forms_of_the_page_do_the_same() {
     assert_eq!(test.delete(&format!("/api/lessons/{id}")).await.status, 404);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_is_moved_from_its_own_panel() {
+    let test = three().await;
+    let post = async |path: &str, body: &str| {
+        let request = test.request(Method::POST, path).bearer_auth(TOKEN);
+        answer(request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())).await
+    };
+    let a2 = alert(&test.get("/api/incidents/1").await.json, "a2 is down");
+    let path = format!("/alerts/{a2}/attach");
+    let page = test.get(&format!("/alerts?id={a2}")).await.text;
+    assert!(page.contains(&format!("action=\"{path}\"")), "{page}");
+    for (body, status) in [("incident=soon", 422), ("incident=INC-99", 404), ("", 422)] {
+        assert_eq!(post(&path, body).await.status.as_u16(), status, "{body}");
+    }
+    let moved = post(&path, "incident=+INC-2+").await;
+    assert_eq!(moved.status.as_u16(), 303, "{}", moved.text);
+    assert_eq!(moved.headers["location"], "/incidents/INC-2");
+    let now = test.get("/api/incidents/2").await.json;
+    assert_eq!(now["alert_count"], 2, "{now}");
+    test.stop().await;
+}

@@ -105,6 +105,11 @@ impl Client {
         for _ in 0..5 {
             assert!(self.send(2_000).await);
         }
+        // What was taken is applied a moment later; the outage must not come before.
+        let began = Instant::now();
+        while self.get("/api/incidents/INC-1").await != 200 {
+            assert!(began.elapsed() < PATIENCE, "what was taken is not applied");
+        }
         let stream = self.http.get(format!("{}/api/incidents/stream", self.url)).bearer_auth(TOKEN);
         let mut stream = stream.timeout(10 * PATIENCE).send().await.unwrap();
         begin();

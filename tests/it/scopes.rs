@@ -241,6 +241,7 @@ async fn pages_are_for_people_who_signed_in() {
         "/incidents/1/merge",
         "/incidents/1/unmerge",
         "/incidents/1/split",
+        "/alerts/019cb05d-7200-7000-8000-000000000001/attach",
         "/incidents/1/causes/1",
         "/incidents/1/suggestions/S1",
         "/postmortems/1",

@@ -1,5 +1,5 @@
-use super::*;
-use crate::investigation::{examine, tests::case_of};
+use super::{book::fits, *};
+use crate::investigation::{examine, folder::File, tests::case_of};
 
 fn book(name: &str, text: &str) -> Book {
     let (book, faults) = Book::of_file(&File { name: name.to_owned(), text: text.to_owned() });

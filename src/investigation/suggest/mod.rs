@@ -195,4 +195,6 @@ fn fill(entry: &Entry, known: &Names, why: &str, evidence: &[String]) -> Option<
 }
 
 #[cfg(test)]
+mod own_tests;
+#[cfg(test)]
 mod tests;

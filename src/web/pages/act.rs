@@ -304,6 +304,16 @@ pub async fn split(State(state): State<AppState>, Path(id): Path<String>, form: 
     gone_to(&state, form, id, act, result.map(|i| i.id)).await
 }
 
+/// `POST /alerts/{id}/attach`: the alert goes to the incident that the form names.
+pub async fn attach(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
+    let alert: AlertId = id.parse().map_err(|_| ApiError::not_found("such alert"))?;
+    let to = form.fields.get("incident").trim().to_owned();
+    let to: IncidentId = to.parse().map_err(|_| ApiError::invalid("incident", "an id such as INC-42 is taken"))?;
+    let result = state.store.attach(to, vec![alert], form.actor.clone()).await;
+    let act = Act { said: "attached", not: "Not moved.", undo: None };
+    gone_to(&state, form, to, act, result.map(|i| i.id)).await
+}
+
 /// `POST /incidents/bulk`
 pub async fn bulk(State(state): State<AppState>, form: Form) -> Result<Response, ApiError> {
     let ids: Vec<IncidentId> = form.fields.all("id").iter().filter_map(|i| i.parse().ok()).take(200).collect();

@@ -135,6 +135,7 @@ pub struct Payload {
 /// One alert beside the list.
 #[derive(Debug)]
 pub struct Detail {
+    id: AlertId,
     severity: Markup,
     title: String,
     description: Option<String>,
@@ -222,6 +223,7 @@ impl Detail {
         };
         let tables = [("Labels", pairs(&a.labels)), ("Annotations", pairs(&a.annotations))];
         Self {
+            id: a.id,
             severity: ui::severity_box(a.severity),
             title: text::visible(&a.title),
             description: a.description.as_deref().map(text::visible),

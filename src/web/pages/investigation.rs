@@ -65,12 +65,56 @@ struct ModelRow {
     facts: Vec<(&'static str, Markup)>,
 }
 
+/// What was said and what came true.
+#[derive(Debug)]
+struct Reliable {
+    sentence: String,
+    bins: Vec<Bin>,
+}
+
+/// Answers of about the same confidence.
+#[derive(Debug)]
+struct Bin {
+    range: String,
+    n: String,
+    said: String,
+    came_true: String,
+    bar: Markup,
+}
+
+impl Reliable {
+    fn new(r: &Reliability) -> Self {
+        let known = ui::plural(r.known, "closed incident");
+        let sentence = if r.known < r.needed {
+            format!(
+                "{known} with a recorded cause so far; no confidence is above 75\u{a0}% until there are {}.",
+                ui::count(r.needed)
+            )
+        } else {
+            format!("{known} with a recorded cause; confidences are fitted to them.")
+        };
+        let first = match r.known {
+            0 => String::new(),
+            known => format!(" The first answer was right in {} of {}.", ui::count(r.right), ui::count(known)),
+        };
+        let bin = |b: &ReliabilityBin| Bin {
+            range: format!("{} to {}", ui::percent(b.from), ui::percent(b.to)),
+            n: ui::count(b.n),
+            said: ui::percent(b.said),
+            came_true: ui::percent(b.came_true),
+            bar: ui::bar(b.came_true, ""),
+        };
+        Self { sentence: sentence + &first, bins: r.bins.iter().map(bin).collect() }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "pages/investigation.html")]
 struct InvestigationPage {
     frame: Frame,
     tabs: Vec<(&'static str, &'static str, bool)>,
     groups: Vec<Group>,
+    reliable: Reliable,
     model: Option<ModelRow>,
     last: Vec<Last>,
 }
@@ -172,14 +216,15 @@ pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Re
     let now = ask.now;
     let read = move |view: &View| {
         let (overview, seq) = counts_and_seq(view, now)?;
-        Ok((overview, seq, view.spending(now)?, last(view, now)?))
+        Ok((overview, seq, view.spending(now)?, last(view, now)?, view.reliability()?))
     };
-    let (overview, seq, spent, last) = state.store.read(read).await?;
+    let (overview, seq, spent, last, reliability) = state.store.read(read).await?;
     let status = state.model.as_ref().map(|m| m.borrow().clone());
     let page = InvestigationPage {
         frame: ask.frame("Investigation", Section::Settings, &overview, seq),
         tabs: tabs(HERE),
         groups: groups(state.config.given.shown(ALL)),
+        reliable: Reliable::new(&reliability),
         model: status.map(|s| ModelRow::new(&s, &spent, now)),
         last,
     };
@@ -193,6 +238,23 @@ mod tests {
         config::Given,
         web::pages::{frame::Section, samples},
     };
+
+    fn reliability(known: u64) -> Reliability {
+        let bin = ReliabilityBin { from: 0.6, to: 0.75, n: known, said: 0.7, came_true: 2.0 / 3.0 };
+        Reliability { known, right: known * 2 / 3, needed: 50, bins: vec![bin] }
+    }
+
+    #[test]
+    fn the_cap_is_told_until_enough_is_known() {
+        let none = Reliable::new(&Reliability { needed: 50, ..Reliability::default() });
+        assert!(none.sentence.starts_with("0\u{a0}closed incidents") && none.sentence.ends_with("there are 50."));
+        assert!(none.bins.is_empty());
+        assert_eq!(
+            Reliable::new(&reliability(60)).sentence,
+            "60\u{a0}closed incidents with a recorded cause; confidences are fitted to them. The first answer was right in 40 \
+             of 60."
+        );
+    }
 
     #[test]
     fn options_stand_in_their_groups_and_text_of_others_stays_text() {
@@ -214,6 +276,7 @@ mod tests {
             frame: samples::frame("Investigation", Section::Settings),
             tabs: tabs(HERE),
             groups: groups(given.shown(ALL)),
+            reliable: Reliable::new(&reliability(12)),
             model: Some(ModelRow::new(&status, &spent, samples::now())),
             last: vec![Last {
                 tool: tool_name(Tool::Loki),
@@ -226,6 +289,9 @@ mod tests {
         for part in [
             "<code>investigation.delay</code>",
             "<b><bdi>2s</bdi></b><div class=\"xs faint\"><bdi>the default</bdi>",
+            "12\u{a0}closed incidents with a recorded cause so far; no confidence is above 75\u{a0}% until there are 50. The \
+             first answer was right in 8 of 12.",
+            "<tr><td>60\u{a0}% to 75\u{a0}%</td><td class=\"num\">12</td><td class=\"num\">70\u{a0}%</td><td class=\"num\">67\u{a0}%",
             "Cannot be asked",
             "<bdi>42,000 of 2,000,000</bdi>",
             "<bdi>1.50, without a limit</bdi>",

@@ -92,6 +92,7 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/merge", post(act::merge))
         .route("/incidents/{id}/unmerge", post(act::unmerge))
         .route("/incidents/{id}/split", post(act::split))
+        .route("/alerts/{id}/attach", post(act::attach))
         .route("/incidents/{id}/investigate", post(act::investigate))
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))

@@ -22,6 +22,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("merged", "Merged by you"),
     ("unmerged", "Merge undone"),
     ("split", "Taken out: this is its incident now"),
+    ("attached", "Moved here by you"),
     ("forgotten", "Lesson forgotten"),
     ("used", "Noted: you ran it"),
     ("dismissed", "Suggestion dismissed"),

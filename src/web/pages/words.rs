@@ -58,11 +58,11 @@ pub const fn thought(k: ThoughtKind) -> (&'static str, &'static str, &'static st
     }
 }
 
-/// How sure a share from 0 to 1 is, in a word.
+/// How sure a share from 0 to 1 is, in a word: the same as in the sentences of an investigation.
 pub fn sureness(confidence: f64) -> &'static str {
     match confidence {
         c if c < 0.4 => "low",
-        c if c < 0.7 => "medium",
+        c if c < 0.65 => "medium",
         _ => "high",
     }
 }

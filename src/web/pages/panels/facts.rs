@@ -92,10 +92,14 @@ impl Facts {
         }
         // Sections that the investigation found say more than an address.
         for e in evidence.iter().filter(|e| e.kind == EvidenceKind::Runbook).take(2) {
-            let href = format!("#{}", e.id);
+            let own = e.url.clone().filter(|u| u.starts_with("/runbooks/"));
+            let there = own.or_else(|| text::url(&e.url).map(str::to_owned));
+            let href = there.unwrap_or_else(|| format!("#{}", e.id));
             fact("Runbook", Markup::of(&Link { href: &href, text: ui::foreign(&text::shorten(&e.title, 80)) }), None);
         }
-        if let Some(href) = members.iter().find_map(|(_, a)| text::url(&a.runbook_url)) {
+        let said = |href: &str| evidence.iter().any(|e| e.url.as_deref() == Some(href));
+        let alerts = members.iter().find_map(|(_, a)| text::url(&a.runbook_url));
+        if let Some(href) = alerts.filter(|href| !said(href)) {
             fact("Runbook", Markup::of(&Link { href, text: ui::foreign(&text::shorten(href, 60)) }), None);
         }
         if let Some(at) = i.resolved_at {

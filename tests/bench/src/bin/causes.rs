@@ -57,8 +57,7 @@ fn main() {
         }
     }
     let none: [&Service; 0] = [];
-    let topology =
-        Arc::new(Topology::new(none, calls.iter().map(|(a, b)| (names[*a].as_str(), names[*b].as_str()))));
+    let topology = Arc::new(Topology::new(none, calls.iter().map(|(a, b)| (names[*a].as_str(), names[*b].as_str()))));
     let of_incident = |seed: &mut u64, count: u64| -> Vec<Alert> {
         (0..count)
             .map(|n| {
@@ -71,7 +70,10 @@ fn main() {
         .map(|n| {
             let shown = of_incident(&mut seed, 40);
             let cause = KnownCause { service: shown[0].service.clone(), host: None, symptom: None };
-            (IncidentId(n + 1), Outcome { at, places: Outcome::shown(&shown), cause: Some(cause), said: None, right: None })
+            (
+                IncidentId(n + 1),
+                Outcome { at, places: Outcome::shown(&shown), cause: Some(cause), said: None, right: None },
+            )
         })
         .collect();
     let mut case = Case::new(incident(at, alerts), at.plus(std::time::Duration::from_secs(900)))
@@ -88,5 +90,10 @@ fn main() {
         .collect();
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{} alerts, {services} services, {ended} ended incidents: p50 {:.1} ms, p95 {:.1} ms", alerts, at(0.5), at(0.95));
+    println!(
+        "{} alerts, {services} services, {ended} ended incidents: p50 {:.1} ms, p95 {:.1} ms",
+        alerts,
+        at(0.5),
+        at(0.95)
+    );
 }

@@ -7,8 +7,9 @@ use watchfire::{
     app,
     backtest::Backtests,
     config::{self, Sources},
-    investigation::Runner,
+    investigation::{Probes, Runner},
     live::Hub,
+    outgoing::Client,
     runtime::{clock::Clock, files, tls},
     search::Search,
     store::backup::schedule::Backups,
@@ -33,7 +34,9 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     app::ensure_connectors(&store, &clock, &config).await?;
     let live = Hub::new(store.clone());
     tokio::spawn(live.clone().run(stop.clone()));
-    tokio::spawn(Runner::new(store.clone(), clock.clone(), config.investigation_workers).run(stop.clone()));
+    let client = Client::open(None)?;
+    let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+    tokio::spawn(Runner::new(store.clone(), clock.clone(), probes, config.investigation_workers).run(stop.clone()));
     let of = store.clone();
     let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
     let config = Arc::new(config);
@@ -51,7 +54,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         config,
         clock,
         stop: stop.clone(),
-        client: watchfire::outgoing::Client::open(None)?,
+        client,
         model: None,
         shared,
     });
