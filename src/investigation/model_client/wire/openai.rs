@@ -1,6 +1,6 @@
 //! Chat completions. Source: OpenAI's API reference, "Chat" and "Streaming", and how others depart from it: Ollama gives all
-//! calls of an answer the index 0 (its issue 15457) and once gave none (7881); vLLM ends with a chunk whose `choices` is
-//! null; llama.cpp sends whole calls in one chunk; newer models of OpenAI take `max_completion_tokens` and no temperature.
+//! calls of an answer the index 0 and once gave none; vLLM ends with a chunk whose `choices` is null; llama.cpp sends whole
+//! calls in one chunk; newer models of OpenAI take `max_completion_tokens` and no temperature.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
