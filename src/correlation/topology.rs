@@ -205,7 +205,7 @@ impl Topology {
     pub fn service(&self, name: &str) -> Meant {
         self.find(name).and_then(|n| self.meant(n)).unwrap_or_else(|| {
             let bare = names::bare_service(name);
-            Meant { key: names::plain(bare), name: bare.to_owned() }
+            Meant { key: names::plain(bare), name: name.to_owned() }
         })
     }
 

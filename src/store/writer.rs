@@ -1,6 +1,7 @@
 //! The writer: one thread that owns every write to the main file. Follows the intake in groups, runs commands between
 //! them, keeps the timers, and publishes the last change sequence when it is durable.
 
+mod ahead;
 mod timers;
 
 use std::{
@@ -288,29 +289,31 @@ impl Writer {
         let Some(alone) = first.first().cloned() else { return Ok(0) };
         let intake = Arc::clone(&self.intake);
         let (mut count, mut bytes) = (first.len(), 0);
-        let result = self.transaction(|tx| {
-            let mut chunk = first;
-            loop {
-                for stored in &chunk {
-                    apply::delivery(tx, &stored.delivery)?;
+        let result = std::thread::scope(|threads| {
+            // What did not fill a chunk was all there is.
+            let full = count == CHUNK && most > count;
+            let following = full.then(|| ahead::start(threads, &intake, position + count as u64, most - count));
+            self.transaction(|tx| {
+                for stored in &first {
+                    apply::delivery(tx, &stored.delivery, &[])?;
                     tx.keep_raw(stored)?;
                     bytes += stored.row.len();
                 }
-                if count >= most || bytes >= GROUP_BYTES {
-                    break;
+                for chunk in following.into_iter().flatten() {
+                    for (stored, docs) in &chunk {
+                        apply::delivery(tx, &stored.delivery, docs)?;
+                        tx.keep_raw(stored)?;
+                        bytes += stored.row.len();
+                    }
+                    count += chunk.len();
+                    if bytes >= GROUP_BYTES {
+                        break;
+                    }
                 }
-                // What cannot be read says nothing against what was applied, nor against the main file: the next group
-                // begins there, and meets it before it changes anything.
-                let next = || waiting(&intake, position + count as u64, CHUNK.min(most - count));
-                match catch_unwind(AssertUnwindSafe(next)) {
-                    Ok(Ok(next)) if !next.is_empty() => chunk = next,
-                    _ => break,
-                }
-                count += chunk.len();
-            }
-            // With the group that made it grow, so that no storm outruns the trimming.
-            tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
-            Ok(())
+                // With the group that made it grow, so that no storm outruns the trimming.
+                tx.trim_change_log(KEEP_CHANGES, TRIM, 4 * TRIM as usize)?;
+                Ok(())
+            })
         });
         match result.map_err(as_store) {
             // One of them cannot be applied, whenever it is tried: the others must not wait for it for ever.
@@ -330,7 +333,7 @@ impl Writer {
         let delivery = &stored.delivery;
         tracing::error!(delivery = %delivery.id, why, "a delivery cannot be applied; it is kept and set aside");
         self.transaction(|tx| {
-            apply::delivery(tx, &not_applied(delivery.clone()))?;
+            apply::delivery(tx, &not_applied(delivery.clone()), &[])?;
             Ok(tx.keep_raw(stored)?)
         })
         .map_err(as_store)

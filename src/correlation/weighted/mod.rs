@@ -28,7 +28,7 @@ pub use weights::Weights;
 
 use super::topology::Topology;
 use crate::model::{Fingerprint, Incident, IncidentId, Reason, Time};
-use crate::text::Doc;
+pub use crate::text::Doc;
 
 /// Incidents opened lately, by number, that tell how often one opens.
 pub const OPENINGS: u64 = 256;

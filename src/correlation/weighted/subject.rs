@@ -65,6 +65,16 @@ impl Subject {
 
     /// Reads an alert.
     pub fn of(alert: &Alert, group: Option<Group<'_>>, topology: &Topology) -> Self {
+        Self::with(Self::read(&alert.title, alert.description.as_deref()), alert, group, topology)
+    }
+
+    /// What title and description of an alert say: the larger part of the work, and the one that nothing else is needed for.
+    pub fn read(title: &str, description: Option<&str>) -> Doc {
+        Doc::read(title, description.unwrap_or_default())
+    }
+
+    /// Of an alert that says this.
+    pub fn with(doc: Doc, alert: &Alert, group: Option<Group<'_>>, topology: &Topology) -> Self {
         let description = alert.description.as_deref().unwrap_or_default();
         let text = format!("{} | {description}", alert.title);
         let host = alert.host.as_deref().map(names::host).filter(|h| !names::says_nothing(h));
@@ -75,7 +85,6 @@ impl Subject {
             .or_else(entity)
             .or_else(|| topology.in_text(&text))
             .or_else(|| host.as_ref().and_then(|h| topology.alone_on(h.key)));
-        let doc = Doc::read(&alert.title, description);
         Self {
             at: alert.onset_at,
             named: topology.named_in(&text, service.as_ref().map(|s| s.key)),

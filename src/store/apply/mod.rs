@@ -19,7 +19,10 @@ use super::{
     tables::meta,
     tx::{Tx, get, put},
 };
-use crate::{correlation, model::*};
+use crate::{
+    correlation::{self, weighted::Doc},
+    model::*,
+};
 
 /// Incidents named in a delivery's row; the results name them all.
 const INCIDENTS_IN_ROW: usize = 10;
@@ -29,12 +32,13 @@ const CHANGE_BEFORE: Duration = Duration::from_secs(2 * 3600);
 /// Open incidents of one service that are investigated anew for a change of it.
 const RECONSIDERED: usize = 8;
 
-/// Applies one delivery and moves the position to it.
-pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
+/// Applies one delivery and moves the position to it. `read` is what its signals say, in their order, where somebody had
+/// the time to read them before; empty, they are read when that is needed.
+pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> Result<(), StoreError> {
     let accepted = delivery.outcome == DeliveryOutcome::Accepted;
     let mut results = Vec::new();
     if accepted {
-        results = signals::apply(tx, delivery)?;
+        results = signals::apply(tx, delivery, read)?;
         for change in &delivery.parsed.changes {
             let at = correlation::onset(change.at, delivery.at);
             let change = Change { at: Some(at), source: delivery.platform.clone(), ..change.clone() };

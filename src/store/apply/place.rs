@@ -10,7 +10,7 @@ use crate::{
     config::CorrelationMode,
     correlation::{
         self, Group,
-        weighted::{Placed, Profile, Standing, Subject},
+        weighted::{Doc, Placed, Profile, Standing, Subject},
     },
     model::*,
     store::{StoreError, tx::Tx},
@@ -57,10 +57,11 @@ impl Decided {
     }
 }
 
-/// Looks for the incident of an alert.
-pub fn decide(tx: &mut Tx<'_>, alert: &Alert, group: Option<Group<'_>>, advice: &Advice) -> Decided {
+/// Looks for the incident of an alert. `doc` is what it says, if it was read before.
+pub fn decide(tx: &mut Tx<'_>, alert: &Alert, doc: Option<Doc>, group: Option<Group<'_>>, advice: &Advice) -> Decided {
     tx.world.catch_up();
-    let subject = Subject::of(alert, group, &tx.world.engine.topology);
+    let doc = doc.unwrap_or_else(|| Subject::read(&alert.title, alert.description.as_deref()));
+    let subject = Subject::with(doc, alert, group, &tx.world.engine.topology);
     let forbidden: BTreeSet<IncidentId> = advice.kept_out.keys().copied().collect();
     if let Some((incident, reason)) = &advice.join {
         let (incident, score, reasons) = (*incident, reason.score, vec![reason.clone()]);

@@ -9,7 +9,7 @@ use super::{
     thresholds::{self, Held},
 };
 use crate::{
-    correlation::{self, Group},
+    correlation::{self, Group, weighted::Doc},
     model::*,
     store::{
         StoreError,
@@ -21,7 +21,7 @@ use crate::{
 
 /// Applies the signals of a delivery. The answers stand in the order of the body; the work is done in an order that does
 /// not depend on it: beginnings before ends, earlier before later.
-pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, StoreError> {
+pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> Result<Vec<Applied>, StoreError> {
     let platform = delivery.platform.as_str();
     let rules = tx.rules(platform)?;
     let mut order: Vec<(usize, &Signal, Fingerprint)> =
@@ -31,7 +31,8 @@ pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, Store
     });
     let mut results: Vec<(usize, Applied)> = Vec::with_capacity(order.len());
     for (n, signal, fingerprint) in order {
-        let door = Door { delivery, signal, fingerprint, rules: &rules };
+        let doc = read.get(n).and_then(Option::as_ref);
+        let door = Door { delivery, signal, doc, fingerprint, rules: &rules };
         results.push((n, door.apply(tx)?));
     }
     results.sort_by_key(|(n, _)| *n);
@@ -42,6 +43,8 @@ pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<Vec<Applied>, Store
 struct Door<'a> {
     delivery: &'a Delivery,
     signal: &'a Signal,
+    // What the signal says, if it was read before.
+    doc: Option<&'a Doc>,
     fingerprint: Fingerprint,
     rules: &'a Rules,
 }
@@ -228,7 +231,9 @@ impl Door<'_> {
         let group_key = alert.group_key.clone().filter(|_| self.rules.group_by_sender);
         let group = group_key.as_deref().map(|key| Group::new(&self.delivery.platform, key));
         let advice = if alone { taught::Advice::default() } else { taught::advice(tx, alert)? };
-        let decided = if alone { Decided::default() } else { place::decide(tx, alert, group, &advice) };
+        let says_as_sent = alert.title == self.signal.title && alert.description == self.signal.description;
+        let doc = self.doc.filter(|_| says_as_sent).cloned();
+        let decided = if alone { Decided::default() } else { place::decide(tx, alert, doc, group, &advice) };
         let decided = decided.or_with(thresholds::follows(&held));
         let source = manual.then(|| self.signal.labels.get("source_type").map_or("manual", String::as_str));
         let opened = place::put(tx, alert, decided, group, source)?;

@@ -338,7 +338,7 @@ impl Rehearsal {
         let id = DeliveryId::new(at, self.seq);
         let delivery =
             Delivery { seq: self.seq, id, at, platform, outcome, problem, headers, body, parsed, replay_of: None };
-        apply::delivery(tx, &delivery)?;
+        apply::delivery(tx, &delivery, &[])?;
         let problem = delivery.problem;
         let signals = get(&tx.results, self.seq)?.unwrap_or_default();
         // Nobody lists the deliveries of a rehearsal, and there may be very many.

@@ -303,6 +303,8 @@ def filled(name, log, **options):
     folder.mkdir(parents=True)
     arguments = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", value)]
     log(f"filling {name}: {run_tool('fill', '--dir', folder, *arguments).strip()}")
+    # Where so much is stored it is indexed as well: what that costs is no part of what comes in afterwards.
+    run_tool("watchfire", "reindex", "--data-dir", folder)
     mark.write_text(json.dumps(wanted))
     return folder
 

@@ -13,7 +13,7 @@ use watchfire::{
     connectors,
     model::*,
     runtime::clock::Clock,
-    store::{NewDelivery, Policy, Retention, Store, StoreOptions},
+    store::{CommandError, NewDelivery, Policy, Retention, Store, StoreOptions},
 };
 use watchfire_bench::{
     args::{arg, quit, text},
@@ -234,8 +234,11 @@ impl Filler {
                 tasks.spawn(async move { store.cancel_investigation(job.incident, Actor::System).await });
             }
             while let Some(done) = tasks.join_next().await {
-                if let Ok(Err(e)) = done {
-                    quit(&format!("an investigation was not cancelled: {e}"));
+                match done {
+                    // Its incident became part of another one meanwhile, or ended.
+                    Ok(Err(CommandError::Conflict { .. })) => {}
+                    Ok(Err(e)) => quit(&format!("an investigation was not cancelled: {e}")),
+                    Ok(Ok(_)) | Err(_) => {}
                 }
                 all += 1;
             }
