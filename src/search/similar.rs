@@ -1,6 +1,9 @@
 //! Which incidents read alike: candidates by the index, then their rare words in common and what they mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tantivy::{
     Searcher, Term,
@@ -16,8 +19,8 @@ use crate::{
     text::{self, Doc},
 };
 
-/// Terms asked for: the rarest ones tell most.
-const TERMS: usize = 32;
+/// Terms asked for: the rarest ones tell most, and frequent ones cost most. Those found are compared by all their terms.
+const TERMS: usize = 12;
 /// Documents compared.
 const CANDIDATES: usize = 32;
 /// Less alike than this is chance.
@@ -31,6 +34,13 @@ const TITLE: f64 = 2.0;
 const WORTH_SHOWING: f64 = 0.3;
 /// Text tells more than a service that everything touches.
 const TEXT: f64 = 0.75;
+
+/// The same for incidents that are open together: there, when they began tells as well.
+const BESIDE_TEXT: f64 = 0.45;
+const BESIDE_PLACE: f64 = 0.3;
+const BESIDE_TIME: f64 = 0.25;
+/// After this long without the other the nearness in time counts a third.
+const NEAR: Duration = Duration::from_secs(15 * 60);
 
 type Weights = BTreeMap<String, f64>;
 
@@ -58,6 +68,45 @@ impl Search {
                 ranked.push((other, (similarity * 100.0).round() / 100.0));
             }
         }
+        ranked.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(b.id.cmp(&a.id)));
+        ranked.truncate(limit);
+        Ok(ranked)
+    }
+
+    /// Open incidents that may tell of the same as this one, the likeliest first, with a likeness between 0 and 1: by what
+    /// they say, whom they concern and how near they began. `newest` are looked at in any case. Blocking.
+    pub fn beside(
+        &self,
+        view: &View,
+        incident: &Incident,
+        newest: Vec<Incident>,
+        limit: usize,
+    ) -> Result<Vec<(Incident, f64)>, StoreError> {
+        let alike = unharmed(|| self.similar(view, incident, CANDIDATES)).unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the text index was not asked for incidents beside this one");
+            Vec::new()
+        });
+        let texts: BTreeMap<IncidentId, f64> = alike.into_iter().collect();
+        let mut others: BTreeMap<IncidentId, Incident> = newest.into_iter().map(|o| (o.id, o)).collect();
+        for id in texts.keys() {
+            if !others.contains_key(id) {
+                others.extend(view.incident(*id)?.map(|o| (o.id, o)));
+            }
+        }
+        let mine = services(incident);
+        let likeness = |o: &Incident| {
+            let apart = o.onset_at.distance(incident.onset_at).as_secs_f64();
+            let text = texts.get(&o.id).copied().unwrap_or_default();
+            let near = (-apart / NEAR.as_secs_f64()).exp();
+            let all = BESIDE_TEXT * text + BESIDE_PLACE * shared(&mine, &services(o)) + BESIDE_TIME * near;
+            (all * 100.0).round() / 100.0
+        };
+        let mut ranked: Vec<(Incident, f64)> = others
+            .into_values()
+            .filter(|o| o.is_open() && o.id != incident.id)
+            .map(|o| (likeness(&o), o))
+            .map(|(likeness, o)| (o, likeness))
+            .collect();
         ranked.sort_by(|(a, x), (b, y)| y.total_cmp(x).then(b.id.cmp(&a.id)));
         ranked.truncate(limit);
         Ok(ranked)

@@ -155,3 +155,28 @@ async fn an_alert_is_moved_from_its_own_panel() {
     assert_eq!(now["alert_count"], 2, "{now}");
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_likeliest_are_offered_to_merge_with_and_others_are_found() {
+    let test = TestApp::start().await;
+    // One each quarter of an hour; the oldest is about the same as the newest.
+    let titles =
+        ["Replication lag of ledger-postgres", "Certificate expires", "Disk full", "Builds wait", "Mails bounce"];
+    for (n, title) in titles.iter().chain(["Postgres replica of ledger lags behind"].iter()).enumerate() {
+        let service = if n == 0 || n == 5 { "ledger".to_owned() } else { format!("other-{n}") };
+        let body = json!({"title": title, "service": service, "severity": "high", "key": n.to_string()});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+        test.clock.advance(Duration::from_secs(3 * 3600));
+    }
+    // What is offered first is on the page before all others.
+    let place = |page: &str, id: &str| page.find(&format!("name=\"with\" value=\"{id}\""));
+    let page = test.get("/incidents/6?do=merge").await.text;
+    assert!(place(&page, "INC-1").is_some() && place(&page, "INC-1") < place(&page, "INC-5"), "{page}");
+    assert!(page.contains("together 2") && page.contains(" % alike"), "{page}");
+    let found = test.get("/incidents/6?do=merge&find=service:other-2").await.text;
+    assert!(place(&found, "INC-3").is_some() && place(&found, "INC-2").is_none(), "{found}");
+    let none = test.get("/incidents/6?do=merge&find=service:nowhere").await.text;
+    assert!(none.contains("Nothing open was found") && none.contains("value=\"service:nowhere\""), "{none}");
+    assert_eq!(test.get("/incidents/6?do=merge&find=colour:red").await.status, 400);
+    test.stop().await;
+}

@@ -143,8 +143,24 @@ pub enum Asks {
     Nothing,
     /// For the reason of the end.
     Resolve,
-    /// For what it is merged with; other open incidents, newest first.
-    Merge(Vec<Incident>),
+    /// For what it is merged with.
+    Merge(MergeWith),
+}
+
+/// What is offered to merge with.
+#[derive(Clone, Debug, Default)]
+pub struct MergeWith {
+    /// Open incidents and how alike they are, 0 to 1; those that were looked for have none.
+    pub offered: Vec<(Incident, Option<f64>)>,
+    /// What was looked for.
+    pub find: String,
+}
+
+/// The question what it is merged with.
+#[derive(Debug)]
+pub struct MergeForm {
+    others: Vec<Other>,
+    find: String,
 }
 
 /// An open incident that it may be merged with.
@@ -190,7 +206,7 @@ pub struct IncidentPage {
     merged_into: Option<IncidentId>,
     may_unmerge: bool,
     ended: Option<Ended>,
-    asks_merge: Option<Vec<Other>>,
+    asks_merge: Option<MergeForm>,
     may_split: bool,
     asks_resolve: bool,
     asked: AskedCause,
@@ -273,9 +289,10 @@ impl IncidentPage {
             }),
             asks_resolve: (matches!(asks, Asks::Resolve) || !refused.reason.is_empty()) && may_act && i.is_open(),
             asks_merge: match &asks {
-                Asks::Merge(others) if may_act && i.is_open() => {
-                    Some(others.iter().map(|o| Other::of(o, &read.before, now)).collect())
-                }
+                Asks::Merge(with) if may_act && i.is_open() => Some(MergeForm {
+                    others: with.offered.iter().map(|(o, alike)| Other::of(o, i, *alike, now)).collect(),
+                    find: with.find.clone(),
+                }),
                 _ => None,
             },
             // Once it is closed there is no form for a reason, but the words may still be worth a comment.
@@ -325,17 +342,17 @@ impl IncidentPage {
 }
 
 impl Other {
-    fn of(i: &Incident, alike: &[Before], now: Time) -> Self {
-        let alike = alike.iter().find(|a| a.incident.id == i.id);
-        let similarity = alike.map(|a| format!(", similarity {:.2}", a.similarity));
-        let service = i.service.as_ref().or(i.host.as_ref()).map(|s| format!("{s}, ")).unwrap_or_default();
-        let alerts = ui::plural(i.alert_count, "alert");
-        let ago = ui::duration(now.since(i.detected_at));
+    fn of(other: &Incident, this: &Incident, alike: Option<f64>, now: Time) -> Self {
+        let alike = alike.map(|a| format!(", {:.0} % alike", a * 100.0)).unwrap_or_default();
+        let service = other.service.as_ref().or(other.host.as_ref()).map(|s| format!("{s}, ")).unwrap_or_default();
+        let alerts = ui::plural(other.alert_count, "alert");
+        let together = other.alert_count.saturating_add(this.alert_count);
+        let ago = ui::duration(now.since(other.detected_at));
         Self {
-            id: i.id,
-            severity: ui::severity(i.severity),
-            title: ui::foreign(&text::shorten(&i.title, 120)),
-            line: ui::foreign(&format!("{service}{alerts}, opened {ago} ago{}", similarity.unwrap_or_default())),
+            id: other.id,
+            severity: ui::severity(other.severity),
+            title: ui::foreign(&text::shorten(&other.title, 120)),
+            line: ui::foreign(&format!("{service}opened {ago} ago, {alerts}, together {together}{alike}")),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     alerts::{self, AlertsPage, Detail},
     ask::{Ask, Fields, Params, json},
     frame::{Section, counts_and_seq},
-    incident::{Asks, IncidentPage, Read, Refused, panels},
+    incident::{Asks, IncidentPage, MergeWith, Read, Refused, panels},
     incidents::{self, CLOSED_WITHIN, DEFAULT_QUERY, Found, Input, ListPage, PAGE, QueryError, STORM_READ, Teach},
     platforms,
     row::{Need, Row},
@@ -26,8 +26,10 @@ use crate::{
     web::{auth::Client, error::ApiError, query, state::AppState},
 };
 
-/// Open incidents that are offered to merge with; others by their number.
-const MERGE_WITH: usize = 10;
+/// Open incidents that are offered to merge with; others by their number, or looked for.
+const MERGE_WITH: usize = 5;
+/// The newest open ones that are looked at for that; older ones only when they read alike.
+const LOOKED_AT: usize = 100;
 
 /// What is wrong with a query, as the page says it.
 pub fn query_error(e: query::QueryError) -> QueryError {
@@ -186,15 +188,30 @@ pub async fn incident(
     let id = incident_id(&id)?;
     let asks = match params.get("do") {
         "resolve" => Asks::Resolve,
-        "merge" => {
-            let mut others = state.store.read(|view| Ok(view.open_incidents(MERGE_WITH + 1)?.0)).await?;
-            others.retain(|i| i.id != id);
-            others.truncate(MERGE_WITH);
-            Asks::Merge(others)
-        }
+        "merge" => Asks::Merge(merge_with(&state, &ask, id, params.get("find").trim()).await?),
         _ => Asks::Nothing,
     };
     incident_page(&state, &ask, id, None, asks).await
+}
+
+/// Open incidents to merge with: the likeliest, or those that a query finds.
+async fn merge_with(state: &AppState, ask: &Ask, id: IncidentId, find: &str) -> Result<MergeWith, ApiError> {
+    let search = state.search.clone();
+    let mut filter = IncidentFilter::default();
+    if !find.is_empty() {
+        query::incidents(&format!("status:open {find}"), ask.now, Some(&ask.identity.name()), &mut filter)?;
+    }
+    let by_likeness = find.is_empty();
+    let read = move |view: &View| {
+        let Some(incident) = view.incident(id)? else { return Ok(Vec::new()) };
+        if by_likeness {
+            let found = search.beside(view, &incident, view.open_incidents(LOOKED_AT)?.0, MERGE_WITH)?;
+            return Ok(found.into_iter().map(|(other, alike)| (other, Some(alike))).collect());
+        }
+        let found = search.incidents(view, &filter, None, 2 * MERGE_WITH)?.items;
+        Ok(found.into_iter().filter(|i| i.id != id).map(|i| (i, None)).collect())
+    };
+    Ok(MergeWith { offered: state.store.read(read).await?, find: find.to_owned() })
 }
 
 /// The page, at 409 with a banner when something was refused.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Alerts read: of more, those received first.
-const DOTS: usize = 10_000;
+const DOTS: usize = 4_000;
 /// Changes this long before the first alert are read, and so many.
 const BEFORE: Duration = Duration::from_secs(2 * 3600);
 const CHANGES: usize = 200;
