@@ -8,6 +8,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub mod model;
 pub mod text;
 
+pub mod query;
+
 pub mod connectors;
 pub mod ingest;
 

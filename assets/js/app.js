@@ -2,6 +2,7 @@ import './copy.js';
 import './forms.js';
 import './keys.js';
 import './backtest.js';
+import './complete.js';
 import { start } from './live.js';
 
 document.documentElement.classList.add('on');

@@ -1,7 +1,7 @@
 // Forms of incidents are sent in the background; the answer holds what to draw. Without this they are plain forms.
 import { $, $$, say, fragment } from './util.js';
 import { draw } from './incident.js';
-import { replaceRow } from './list.js';
+import { refused, replaceRow } from './list.js';
 
 // Sends an action. `where` takes the banner of a refusal.
 export async function act(url, body = new URLSearchParams()) {
@@ -31,6 +31,7 @@ export async function act(url, body = new URLSearchParams()) {
   if (!r.ok) { say(answer.detail || 'Not done'); return false; }
   if (answer.panels) draw(answer.id, answer.panels);
   if (answer.row) replaceRow(answer.id, answer.row);
+  refused(answer.rows);
   say(answer.said, answer.undo && (() => act(answer.undo)));
   return true;
 }
@@ -57,7 +58,7 @@ document.addEventListener('submit', async (e) => {
 async function bulk(e, f, url) {
   e.preventDefault();
   const data = new FormData(f, e.submitter);
-  if (data.get('do') === 'resolve' && !data.has('reason')) return askReason(data.getAll('id').length + ' incidents', url, data);
+  if (data.get('do') === 'resolve' && !data.has('reason')) return askReason((data.has('all') ? $('[data-whole]').dataset.whole : data.getAll('id').length) + ' incidents', url, data);
   const done = await act(url, new URLSearchParams(data));
   const d = f.closest('dialog');
   d?.close();

@@ -108,6 +108,11 @@ export async function reread() {
   } catch { /* the next connection tries again */ }
 }
 
+// Saved views, in the tabs and in the rail.
+export function onViews(views) {
+  for (const [id, n] of Object.entries(views || {})) for (const el of $$(`[data-count="${CSS.escape(id)}"]`)) el.textContent = n;
+}
+
 let watchAt = 0;
 let watchTimer = 0;
 export function onCounts(c) {
@@ -115,6 +120,7 @@ export function onCounts(c) {
     const el = $(`.views [data-count="${key}"]`);
     if (el) el.textContent = n > 99 ? '99+' : n;
   }
+  onViews(c.views);
   const panel = $('#watch');
   if (!panel || document.hidden) return;
   const wait = Math.max(0, watchAt + 5000 - Date.now());
@@ -157,14 +163,24 @@ export function pick(range) {
 }
 function sync() {
   const n = selected().length;
-  const count = $('[data-count-selected]');
-  if (count) count.textContent = n + ' selected';
+  const count = $('[data-count-selected]'), whole = $('[data-whole]');
+  if (whole && n < rows().length) whole.checked = false;
+  if (whole) whole.parentNode.hidden = n < rows().length;
+  if (count) count.textContent = (whole?.checked ? whole.dataset.whole : n) + ' selected';
   for (const r of rows()) r.classList.toggle('sel', !!$('input:checked', r));
 }
 document.addEventListener('change', (e) => {
   if (e.target.matches('[data-all]')) for (const c of $$('tr[data-row] input[type=checkbox]')) c.checked = e.target.checked;
-  if (e.target.closest('.inc')) sync();
+  if (e.target.closest('.inc') || e.target.matches('[data-whole]')) sync();
 });
+
+// What an action was refused for stands in the row.
+export function refused(all) {
+  for (const { id, why } of all || []) {
+    const place = row(id) && $('.why .clip', row(id));
+    if (place) { place.textContent = why; row(id).classList.add('no'); }
+  }
+}
 
 // The order of this list is where j and k lead from an incident's page.
 if (list) {

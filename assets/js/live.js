@@ -1,7 +1,7 @@
 // One stream for all tabs: the tab that holds the lock owns the connection and hands events to the others.
 import { $, $$, fragment, getJson } from './util.js';
 import { clock, clockIs, now } from './time.js';
-import { onRow, onCounts, reread as rereadList } from './list.js';
+import { onRow, onCounts, onViews, reread as rereadList } from './list.js';
 import { onThought, onAlert, stale, reread as rereadIncident } from './incident.js';
 
 const badge = $('#live');
@@ -23,7 +23,7 @@ let fresh = now();
 
 // -- what events do ------------------------------------------------------------------------------------------------
 const on = {
-  tick: (e) => { clockIs(e.now); arrived(); },
+  tick: (e) => { clockIs(e.now); onViews(e.views); arrived(); },
   row: (e) => { onRow(e); stale(e.id); },
   panels: (e) => stale(e.id),
   thought: onThought,

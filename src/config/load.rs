@@ -200,7 +200,7 @@ impl Loader<'_> {
         let known = || self.platforms.iter().copied().chain(self.config.sources.keys().map(String::as_str));
         known().any(|n| n == name)
             || self.config.connectors.contains_key(name)
-            || declared::wrong_slug(name).is_none() && super::check::nearest(name, known()).is_none()
+            || declared::wrong_slug(name).is_none() && crate::text::nearest(name, known()).is_none()
     }
 
     fn set(&mut self, key: &str, text: &str, origin: Origin) {
@@ -290,7 +290,7 @@ impl Loader<'_> {
                 None => {
                     // A near miss is a mistake. Anything else with our prefix belongs to the scripts around us, and must
                     // not keep the server from starting.
-                    if let Some(near) = super::check::nearest(name, known.keys().map(String::as_str)) {
+                    if let Some(near) = crate::text::nearest(name, known.keys().map(String::as_str)) {
                         let what = format!("unknown variable; did you mean `{near}`?");
                         self.problems.push(Problem { origin: Origin::Env(name.clone()), key: None, what });
                     }

@@ -16,6 +16,7 @@ use crate::{
     connectors::{self, Connector, Request, declared::Declared},
     ingest::decode::decode,
     model::*,
+    query,
     store::{self, AlertFilter, IncidentFilter},
     web,
 };
@@ -138,17 +139,15 @@ pub fn queries(bytes: &[u8]) {
     let query: Vec<(String, String)> = form_urlencoded::parse(bytes).into_owned().collect();
     let values = query.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
     for q in values.chain([&*text]) {
+        let asker = query::Asker { now: now(), me: Some("me") };
         let (mut incidents, mut alerts) = (IncidentFilter::default(), AlertFilter::default());
-        for error in [
-            web::query::incidents(q, now(), Some("me"), &mut incidents).err(),
-            web::query::alerts(q, now(), &mut alerts).err(),
-        ]
-        .into_iter()
-        .flatten()
+        for error in [query::incidents(q, asker, &mut incidents).err(), query::alerts(q, asker, &mut alerts).err()]
+            .into_iter()
+            .flatten()
         {
             assert!(error.at <= q.chars().count() && !error.message.is_empty(), "{error:?}");
         }
-        let _ = web::query::time(q, now());
+        let _ = query::time(q, now());
         if let Ok(time) = q.parse::<Time>() {
             assert_eq!(time.to_string().parse::<Time>().ok(), Some(time), "a time that is written is read: {q:?}");
         }

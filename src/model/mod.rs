@@ -23,6 +23,7 @@ mod opinion;
 mod outcome;
 mod postmortem;
 mod runbook;
+mod saved_view;
 mod service;
 mod settings;
 mod severity;
@@ -62,6 +63,7 @@ pub use postmortem::{
     VersionKind,
 };
 pub use runbook::{NotARunbook, Runbook, RunbookId};
+pub use saved_view::{NotAView, SavedView, ViewId};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
 pub use severity::Severity;
@@ -80,6 +82,10 @@ macro_rules! words {
         impl $name {
             /// Every value, in the order of the contract.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// Their words, in the same order.
+            #[allow(dead_code)]
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             /// The word used on the wire, in URLs and in queries.
             pub const fn as_str(self) -> &'static str {
@@ -104,4 +110,4 @@ macro_rules! words {
         }
     };
 }
-use words;
+pub(crate) use words;

@@ -1,6 +1,6 @@
 //! Lists with words: what the index knows, and what is too fresh for it.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use tantivy::{
     DocId, Score, SegmentOrdinal, SegmentReader, Term,
@@ -13,7 +13,8 @@ use tantivy::{
 use super::{Search, SearchError, unharmed};
 use crate::{
     model::{Alert, Incident, IncidentStatus},
-    store::{AlertFilter, IncidentFilter, Listing, StoreError, View, Words},
+    query::IncidentTest,
+    store::{AlertCounts, AlertFilter, IncidentFilter, Listing, StoreError, View, Words},
     text,
 };
 
@@ -36,16 +37,24 @@ impl Search {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        let Some(query) = self.query_of(self.inner.fields.said, &filter.words) else {
+        let words = filter.wants().words;
+        // Few rows are soon looked through, and they are never behind.
+        if !words && (view.has_short_way(filter)? || *filter == IncidentFilter::default()) {
             return view.incidents(filter, before, limit);
-        };
-        let seq = self.seq();
+        }
+        let (seq, later) = (self.seq(), self.memory(|m| m.later.clone()));
+        // Through a short way all words are looked for; what else is asked may have changed since they were indexed.
+        let short = words && view.has_short_way(&filter.wordless())?;
+        let query = if short { self.words_of(filter) } else { BooleanQuery::new(self.asked(filter, None).0) };
         // All of them: a list of open ones must not end where older ones begin that are closed.
         match unharmed(|| self.numbers(&query, "number", None, usize::MAX)) {
             Ok(known) if seq > 0 => {
-                let fresh = view.change_log(seq, FRESH)?;
-                let fresh = fresh.iter().filter_map(|e| super::follow::subject(&e.subject)).map(|id| id.0);
-                view.incidents_with(filter, Words::new(known, fresh), before, limit)
+                let log = view.change_log(seq, FRESH)?;
+                let fresh = log.iter().filter_map(|e| super::follow::subject(&e.subject)).chain(later).map(|id| id.0);
+                let mut listing = view.incidents_with(filter, Words::new(known, fresh), before, limit)?;
+                // So far behind that not all is known that has changed.
+                listing.total_is_exact &= log.len() < FRESH;
+                Ok(listing)
             }
             found => {
                 unanswered(found);
@@ -63,11 +72,25 @@ impl Search {
         limit: usize,
     ) -> Result<Listing<Alert>, StoreError> {
         // The alerts of one incident are soon looked through.
-        let query = match filter.incident {
-            None => self.query_of(self.inner.fields.words, &filter.words),
-            Some(_) => None,
-        };
-        let Some(query) = query else { return view.alerts(filter, before, limit) };
+        if filter.incident.is_some() || !filter.wants().words {
+            return view.alerts(filter, before, limit);
+        }
+        match self.said(view, filter, before)? {
+            Some(words) => view.alerts_with(filter, words, before, limit),
+            None => view.alerts(filter, before, limit),
+        }
+    }
+
+    /// `View::alert_counts`, with its words looked for by the index. Blocking.
+    pub fn alert_counts(&self, view: &View, filter: &AlertFilter) -> Result<AlertCounts, StoreError> {
+        let asks = filter.incident.is_none() && filter.wants().words;
+        let words = if asks { self.said(view, filter, None)? } else { None };
+        view.alert_counts(filter, words)
+    }
+
+    /// The alerts that say the words of a filter; none when the index does not know.
+    fn said(&self, view: &View, filter: &AlertFilter, before: Option<u64>) -> Result<Option<Words>, StoreError> {
+        let query = self.words_of_alerts(filter);
         let reached = self.alerts_reached();
         let numbers = || {
             // The newest are counted, whichever page is shown.
@@ -78,75 +101,61 @@ impl Search {
             Ok(known)
         };
         match unharmed(numbers) {
-            Ok(known) if reached > 0 => {
-                let fresh = view.alerts_after(reached, MOST)?;
-                view.alerts_with(filter, Words::new(known, fresh), before, limit)
-            }
+            Ok(known) if reached > 0 => Ok(Some(Words::new(known, view.alerts_after(reached, MOST)?))),
             found => {
                 unanswered(found);
-                view.alerts(filter, before, limit)
+                Ok(None)
             }
         }
     }
 
-    /// Whether an incident is found by these words, for a list that is shown while it changes.
-    pub fn says(&self, incident: &Incident, words: &[String]) -> bool {
-        let Some(query) = self.query_of(self.inner.fields.said, words) else { return true };
+    /// What an alert must say and must not say.
+    fn words_of_alerts(&self, filter: &AlertFilter) -> BooleanQuery {
+        let field = self.inner.fields.words;
+        let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+        if let Some(words) = self.query_of(field, &filter.words) {
+            all.push((Occur::Must, Box::new(words)));
+        }
+        for (not, any) in filter.texts() {
+            let each = any.iter().filter_map(|w| self.query_of(field, std::slice::from_ref(w)));
+            let any = BooleanQuery::new(each.map(|q| (Occur::Should, Box::new(q) as Box<dyn Query>)).collect());
+            all.push((if not { Occur::MustNot } else { Occur::Must }, Box::new(any)));
+        }
+        if all.iter().all(|(occur, _)| *occur == Occur::MustNot) {
+            all.push((Occur::Must, Box::new(AllQuery)));
+        }
+        BooleanQuery::new(all)
+    }
+
+    /// What an incident must say and must not say.
+    fn words_of(&self, filter: &IncidentFilter) -> BooleanQuery {
+        let texts = filter.also.iter().filter(|c| matches!(c.test, IncidentTest::Text(_))).cloned();
+        let words = IncidentFilter {
+            words: filter.words.clone(),
+            also: texts.collect(),
+            statuses: IncidentStatus::ALL.to_vec(),
+            ..IncidentFilter::default()
+        };
+        BooleanQuery::new(self.asked(&words, None).0)
+    }
+
+    /// Whether an incident is found by the words of a filter, for a list that is shown while it changes.
+    pub fn says(&self, incident: &Incident, filter: &IncidentFilter) -> bool {
+        if !filter.wants().words {
+            return true;
+        }
         let this = Term::from_field_u64(self.inner.fields.number, incident.id.0);
         let this = Box::new(TermQuery::new(this, IndexRecordOption::Basic)) as Box<dyn Query>;
-        let both = BooleanQuery::new(vec![(Occur::Must, this), (Occur::Must, Box::new(query))]);
+        let both = BooleanQuery::new(vec![(Occur::Must, this), (Occur::Must, Box::new(self.words_of(filter)))]);
         unharmed(|| self.numbers(&both, "number", None, 1)).is_ok_and(|found| !found.is_empty())
-    }
-
-    /// How many incidents there are of each status, severity, sender and service, as `status:resolved`, among those that
-    /// fit what the filter wants of the others and are found by its words. As fresh as the index. Blocking.
-    pub fn facets(&self, filter: &IncidentFilter) -> Result<BTreeMap<String, u64>, SearchError> {
-        let lower = |values: &[String]| values.iter().map(|v| v.to_lowercase()).collect::<Vec<_>>();
-        let wanted = [
-            ("status", filter.statuses.iter().map(ToString::to_string).collect()),
-            ("severity", filter.severities.iter().map(ToString::to_string).collect()),
-            ("source", lower(&filter.sources)),
-            ("service", lower(&filter.services)),
-        ];
-        let mut counts = BTreeMap::new();
-        for (group, _) in &wanted {
-            let mut all: Vec<(Occur, Box<dyn Query>)> = vec![(Occur::Must, Box::new(self.incident_documents()))];
-            if let Some(words) = self.query_of(self.inner.fields.said, &filter.words) {
-                all.push((Occur::Must, Box::new(words)));
-            }
-            // What is chosen of a group says nothing about what else there is to choose in it.
-            for (other, values) in wanted.iter().filter(|(other, values)| other != group && !values.is_empty()) {
-                all.push((Occur::Must, Box::new(self.any_facet(other, values))));
-            }
-            if *group != "status" && filter.statuses.is_empty() {
-                let merged = self.any_facet("status", &[IncidentStatus::Merged.to_string()]);
-                all.push((Occur::MustNot, Box::new(merged)));
-            }
-            let query = BooleanQuery::new(all);
-            let found = unharmed(|| Ok(self.searcher()?.search(&query, &Facets)?))?;
-            counts.extend(found.into_iter().filter(|(value, _)| value.split(':').next() == Some(group)));
-        }
-        Ok(counts)
     }
 
     pub(super) fn incident_documents(&self) -> TermQuery {
         TermQuery::new(Term::from_field_u64(self.inner.fields.kind, super::INCIDENT), IndexRecordOption::Basic)
     }
 
-    fn any_facet(&self, group: &str, values: &[String]) -> BooleanQuery {
-        let each = values.iter().map(|value| {
-            let term = |value: &str| Term::from_field_text(self.inner.fields.facet, &format!("{group}:{value}"));
-            let query: Box<dyn Query> = match value.strip_suffix('*') {
-                Some(beginning) => Box::new(FuzzyTermQuery::new_prefix(term(beginning), 0, false)),
-                None => Box::new(TermQuery::new(term(value), IndexRecordOption::Basic)),
-            };
-            (Occur::Should, query)
-        });
-        BooleanQuery::new(each.collect())
-    }
-
     /// Every word, as a term of the analyzer or as the beginning of one; none without words.
-    fn query_of(&self, field: Field, words: &[String]) -> Option<BooleanQuery> {
+    pub(super) fn query_of(&self, field: Field, words: &[String]) -> Option<BooleanQuery> {
         let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for word in words.iter().take(WORDS) {
             if let Some(named) = self.named(word) {
@@ -258,61 +267,5 @@ fn highest(numbers: &mut Vec<u64>, most: usize) {
     if numbers.len() > most {
         numbers.select_nth_unstable_by_key(most, |n| Reverse(*n));
         numbers.truncate(most);
-    }
-}
-
-/// Counts the values of the facets.
-struct Facets;
-
-struct SegmentFacets {
-    column: Option<tantivy::columnar::StrColumn>,
-    counts: Vec<u64>,
-}
-
-impl Collector for Facets {
-    type Fruit = BTreeMap<String, u64>;
-    type Child = SegmentFacets;
-
-    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentFacets> {
-        let column = segment.fast_fields().str("facet")?;
-        let counts = vec![0; column.as_ref().map_or(0, |c| c.num_terms())];
-        Ok(SegmentFacets { column, counts })
-    }
-
-    fn requires_scoring(&self) -> bool {
-        false
-    }
-
-    fn merge_fruits(&self, fruits: Vec<Self::Fruit>) -> tantivy::Result<Self::Fruit> {
-        let mut all = Self::Fruit::new();
-        for (value, count) in fruits.into_iter().flatten() {
-            *all.entry(value).or_default() += count;
-        }
-        Ok(all)
-    }
-}
-
-impl SegmentCollector for SegmentFacets {
-    type Fruit = BTreeMap<String, u64>;
-
-    fn collect(&mut self, doc: DocId, _: Score) {
-        for term in self.column.iter().flat_map(|c| c.term_ords(doc)) {
-            if let Some(count) = usize::try_from(term).ok().and_then(|t| self.counts.get_mut(t)) {
-                *count += 1;
-            }
-        }
-    }
-
-    fn harvest(self) -> Self::Fruit {
-        let mut found = Self::Fruit::new();
-        let Some(column) = self.column else { return found };
-        for (term, count) in (0..).zip(self.counts).filter(|(_, count)| *count > 0) {
-            let mut name = String::new();
-            // A value that cannot be read is not counted: the list itself does not need it.
-            if column.ord_to_str(term, &mut name).unwrap_or(false) {
-                found.insert(name, count);
-            }
-        }
-        found
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Document, INCIDENT, Places, Search, SearchError, payload, unharmed};
 use crate::{
     model::{Alert, ChangeSubject, Incident, IncidentChange, IncidentId, IncidentStatus, PostmortemText},
+    query::IncidentSeen,
     runtime::clock::Clock,
     store::{AlertText, IncidentFilter, View},
 };
@@ -43,7 +44,8 @@ const REPORT: u64 = 50_000;
 pub(super) struct Memory {
     incidents: HashMap<u64, u64>,
     alerts: HashMap<u64, u64>,
-    later: BTreeSet<IncidentId>,
+    /// Incidents of which only alerts repeated: not looked at yet.
+    pub(super) later: BTreeSet<IncidentId>,
     /// Something was given to the writer since the last commit.
     dirty: bool,
     /// Alerts below this number are gone from the store and from the index.
@@ -144,16 +146,17 @@ impl Search {
                 }
             }
         }
-        if flush {
-            for id in self.memory(|m| std::mem::take(&mut m.later)) {
-                self.look_at(&view, id)?;
-            }
+        // They stay in the list until the commit: whoever searches meanwhile looks at their rows.
+        let later = if flush { self.memory(|m| m.later.clone()) } else { BTreeSet::new() };
+        for id in &later {
+            self.look_at(&view, *id)?;
         }
         let alerts = self.follow_alerts(&view)?;
         let (_, newest, _) = view.alert_range()?;
         if (reached, alerts) != (seq, self.alerts_reached()) || self.memory(|m| std::mem::take(&mut m.dirty)) {
             self.commit(Places { seq: reached, alerts })?;
         }
+        self.memory(|m| m.later.retain(|id| !later.contains(id)));
         Ok(reached < last || alerts < newest)
     }
 
@@ -247,8 +250,11 @@ impl Search {
         self.look_at_alerts(&alerts)?;
         let (title, body) = compared(incident, &alerts);
         let said = said(view, incident)?;
-        let facets = facets(incident);
-        let digest = digest([title.as_str(), &body, &said].into_iter().chain(facets.iter().map(String::as_str)));
+        let (facets, has) = (facets(incident), has(incident));
+        let ended = (!incident.is_open()).then(|| incident.resolved_at.unwrap_or(incident.updated_at).millis());
+        let numbers = format!("{} {ended:?} {}", incident.detected_at.millis(), incident.alert_count);
+        let names = facets.iter().chain(&has).map(String::as_str);
+        let digest = digest([title.as_str(), &body, &said, &numbers].into_iter().chain(names));
         if !self.memory(|m| Memory::is_new(&mut m.incidents, incident.id.0, digest)) {
             return Ok(());
         }
@@ -259,6 +265,14 @@ impl Search {
         for facet in facets {
             document.add_text(fields.facet, facet);
         }
+        for name in has {
+            document.add_text(fields.has, name);
+        }
+        document.add_i64(fields.opened, incident.detected_at.millis());
+        if let Some(ended) = ended {
+            document.add_i64(fields.ended, ended);
+        }
+        document.add_u64(fields.alerts, incident.alert_count);
         for part in [&title, &body, &said] {
             document.add_text(fields.said, part);
             document.add_text(fields.names, part);
@@ -294,7 +308,7 @@ impl Search {
         })
     }
 
-    fn memory<R>(&self, f: impl FnOnce(&mut Memory) -> R) -> R {
+    pub(super) fn memory<R>(&self, f: impl FnOnce(&mut Memory) -> R) -> R {
         f(&mut self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -359,14 +373,26 @@ fn said(view: &View, incident: &Incident) -> Result<String, SearchError> {
     Ok(all)
 }
 
-/// What incidents are counted by.
+/// What incidents are counted by, in small letters.
 fn facets(incident: &Incident) -> Vec<String> {
     let mut all = vec![
         format!("status:{}", incident.status),
         format!("severity:{}", incident.severity),
-        format!("source:{}", incident.source),
+        format!("source:{}", incident.source.to_lowercase()),
+        format!("owner:{}", incident.owner.as_deref().unwrap_or("none").to_lowercase()),
     ];
     all.extend(incident.affected_services.iter().map(|s| format!("service:{}", s.to_lowercase())));
+    all
+}
+
+/// What incidents are found by besides, in small letters but for the names of labels.
+fn has(incident: &Incident) -> Vec<String> {
+    let mut all = vec![format!("state:{}", incident.investigation.state)];
+    all.extend(IncidentSeen::of(incident).marks.iter().map(|mark| format!("is:{mark}")));
+    all.extend(incident.affected_hosts.iter().map(|h| format!("host:{}", h.to_lowercase())));
+    all.extend(incident.labels.iter().map(|(name, value)| format!("label.{name}:{}", value.to_lowercase())));
+    // The index refuses longer terms; rows are looked at anyway.
+    all.retain(|name| name.len() < 1_000);
     all
 }
 

@@ -19,8 +19,16 @@ pub struct Fields {
     pub body: Field,
     /// All words of an incident: title, number, services, hosts, alerts, summary, notes, thoughts.
     pub said: Field,
-    /// Status, severity, sender and services of an incident, as they are counted: `status:resolved`.
+    /// Status, severity, sender, services and owner of an incident, as they are counted: `status:resolved`.
     pub facet: Field,
+    /// What else an incident is found by and not counted by: `host:db-1`, `label.env:prod`, `is:test`, `state:complete`.
+    pub has: Field,
+    /// When it was opened, in ms.
+    pub opened: Field,
+    /// When it ended, in ms; missing while it is open.
+    pub ended: Field,
+    /// How many alerts it has.
+    pub alerts: Field,
     /// An alert's number; only alerts have it.
     pub alert: Field,
     /// The incident that an alert was first in, to forget it with that.
@@ -49,6 +57,10 @@ pub fn schema() -> (Schema, Fields) {
         body: builder.add_text_field("body", compared),
         said: builder.add_text_field("said", searched.clone()),
         facet: builder.add_text_field("facet", STRING | FAST),
+        has: builder.add_text_field("has", STRING),
+        opened: builder.add_i64_field("opened", INDEXED | FAST),
+        ended: builder.add_i64_field("ended", INDEXED | FAST),
+        alerts: builder.add_u64_field("alerts", INDEXED | FAST),
         alert: builder.add_u64_field("alert", INDEXED | FAST),
         of: builder.add_u64_field("of", INDEXED),
         words: builder.add_text_field("words", searched),

@@ -80,7 +80,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
     Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold,
-    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch,
+    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch, ViewPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
@@ -89,8 +89,8 @@ pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
 pub use views::{
-    AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview, Preview, Stale,
-    View, Words,
+    AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview,
+    Preview, Spark, Stale, View, Words,
 };
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.

@@ -330,6 +330,7 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::TRANSCRIPTS)?;
     txn.open_table(tables::SPENDING)?;
     txn.open_table(tables::RUNBOOKS)?;
+    txn.open_table(tables::SAVED_VIEWS)?;
     txn.commit()?;
     Ok(state)
 }

@@ -117,6 +117,8 @@ pub const TRANSCRIPTS: ChildRows = TableDefinition::new("transcripts");
 pub const SPENDING: TableDefinition<'static, i64, &'static [u8]> = TableDefinition::new("spending");
 /// Growing number → runbook that people wrote or linked here.
 pub const RUNBOOKS: Rows = TableDefinition::new("runbooks");
+/// Growing number → view of the incident list that somebody keeps.
+pub const SAVED_VIEWS: Rows = TableDefinition::new("saved_views");
 
 /// Keys of `META`.
 pub mod meta {
@@ -140,6 +142,8 @@ pub mod meta {
     pub const BACKTEST: &str = "backtest";
     /// Last number of `RUNBOOKS` given.
     pub const RUNBOOK: &str = "runbook";
+    /// Last number of `SAVED_VIEWS` given.
+    pub const VIEW: &str = "view";
     /// Random number of this store, so that a stream's position is never taken for another store's.
     pub const NONCE: &str = "nonce";
     /// Alerts up to this number were looked at by the retention's present walk.
@@ -194,7 +198,8 @@ macro_rules! measure {
                 + measure(&txn.open_table(SETTINGS)?)?
                 + measure(&txn.open_table(BACKTESTS)?)?
                 + measure(&txn.open_table(SPENDING)?)?
-                + measure(&txn.open_table(RUNBOOKS)?)?,
+                + measure(&txn.open_table(RUNBOOKS)?)?
+                + measure(&txn.open_table(SAVED_VIEWS)?)?,
         ]
     }};
 }

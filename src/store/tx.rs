@@ -96,6 +96,7 @@ pub struct Tx<'t> {
     pub(super) transcripts: ChildRows<'t>,
     pub(super) spending: Counted<'t, i64>,
     pub(super) runbooks: Rows<'t>,
+    pub(super) saved_views: Rows<'t>,
 }
 
 /// What is set for a platform about the grouping of its alerts.
@@ -217,6 +218,7 @@ impl<'t> Tx<'t> {
             transcripts: Counted::new(txn.open_table(tables::TRANSCRIPTS)?),
             spending: Counted::new(txn.open_table(tables::SPENDING)?),
             runbooks: Counted::new(txn.open_table(tables::RUNBOOKS)?),
+            saved_views: Counted::new(txn.open_table(tables::SAVED_VIEWS)?),
         })
     }
 
@@ -597,7 +599,8 @@ impl<'t> Tx<'t> {
             + self.settings.grown()
             + self.backtests.grown()
             + self.spending.grown()
-            + self.runbooks.grown();
+            + self.runbooks.grown()
+            + self.saved_views.grown();
         [
             (meta::DELIVERY_BYTES, deliveries),
             (meta::ALERT_BYTES, alerts),

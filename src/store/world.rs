@@ -145,6 +145,7 @@ impl World {
             tables::meta::MUTE,
             tables::meta::BACKTEST,
             tables::meta::RUNBOOK,
+            tables::meta::VIEW,
         ]
         .into_iter()
         .chain(tables::meta::BYTES)

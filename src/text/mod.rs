@@ -8,10 +8,12 @@ mod concepts;
 mod doc;
 mod lexicon;
 mod likeness;
+mod near;
 mod scan;
 
 pub use doc::Doc;
 pub use likeness::{shared, similarity};
+pub use near::nearest;
 
 use lexicon::Lexicon;
 use scan::Kind;

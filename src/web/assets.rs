@@ -115,12 +115,12 @@ impl Assets {
         let mut folder = Vec::new();
         for name in &scripts {
             folder.extend_from_slice(name.as_bytes());
-            folder.extend_from_slice(&read(name));
+            folder.extend_from_slice(&lean(&read(name)));
         }
         let folder = format!("js-{}", hash(&folder));
         for name in scripts {
             let file = name.trim_start_matches("js/");
-            all.add(name, format!("{folder}/{file}"), read(name), "text/javascript; charset=utf-8");
+            all.add(name, format!("{folder}/{file}"), lean(&read(name)), "text/javascript; charset=utf-8");
             all.scripts.push(format!("/assets/{folder}/{file}"));
         }
         all
@@ -135,6 +135,14 @@ impl Assets {
 
 fn read(name: &str) -> Vec<u8> {
     Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
+}
+
+/// A script without its lines of comments and without indentation. No text in a script goes over several lines, which a
+/// test holds.
+fn lean(script: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(script);
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -178,6 +186,17 @@ mod tests {
             assert!(!read(&format!("css/{layer}.css")).is_empty(), "{layer}");
         }
         assert_eq!(Files::iter().filter(|n| n.starts_with("css/")).count(), LAYERS.len(), "a layer is not listed");
+    }
+
+    #[test]
+    fn scripts_have_no_text_over_several_lines() {
+        for name in Files::iter().filter(|n| n.ends_with(".js")) {
+            let text = String::from_utf8(read(&name)).unwrap();
+            for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
+                assert!(line.matches('`').count().is_multiple_of(2), "{name}:{}", n + 1);
+                assert!(!line.contains("/*") || line.contains("*/"), "{name}:{}", n + 1);
+            }
+        }
     }
 
     #[test]

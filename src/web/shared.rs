@@ -44,6 +44,8 @@ pub struct Shared {
     pub rendered: super::sse::Rendered,
     /// The figures of the watch panel, and the last change in them: read once for all pages that are told of it.
     pub(super) figures: tokio::sync::Mutex<Option<(u64, Overview)>>,
+    /// How many incidents saved views show.
+    pub saved: super::saved_views::SavedCounts,
     /// Who is editing which part of a postmortem.
     pub editing: super::editing::Editing,
     /// Passwords that are hashed at the same time.
@@ -74,6 +76,7 @@ impl Shared {
             requests: Semaphore::new(MOST_REQUESTS),
             rendered: super::sse::Rendered::default(),
             figures: tokio::sync::Mutex::default(),
+            saved: super::saved_views::SavedCounts::default(),
             editing: super::editing::Editing::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nobodys_hash: OnceLock::new(),

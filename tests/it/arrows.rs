@@ -9,11 +9,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("connectors", &[]),
     ("text", &[]),
+    ("query", &["text"]),
     ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
     // Pure calls: the writer decides inside its transaction.
-    ("store", &["correlation", "notifications::policy"]),
-    ("search", &["store", "text"]),
+    ("store", &["correlation", "query", "notifications::policy"]),
+    ("search", &["store", "query", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
     ("notifications", &["store"]),
@@ -33,6 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "ingest",
             "postmortem",
             "backtest",
+            "query",
+            "text::nearest",
             "store",
             "search",
             "live",
@@ -45,7 +48,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
-    ("config", &["connectors::declared", "outgoing::address"]),
+    ("config", &["connectors::declared", "outgoing::address", "text::nearest"]),
     ("runtime", &["runtime"]),
     ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),
@@ -56,8 +59,16 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Parts that depend on their arguments alone.
-const PURE: &[&str] =
-    &["model", "connectors", "text", "correlation", "postmortem", "notifications::policy", "investigation::rank"];
+const PURE: &[&str] = &[
+    "model",
+    "connectors",
+    "text",
+    "query",
+    "correlation",
+    "postmortem",
+    "notifications::policy",
+    "investigation::rank",
+];
 /// What pure parts must not name, besides the clock.
 const IMPURE: &[&str] = &["tokio", "tokio_util", "redb", "tantivy", "axum", "reqwest", "hyper"];
 /// Crates that one room keeps to itself.

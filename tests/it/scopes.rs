@@ -74,10 +74,12 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let threshold = json!({"matchers": matchers, "count": 3, "within_minutes": 5, "reason": "x"});
     let threshold = test.post("/api/thresholds", &threshold).await;
     assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
+    assert_eq!(test.post("/api/views", &json!({"name": "x", "q": "status:open"})).await.status, 201);
     let runbook = test.post("/api/runbooks", &json!({"title": "x", "url": "https://wiki.example.com/x"})).await;
     let names = vec![
         ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
+        ("/api/views/{id}", "V-1".to_owned()),
         ("/api/backtests/{id}", tried),
         ("/api/lessons/{lesson}", text(&lessons["lessons"][0]["id"])),
         ("/api/silences/{id}", text(&silence.json["id"])),
@@ -193,6 +195,10 @@ async fn pages_are_for_people_who_signed_in() {
         "/incidents/rows",
         "/incidents/1/panels",
         "/incidents/watch",
+        "/incidents/new",
+        "/incidents?view=V-1&display=wall",
+        "/complete?field=service",
+        "/alerts/counts",
         "/alerts",
         "/connectors",
         "/connectors/grafana",

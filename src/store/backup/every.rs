@@ -108,7 +108,8 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::POSTMORTEM_VERSIONS)?;
     visit.table(tables::TRANSCRIPTS)?;
     visit.table(tables::SPENDING)?;
-    visit.table(tables::RUNBOOKS)
+    visit.table(tables::RUNBOOKS)?;
+    visit.table(tables::SAVED_VIEWS)
 }
 
 struct Counts<'a> {

@@ -13,6 +13,7 @@ mod mutes;
 mod opinion;
 mod postmortems;
 mod runbooks;
+mod saved_views;
 mod services;
 mod thresholds;
 
@@ -24,4 +25,5 @@ pub use mutes::{MutePatch, NewMute};
 pub use opinion::spending_day;
 pub use postmortems::{Against, PostmortemEdit, Saved};
 pub use runbooks::{NewRunbook, RunbookPatch};
+pub use saved_views::ViewPatch;
 pub use thresholds::{NewThreshold, ThresholdPatch};

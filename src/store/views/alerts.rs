@@ -2,82 +2,72 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fit, Found, Listing, View, all_words, among, page};
+use serde::de::IgnoredAny;
+
+use super::{Fit, Found, Listing, View, Words, page};
 use crate::{
     model::*,
+    query::{AlertFilter, AlertIs, AlertSeen, Wants},
     store::{
-        StoreError,
+        StoreError, codec,
         fields::{fields, optional, text, value},
         tables,
     },
 };
 
-/// Which alerts. Empty lists mean any.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AlertFilter {
-    /// Any of these.
-    pub statuses: Vec<AlertStatus>,
-    /// Any of these.
-    pub severities: Vec<Severity>,
-    /// Platforms.
-    pub sources: Vec<String>,
-    /// Compared without case; `*` at the end is a prefix.
-    pub services: Vec<String>,
-    /// Compared without case; `*` at the end is a prefix.
-    pub hosts: Vec<String>,
-    /// Of this incident.
-    pub incident: Option<IncidentId>,
-    /// Last seen at or after.
-    pub since: Option<Time>,
-    /// Last seen before.
-    pub until: Option<Time>,
-    /// Words that must all stand in title, service, host or description.
-    pub words: Vec<String>,
-    /// Label name and value.
-    pub labels: Vec<(String, String)>,
+/// Whether the words of a filter stand in a row.
+pub(super) fn words_in_row(filter: &AlertFilter, row: &[u8]) -> Result<bool, StoreError> {
+    let [title, description, service, host] = fields(row, ["title", "description", "service", "host"])?;
+    Ok(filter.words_fit(&[text(title)?, text(service)?, text(host)?, text(description)?]))
 }
 
-impl AlertFilter {
-    pub(super) fn fits(&self, row: &[u8]) -> Result<bool, StoreError> {
-        let [platform, service, host, severity, status, last_seen] =
-            fields(row, ["platform", "service", "host", "severity", "status", "last_seen"])?;
-        let last_seen: Time = value(last_seen)?;
-        Ok((self.statuses.is_empty() || self.statuses.contains(&value(status)?))
-            && (self.severities.is_empty() || self.severities.contains(&value(severity)?))
-            && self.since.is_none_or(|t| last_seen >= t)
-            && self.until.is_none_or(|t| last_seen < t)
-            && (self.sources.is_empty() || among(&self.sources, Some(value(platform)?)))
-            && (self.services.is_empty() || among(&self.services, value(service)?))
-            && (self.hosts.is_empty() || among(&self.hosts, value(host)?))
-            && self.words_fit(row)?
-            && self.labels_fit(row)?)
-    }
-
-    pub(super) fn words_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
-        if self.words.is_empty() {
-            return Ok(true);
-        }
-        let [title, description, service, host] = fields(row, ["title", "description", "service", "host"])?;
-        Ok(all_words(&self.words, &[text(title)?, text(service)?, text(host)?, text(description)?]))
-    }
-
-    fn labels_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
-        if self.labels.is_empty() {
-            return Ok(true);
-        }
+/// What a filter looks at in a row, but for what stands in other tables.
+pub(super) fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<AlertSeen<'r>, StoreError> {
+    let [platform, service, host, severity, status, first_seen, last_seen] =
+        fields(row, ["platform", "service", "host", "severity", "status", "first_seen", "last_seen"])?;
+    let mut seen = AlertSeen {
+        status: value(status)?,
+        severity: value(severity)?,
+        source: value(platform)?,
+        service: optional(service)?,
+        host: optional(host)?,
+        first_seen: value(first_seen)?,
+        last_seen: value(last_seen)?,
+        ended_at: None,
+        incident: None,
+        count: 0,
+        labels: BTreeMap::new(),
+        marks: Vec::new(),
+        strategy: None,
+    };
+    if wants.labels {
         let [labels] = fields(row, ["labels"])?;
-        let labels: BTreeMap<&str, &str> = optional(labels)?.unwrap_or_default();
-        let fits = |name: &str, wanted: &String| {
-            labels.get(name).is_some_and(|v| among(std::slice::from_ref(wanted), Some(v)))
-        };
-        Ok(self.labels.iter().all(|(name, wanted)| fits(name, wanted)))
+        seen.labels = optional(labels)?.unwrap_or_default();
     }
-
-    /// Only alerts that are open are wanted: they have a table of their own.
-    fn wants_open_only(&self) -> bool {
-        !self.statuses.is_empty() && !self.statuses.contains(&AlertStatus::Resolved)
+    if wants.rest {
+        let [ended_at, count, test, repaired, muted_by, flapping, hits] =
+            fields(row, ["ended_at", "count", "test", "repaired", "muted_by", "flapping", "threshold_hits"])?;
+        let is = |mark| Ok::<bool, StoreError>(optional::<bool>(mark)?.unwrap_or(false));
+        let some = |list| Ok::<bool, StoreError>(!optional::<Vec<IgnoredAny>>(list)?.unwrap_or_default().is_empty());
+        let flaps = optional::<Flapping>(flapping)?.is_some();
+        let open = seen.status != AlertStatus::Resolved || flaps;
+        let marks = [
+            (AlertIs::Open, open),
+            (AlertIs::Flapping, flaps),
+            (AlertIs::Silenced, open && some(muted_by)?),
+            (AlertIs::Waiting, some(hits)?),
+            (AlertIs::Test, is(test)?),
+            (AlertIs::Mended, is(repaired)?),
+        ];
+        seen.marks = marks.into_iter().filter(|(_, has)| *has).map(|(mark, _)| mark).collect();
+        seen.ended_at = optional(ended_at)?;
+        seen.count = value(count)?;
     }
+    Ok(seen)
 }
+
+/// A clock may be set back by less than this without hiding alerts from a list.
+const CLOCK_SET_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl View {
     /// One alert.
@@ -120,10 +110,47 @@ impl View {
         let rows = |before| match filter.incident {
             // An incident's alerts are found through it, however many others there are.
             Some(id) => self.alerts_of(id, before),
-            None if filter.wants_open_only() => self.open_alerts(before),
+            None if filter.open_only() => self.open_alerts(before),
             None => self.newest(tables::ALERTS, before),
         };
-        page(rows, before, limit, |row| filter.fits(row).map(Fit::from))
+        let words = filter.wants().words;
+        page(rows, before, limit, |row| match self.alert_fits(filter, row)? {
+            Fit::Yes if words => Ok(words_in_row(filter, row)?.into()),
+            fit => Ok(fit),
+        })
+    }
+
+    /// Whether all that a filter asks fits a row, but for its words and its incident.
+    pub(super) fn alert_fits(&self, filter: &AlertFilter, row: &[u8]) -> Result<Fit, StoreError> {
+        let wants = filter.wants();
+        let mut seen = seen(row, wants)?;
+        // Numbers grow with the time of receipt, but for a clock that was set back.
+        if filter.began_since().is_some_and(|since| seen.first_seen < since.minus(CLOCK_SET_BACK)) {
+            return Ok(Fit::NoneOlder);
+        }
+        self.fill(&mut seen, row, wants)?;
+        Ok(filter.fits(&seen).into())
+    }
+
+    /// What a filter wants of other tables.
+    pub(super) fn fill(&self, seen: &mut AlertSeen<'_>, row: &[u8], wants: Wants) -> Result<(), StoreError> {
+        if !(wants.home || wants.strategies) {
+            return Ok(());
+        }
+        let [id, incident] = fields(row, ["id", "incident"])?;
+        let Some(under) = optional::<IncidentId>(incident)? else { return Ok(()) };
+        if wants.home {
+            seen.incident = Some(self.home(under)?);
+        }
+        if wants.strategies {
+            let number = value::<AlertId>(id)?.number();
+            if let Some(row) = self.table(tables::MEMBERS)?.get((under.0, number))? {
+                let row = codec::plain(row.value())?;
+                let [strategy] = fields(&row, ["strategy"])?;
+                seen.strategy = Some(value(strategy)?);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn open_alerts(&self, before: Option<u64>) -> Result<Found, StoreError> {
@@ -133,5 +160,65 @@ impl View {
             Err(e) => Some(Err(e.into())),
         });
         self.picked(tables::ALERTS, open)
+    }
+}
+
+/// Rows of alerts that are looked at to count them by their facets.
+const COUNTED: usize = 10_000;
+
+/// How many alerts there are of each value of the facets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    /// As `severity:high`, `status:firing`, `source:grafana`, `incident:any`.
+    pub by: BTreeMap<String, u64>,
+    /// The newest alerts that were looked at, where there are older ones.
+    pub looked_through: Option<u64>,
+}
+
+impl View {
+    /// How many alerts there are of each severity, status and source, and with an incident and without, among those that
+    /// fit what the filter asks of the others. `words`: the numbers that its words were found in, if it has some.
+    pub fn alert_counts(&self, filter: &AlertFilter, words: Option<Words>) -> Result<AlertCounts, StoreError> {
+        let rows = match (filter.incident, words) {
+            (Some(id), _) => self.alerts_of(id, None)?,
+            (None, Some(words)) => self.said_alerts(filter, &words, None)?,
+            (None, None) => self.newest(tables::ALERTS, None)?,
+        };
+        let bare = filter.wordless();
+        let (mut wants, says) = (bare.wants(), filter.incident.is_some() && filter.wants().words);
+        // Whether it is part of an incident is counted; of which one is seldom asked.
+        let follows = wants.home;
+        wants.home = false;
+        let mut counts = AlertCounts::default();
+        for (read, row) in rows.enumerate() {
+            let (_, bytes) = row?;
+            if read == COUNTED {
+                counts.looked_through = u64::try_from(read).ok();
+                break;
+            }
+            let row = codec::plain(bytes.value())?;
+            if says && !words_in_row(filter, &row)? {
+                continue;
+            }
+            let mut seen = seen(&row, wants)?;
+            self.fill(&mut seen, &row, Wants { home: follows, ..wants })?;
+            let [incident] = fields(&row, ["incident"])?;
+            let part = if optional::<IncidentId>(incident)?.is_some() { "any" } else { "none" };
+            let mut misses: Vec<&str> = bare.misses(&seen).collect();
+            misses.dedup();
+            let values = [
+                ("severity", seen.severity.as_str()),
+                ("status", seen.status.as_str()),
+                ("source", seen.source),
+                ("incident", part),
+            ];
+            for (field, value) in values {
+                // What is chosen of a field says nothing about what else there is to choose of it.
+                if misses.iter().all(|miss| *miss == field) {
+                    *counts.by.entry(format!("{field}:{value}")).or_default() += 1;
+                }
+            }
+        }
+        Ok(counts)
     }
 }

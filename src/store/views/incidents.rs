@@ -1,8 +1,11 @@
 //! Incidents and what hangs on them.
 
-use super::{Fit, Found, Listing, View, all_words, among, page};
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::{Fit, Found, Listing, View, page};
 use crate::{
     model::*,
+    query::{IncidentFilter, IncidentIs, IncidentSeen, Wants},
     store::{
         StoreError, codec,
         fields::{fields, optional, text, value},
@@ -13,131 +16,22 @@ use crate::{
 use redb::ReadableTable;
 use serde::Deserialize;
 
-/// Which incidents. Empty lists mean any.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct IncidentFilter {
-    /// Empty: all but merged.
-    pub statuses: Vec<IncidentStatus>,
-    /// Any of these.
-    pub severities: Vec<Severity>,
-    /// Platforms.
-    pub sources: Vec<String>,
-    /// Among the affected services, compared without case; `*` at the end is a prefix.
-    pub services: Vec<String>,
-    /// Among the affected hosts.
-    pub hosts: Vec<String>,
-    /// Names; `none` for nobody.
-    pub owners: Vec<String>,
-    /// Detected at or after.
-    pub since: Option<Time>,
-    /// Detected before.
-    pub until: Option<Time>,
-    /// Resolved or merged ones only when they ended at or after this.
-    pub closed_since: Option<Time>,
-    /// Words that must all stand in title, service, id or summary, compared without case.
-    pub words: Vec<String>,
-}
-
-impl IncidentFilter {
-    /// Whether an incident is wanted.
-    pub fn matches(&self, i: &Incident) -> bool {
-        let head = Head {
-            status: i.status,
-            severity: i.severity,
-            source: &i.source,
-            owner: i.owner.as_deref(),
-            detected_at: i.detected_at,
-            resolved_at: i.resolved_at,
-            updated_at: i.updated_at,
-        };
-        self.head_fits(&head) && (!self.wants_names() || self.names_fit(i))
-    }
-
-    pub(super) fn fits(&self, row: &[u8]) -> Result<Fit, StoreError> {
-        let head = Head::of(row)?;
-        // Numbers grow with the time of detection, but for a clock that was set back.
-        if self.since.is_some_and(|since| head.detected_at < since.minus(CLOCK_SET_BACK)) {
-            return Ok(Fit::NoneOlder);
-        }
-        Ok((self.head_fits(&head) && (!self.wants_names() || self.names_in_row_fit(row)?)).into())
-    }
-
-    fn head_fits(&self, i: &Head<'_>) -> bool {
-        let status = if self.statuses.is_empty() {
-            i.status != IncidentStatus::Merged
-        } else {
-            self.statuses.contains(&i.status)
-        };
-        let owner = self.owners.is_empty()
-            || match i.owner {
-                None => self.owners.iter().any(|o| o == "none"),
-                Some(owner) => self.owners.iter().any(|o| o.eq_ignore_ascii_case(owner)),
-            };
-        status
-            && owner
-            && (self.severities.is_empty() || self.severities.contains(&i.severity))
-            && among(&self.sources, Some(i.source))
-            && self.since.is_none_or(|t| i.detected_at >= t)
-            && self.until.is_none_or(|t| i.detected_at < t)
-            && self.closed_since.is_none_or(|t| i.status.is_open() || i.resolved_at.unwrap_or(i.updated_at) >= t)
-    }
-
-    fn wants_names(&self) -> bool {
-        !(self.services.is_empty() && self.hosts.is_empty() && self.words.is_empty())
-    }
-
-    fn names_fit(&self, i: &Incident) -> bool {
-        let any =
-            |wanted: &[String], names: &[String]| wanted.is_empty() || names.iter().any(|n| among(wanted, Some(n)));
-        any(&self.services, &i.affected_services)
-            && any(&self.hosts, &i.affected_hosts)
-            && (self.words.is_empty()
-                || all_words(
-                    &self.words,
-                    &[
-                        &i.title,
-                        &i.id.to_string(),
-                        &i.affected_services.join(" "),
-                        &i.affected_hosts.join(" "),
-                        i.investigation.summary.as_deref().unwrap_or(""),
-                    ],
-                ))
-    }
-
-    fn names_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
-        let [services, hosts] = fields(row, ["affected_services", "affected_hosts"])?;
-        let any = |wanted: &[String], names: Option<&[u8]>| -> Result<bool, StoreError> {
-            let names: Vec<&str> =
-                if wanted.is_empty() { return Ok(true) } else { optional(names)?.unwrap_or_default() };
-            Ok(names.iter().any(|n| among(wanted, Some(n))))
-        };
-        Ok(any(&self.services, services)? && any(&self.hosts, hosts)? && self.words_in_row_fit(row)?)
-    }
-
-    pub(super) fn words_in_row_fit(&self, row: &[u8]) -> Result<bool, StoreError> {
-        if self.words.is_empty() {
-            return Ok(true);
-        }
-        let [id, title, services, hosts, investigation] =
-            fields(row, ["id", "title", "affected_services", "affected_hosts", "investigation"])?;
-        let id: IncidentId = value(id)?;
-        let names = |names| Ok::<_, StoreError>(optional::<Vec<&str>>(names)?.unwrap_or_default().join(" "));
-        let found: Option<Summary<'_>> = optional(investigation)?;
-        let summary = found.and_then(|f| f.summary).unwrap_or_default();
-        Ok(all_words(&self.words, &[text(title)?, &id.to_string(), &names(services)?, &names(hosts)?, summary]))
-    }
-
-    /// The one service that is asked for by its whole name: its incidents have a table of their own.
-    fn one_service(&self) -> Option<&str> {
-        match self.services.as_slice() {
-            [one] if !one.ends_with('*') => Some(one),
-            _ => None,
-        }
-    }
-}
-
 /// A clock may be set back by less than this without hiding incidents from a list.
 const CLOCK_SET_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Ended incidents that are gathered by when they ended; of more, all are walked newest first.
+const ENDED: usize = 20_000;
+/// Members of one incident that are looked at for why they are in it.
+const MEMBERS: usize = 1_000;
+
+/// Where the rows that may fit are found.
+enum Way<'f> {
+    Numbers(Vec<u64>),
+    Open,
+    /// Open ones, and those that were resolved since.
+    OpenAnd(Vec<u64>),
+    Service(&'f str),
+    Newest,
+}
 
 /// What words are looked for in, of an investigation.
 #[derive(Deserialize)]
@@ -146,31 +40,92 @@ struct Summary<'a> {
     summary: Option<&'a str>,
 }
 
-/// What every filter looks at.
-struct Head<'a> {
-    status: IncidentStatus,
-    severity: Severity,
-    source: &'a str,
-    owner: Option<&'a str>,
-    detected_at: Time,
-    resolved_at: Option<Time>,
-    updated_at: Time,
+/// The state of an investigation.
+#[derive(Deserialize)]
+struct State {
+    state: InvestigationState,
 }
 
-impl<'a> Head<'a> {
-    fn of(row: &'a [u8]) -> Result<Self, StoreError> {
-        let [status, severity, source, owner, detected_at, resolved_at, updated_at] =
-            fields(row, ["status", "severity", "source", "owner", "detected_at", "resolved_at", "updated_at"])?;
-        Ok(Self {
-            status: value(status)?,
-            severity: value(severity)?,
-            source: value(source)?,
-            owner: optional::<&str>(owner)?,
-            detected_at: value(detected_at)?,
-            resolved_at: optional(resolved_at)?,
-            updated_at: value(updated_at)?,
-        })
+#[derive(Default, Deserialize)]
+struct Merges {
+    #[serde(default)]
+    absorbed: Vec<IncidentId>,
+}
+
+/// Whether the words of a filter stand in a row.
+pub(super) fn words_in_row(filter: &IncidentFilter, row: &[u8]) -> Result<bool, StoreError> {
+    let [id, title, services, hosts, investigation] =
+        fields(row, ["id", "title", "affected_services", "affected_hosts", "investigation"])?;
+    let id: IncidentId = value(id)?;
+    let names = |names| Ok::<_, StoreError>(optional::<Vec<&str>>(names)?.unwrap_or_default().join(" "));
+    let found: Option<Summary<'_>> = optional(investigation)?;
+    let summary = found.and_then(|f| f.summary).unwrap_or_default();
+    Ok(filter.words_fit(&[text(title)?, &id.to_string(), &names(services)?, &names(hosts)?, summary]))
+}
+
+/// What a filter looks at in a row.
+fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError> {
+    let [id, status, severity, source, owner, detected_at, resolved_at, updated_at] =
+        fields(row, ["id", "status", "severity", "source", "owner", "detected_at", "resolved_at", "updated_at"])?;
+    let mut seen = IncidentSeen {
+        id: value(id)?,
+        status: value(status)?,
+        severity: value(severity)?,
+        source: value(source)?,
+        owner: optional(owner)?,
+        detected_at: value(detected_at)?,
+        resolved_at: optional(resolved_at)?,
+        updated_at: value(updated_at)?,
+        services: Vec::new(),
+        hosts: Vec::new(),
+        labels: BTreeMap::new(),
+        alerts: 0,
+        state: InvestigationState::Idle,
+        marks: Vec::new(),
+        strategies: Vec::new(),
+    };
+    if wants.names {
+        let [services, hosts] = fields(row, ["affected_services", "affected_hosts"])?;
+        seen.services = optional(services)?.unwrap_or_default();
+        seen.hosts = optional(hosts)?.unwrap_or_default();
     }
+    if wants.labels {
+        let [labels] = fields(row, ["labels"])?;
+        seen.labels = optional(labels)?.unwrap_or_default();
+    }
+    if wants.rest {
+        let [alerts, acknowledged, muted, flapping, test, manual, merging, investigation, postmortem] = fields(
+            row,
+            [
+                "alert_count",
+                "acknowledged_at",
+                "muted",
+                "flapping",
+                "test",
+                "manual",
+                "merging",
+                "investigation",
+                "postmortem",
+            ],
+        )?;
+        let is = |mark| Ok::<bool, StoreError>(optional::<bool>(mark)?.unwrap_or(false));
+        let open = seen.status.is_open();
+        let marks = [
+            (IncidentIs::Open, open),
+            (IncidentIs::Closed, !open),
+            (IncidentIs::Acknowledged, optional::<Time>(acknowledged)?.is_some()),
+            (IncidentIs::Silenced, is(muted)?),
+            (IncidentIs::Flapping, is(flapping)?),
+            (IncidentIs::Test, is(test)?),
+            (IncidentIs::Manual, is(manual)?),
+            (IncidentIs::Merger, !optional::<Merges>(merging)?.unwrap_or_default().absorbed.is_empty()),
+            (IncidentIs::Postmortem, optional::<PostmortemState>(postmortem)?.is_some()),
+        ];
+        seen.marks = marks.into_iter().filter(|(_, has)| *has).map(|(mark, _)| mark).collect();
+        seen.alerts = value(alerts)?;
+        seen.state = optional::<State>(investigation)?.map_or(InvestigationState::Idle, |i| i.state);
+    }
+    Ok(seen)
 }
 
 impl View {
@@ -196,15 +151,119 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        let open_only = !filter.statuses.is_empty() && filter.statuses.iter().all(|s| s.is_open());
-        let rows = |before| match filter.one_service() {
-            _ if open_only => self.open_rows(before),
-            Some(service) => self.rows_of_service(service, before),
-            None => self.newest(tables::INCIDENTS, before),
+        let way = self.way(filter)?;
+        let words = filter.wants().words;
+        let fit = |row: &[u8]| match self.incident_fits(filter, row)? {
+            Fit::Yes if words => Ok(words_in_row(filter, row)?.into()),
+            fit => Ok(fit),
         };
-        let mut listing: Listing<Incident> = page(rows, before, limit, |row| filter.fits(row))?;
+        let mut listing: Listing<Incident> = page(|before| self.on_the_way(&way, before), before, limit, fit)?;
         listing.items = listing.items.into_iter().map(|i| self.at_home(i)).collect::<Result<_, _>>()?;
         Ok(listing)
+    }
+
+    /// Whether there is a table with few rows among which all are that fit.
+    pub fn has_short_way(&self, filter: &IncidentFilter) -> Result<bool, StoreError> {
+        Ok(!matches!(self.way(filter)?, Way::Newest))
+    }
+
+    /// The rows that may fit by one of the tables, newest first.
+    pub(super) fn likely_rows(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<u64>,
+    ) -> Result<Option<Found>, StoreError> {
+        match self.way(filter)? {
+            Way::Newest => Ok(None),
+            way => self.on_the_way(&way, before).map(Some),
+        }
+    }
+
+    fn way<'f>(&self, filter: &'f IncidentFilter) -> Result<Way<'f>, StoreError> {
+        if let Some(ids) = filter.numbers() {
+            let mut numbers: Vec<u64> = ids.iter().map(|id| id.0).collect();
+            highest_first(&mut numbers);
+            return Ok(Way::Numbers(numbers));
+        }
+        let resolved_only = filter.statuses == [IncidentStatus::Resolved];
+        match filter.closed_since {
+            None if filter.open_only() => return Ok(Way::Open),
+            Some(t) if filter.open_only() => {
+                if let Some(ended) = self.ended_since(t)? {
+                    return Ok(Way::OpenAnd(ended));
+                }
+            }
+            Some(t) if resolved_only => {
+                if let Some(ended) = self.ended_since(t)? {
+                    return Ok(Way::Numbers(ended));
+                }
+            }
+            _ => {}
+        }
+        Ok(filter.one_service().map_or(Way::Newest, Way::Service))
+    }
+
+    fn on_the_way(&self, way: &Way<'_>, before: Option<u64>) -> Result<Found, StoreError> {
+        let below = |numbers: &[u64]| -> Vec<u64> {
+            let before = before.unwrap_or(u64::MAX);
+            numbers.iter().copied().filter(|n| *n < before).collect()
+        };
+        match way {
+            Way::Numbers(numbers) => self.picked(tables::INCIDENTS, below(numbers).into_iter().map(Ok)),
+            Way::Open => self.open_rows(before),
+            Way::OpenAnd(ended) => {
+                let mut numbers = below(ended);
+                for row in self.table(tables::OPEN)?.range(..before.unwrap_or(u64::MAX))? {
+                    numbers.push(row?.0.value());
+                }
+                highest_first(&mut numbers);
+                self.picked(tables::INCIDENTS, numbers.into_iter().map(Ok))
+            }
+            Way::Service(service) => self.rows_of_service(service, before),
+            Way::Newest => self.newest(tables::INCIDENTS, before),
+        }
+    }
+
+    /// The numbers of those that were resolved at or after a time, highest first; none when there are very many.
+    fn ended_since(&self, since: Time) -> Result<Option<Vec<u64>>, StoreError> {
+        let mut numbers = Vec::new();
+        for row in self.table(tables::CLOSED)?.range((since.millis(), 0)..)? {
+            numbers.push(row?.0.value().1);
+            if numbers.len() > ENDED {
+                return Ok(None);
+            }
+        }
+        highest_first(&mut numbers);
+        Ok(Some(numbers))
+    }
+
+    /// Whether all that a filter asks fits a row, but for its words.
+    pub(super) fn incident_fits(&self, filter: &IncidentFilter, row: &[u8]) -> Result<Fit, StoreError> {
+        let wants = filter.wants();
+        let mut seen = seen(row, wants)?;
+        // Numbers grow with the time of detection, but for a clock that was set back.
+        if filter.since.is_some_and(|since| seen.detected_at < since.minus(CLOCK_SET_BACK)) {
+            return Ok(Fit::NoneOlder);
+        }
+        if wants.strategies {
+            seen.strategies = self.strategies(seen.id)?;
+        }
+        Ok(filter.fits(&seen).into())
+    }
+
+    /// Why the alerts of an incident are in it, each once. What was merged into it has its own.
+    fn strategies(&self, id: IncidentId) -> Result<Vec<Strategy>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.table(tables::MEMBERS)?.range((id.0, 0)..=(id.0, u64::MAX))?.take(MEMBERS) {
+            let row = row?.1;
+            let row = codec::plain(row.value())?;
+            let [strategy] = fields(&row, ["strategy"])?;
+            let strategy = value(strategy)?;
+            if !found.contains(&strategy) {
+                found.push(strategy);
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn open_rows(&self, before: Option<u64>) -> Result<Found, StoreError> {
@@ -354,4 +413,9 @@ impl View {
         }
         Ok(found)
     }
+}
+
+fn highest_first(numbers: &mut Vec<u64>) {
+    numbers.sort_unstable_by_key(|n| Reverse(*n));
+    numbers.dedup();
 }

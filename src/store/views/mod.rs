@@ -16,8 +16,10 @@ mod outcomes;
 mod overview;
 mod postmortems;
 mod runbooks;
+mod saved_views;
 mod searched;
 mod services;
+mod sparks;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -25,15 +27,17 @@ mod topology;
 
 use std::sync::Arc;
 
-pub use alerts::AlertFilter;
+/// Which rows a list wants; they are read from text in `query`.
+pub use crate::query::{AlertFilter, IncidentFilter};
+pub use alerts::AlertCounts;
 pub use deliveries::DeliveryFilter;
 pub use feedback::FirstAnswers;
-pub use incidents::IncidentFilter;
 pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use services::{Activities, Activity};
+pub use sparks::Spark;
 pub use spread::Dot;
 pub use topology::{Call, Known, Origin, Topology};
 
@@ -128,7 +132,7 @@ impl View {
         limit: usize,
     ) -> Result<Listing<T>, StoreError> {
         let total = redb::ReadableTableMetadata::len(&self.table(definition)?)?;
-        let mut listing = Listing { items: Vec::new(), next: None, total, total_is_exact: true };
+        let mut listing = Listing { items: Vec::new(), next: None, total, total_is_exact: true, looked_through: None };
         for row in self.newest(definition, before)? {
             let (key, bytes) = row?;
             if listing.items.len() == limit {
@@ -169,14 +173,28 @@ fn page<T: DeserializeOwned>(
     limit: usize,
     fit: impl Fn(&[u8]) -> Result<Fit, StoreError>,
 ) -> Result<Listing<T>, StoreError> {
-    let mut listing = Listing { items: Vec::new(), next: None, total: 0, total_is_exact: true };
+    page_of(rows, before, limit, None, fit)
+}
+
+/// The same of rows of which it is known about how many there are: they are not counted then once the page is full.
+fn page_of<T: DeserializeOwned>(
+    rows: impl Fn(Option<u64>) -> Result<Found, StoreError>,
+    before: Option<u64>,
+    limit: usize,
+    about: Option<u64>,
+    fit: impl Fn(&[u8]) -> Result<Fit, StoreError>,
+) -> Result<Listing<T>, StoreError> {
+    let mut listing = Listing { items: Vec::new(), next: None, total: 0, total_is_exact: true, looked_through: None };
     // What is before a later page is counted by another walk, from the newest on.
     let later = before.is_some();
     for (read, row) in rows(before)?.enumerate() {
         let (key, bytes) = row?;
         if read == SCAN || (read >= COUNT && listing.next.is_some()) {
             // The page may be short: its cursor goes on from here.
-            listing.next.get_or_insert(key + 1);
+            if listing.next.is_none() {
+                listing.next = Some(key + 1);
+                listing.looked_through = u64::try_from(read).ok();
+            }
             listing.total_is_exact = false;
             break;
         }
@@ -191,11 +209,13 @@ fn page<T: DeserializeOwned>(
             continue;
         }
         listing.next.get_or_insert(key + 1);
-        if later {
+        if later || about.is_some() {
             break;
         }
     }
-    if later {
+    if let Some(about) = about.filter(|_| later || listing.next.is_some()) {
+        (listing.total, listing.total_is_exact) = (about.max(listing.total), false);
+    } else if later {
         (listing.total, listing.total_is_exact) = count(rows(None)?, fit)?;
     }
     Ok(listing)
@@ -223,34 +243,6 @@ const SCAN: usize = 8_000;
 /// Rows looked at for a total at most, once the page is full.
 const COUNT: usize = 1_000;
 
-/// Whether a value is among those wanted: compared without case, `*` at the end is a prefix. Nothing wanted is anything.
-fn among(wanted: &[String], value: Option<&str>) -> bool {
-    wanted.is_empty() || value.is_some_and(|v| wanted.iter().any(|w| matches(w, v)))
-}
-
-fn matches(wanted: &str, value: &str) -> bool {
-    let (wanted, is_prefix) = wanted.strip_suffix('*').map_or((wanted, false), |prefix| (prefix, true));
-    if wanted.is_ascii() && value.is_ascii() {
-        let part = if is_prefix { value.get(..wanted.len()) } else { Some(value) };
-        return part.is_some_and(|p| p.eq_ignore_ascii_case(wanted));
-    }
-    let (wanted, value) = (wanted.to_lowercase(), value.to_lowercase());
-    if is_prefix { value.starts_with(&wanted) } else { value == wanted }
-}
-
-/// Whether every word stands somewhere in the texts, compared without case.
-fn all_words(words: &[String], texts: &[&str]) -> bool {
-    // One text, so that a look at ten thousand rows allocates little. No word has a line break in it.
-    let mut all = texts.join("\n");
-    // Letters beyond ASCII matter only to words that have some, and take ten times as long.
-    if all.is_ascii() || words.iter().all(|word| word.is_ascii()) {
-        all.make_ascii_lowercase();
-    } else {
-        all = all.to_lowercase();
-    }
-    words.iter().all(|word| all.contains(&word.to_lowercase()))
-}
-
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing<T> {
@@ -262,4 +254,7 @@ pub struct Listing<T> {
     pub total: u64,
     /// Whether `total` was counted to the end.
     pub total_is_exact: bool,
+    /// Rows that were looked at, newest first, where there are older ones that might fit as well: the list is short
+    /// because of that. None where nothing was left out.
+    pub looked_through: Option<u64>,
 }

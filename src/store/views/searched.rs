@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-use super::{AlertFilter, Fit, Found, IncidentFilter, Listing, View, page};
+use super::{AlertFilter, COUNT, Found, IncidentFilter, Listing, View, alerts, incidents, page, page_of};
 use crate::{
     model::*,
     store::{
@@ -35,6 +35,16 @@ impl Words {
 
     fn knows(&self, number: u64) -> bool {
         self.known.binary_search_by(|n| number.cmp(n)).is_ok()
+    }
+
+    /// About how many there are, where they are too many to be counted by their rows.
+    fn about(&self) -> Option<u64> {
+        let numbers = self.known.len() + self.fresh.len();
+        (numbers > COUNT).then(|| u64::try_from(numbers).unwrap_or(u64::MAX))
+    }
+
+    fn is_fresh(&self, number: u64) -> bool {
+        self.fresh.binary_search_by(|n| number.cmp(n)).is_ok()
     }
 
     /// All below `before`, highest first, each once.
@@ -72,19 +82,19 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Incident>, StoreError> {
-        let bare = IncidentFilter { words: Vec::new(), ..filter.clone() };
-        let open_only = !bare.statuses.is_empty() && bare.statuses.iter().all(|s| s.is_open());
+        let bare = filter.wordless();
         let rows = |before| {
             // Of what is open there is little, and it may be old.
-            let found = if open_only {
-                self.open_rows(before)?
-            } else {
-                self.picked(tables::INCIDENTS, words.below(before).map(Ok))?
+            let found = match self.likely_rows(&bare, before)? {
+                Some(found) => found,
+                None => self.picked(tables::INCIDENTS, words.below(before).map(Ok))?,
             };
-            let (words, filter) = (words.clone(), filter.clone());
-            Ok(Box::new(found.filter_map(move |row| said(&words, row, |row| filter.words_in_row_fit(row)))) as Found)
+            let (words, all, unsaid) = (words.clone(), filter.clone(), filter.unsaid());
+            let says = move |row: &[u8], known: bool| incidents::words_in_row(if known { &unsaid } else { &all }, row);
+            Ok(Box::new(found.filter_map(move |row| said(&words, row, &says))) as Found)
         };
-        let mut listing: Listing<Incident> = page(rows, before, limit, |row| bare.fits(row))?;
+        let about = words.about().filter(|_| self.likely_rows(&bare, Some(0)).is_ok_and(|way| way.is_none()));
+        let mut listing: Listing<Incident> = page_of(rows, before, limit, about, |row| self.incident_fits(&bare, row))?;
         listing.items = listing.items.into_iter().map(|i| self.at_home(i)).collect::<Result<_, _>>()?;
         Ok(listing)
     }
@@ -97,15 +107,24 @@ impl View {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Listing<Alert>, StoreError> {
-        let bare = AlertFilter { words: Vec::new(), ..filter.clone() };
-        let rows = |before| {
-            let found = self.picked(tables::ALERTS, words.below(before).map(Ok))?;
-            let (words, filter) = (words.clone(), filter.clone());
-            Ok(Box::new(found.filter_map(move |row| said(&words, row, |row| filter.words_fit(row)))) as Found)
-        };
-        let mut listing = page(rows, before, limit, |row| bare.fits(row).map(Fit::from))?;
+        let bare = filter.wordless();
+        let rows = |before| self.said_alerts(filter, &words, before);
+        let mut listing = page(rows, before, limit, |row| self.alert_fits(&bare, row))?;
         self.alerts_at_home(&mut listing.items)?;
         Ok(listing)
+    }
+
+    /// The rows of alerts that say the words of a filter, newest first.
+    pub(super) fn said_alerts(
+        &self,
+        filter: &AlertFilter,
+        words: &Words,
+        before: Option<u64>,
+    ) -> Result<Found, StoreError> {
+        let found = self.picked(tables::ALERTS, words.below(before).map(Ok))?;
+        let (words, all, unsaid) = (words.clone(), filter.clone(), filter.unsaid());
+        let says = move |row: &[u8], known: bool| alerts::words_in_row(if known { &unsaid } else { &all }, row);
+        Ok(Box::new(found.filter_map(move |row| said(&words, row, &says))))
     }
 
     /// The numbers of the newest alerts above `after`, at most `limit`.
@@ -156,11 +175,12 @@ impl View {
 
 type Row = Result<(u64, redb::AccessGuard<'static, &'static [u8]>), StoreError>;
 
-/// A row whose words are known, or stand in it.
-fn said(words: &Words, row: Row, fits: impl Fn(&[u8]) -> Result<bool, StoreError>) -> Option<Row> {
+/// A row whose words are known, or stand in it. `says` is told whether they are known.
+fn said(words: &Words, row: Row, says: impl Fn(&[u8], bool) -> Result<bool, StoreError>) -> Option<Row> {
     let looked = row.and_then(|(number, bytes)| {
-        let fits = words.knows(number)
-            || (words.fresh.binary_search_by(|n| number.cmp(n)).is_ok() && fits(&codec::plain(bytes.value())?)?);
+        let known = words.knows(number);
+        // What must not be said may have been said since.
+        let fits = if words.is_fresh(number) { says(&codec::plain(bytes.value())?, known)? } else { known };
         Ok(fits.then_some((number, bytes)))
     });
     looked.transpose()

@@ -31,7 +31,7 @@ fn filter(params: &Params, now: Time) -> Result<AlertFilter, ApiError> {
         until: params.time("until", now)?,
         ..AlertFilter::default()
     };
-    query::alerts(params.one("q").unwrap_or_default(), now, &mut filter)?;
+    query::alerts(params.one("q").unwrap_or_default(), query::Asker { now, me: None }, &mut filter)?;
     Ok(filter)
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::incident_id;
 use crate::{
     model::*,
-    store::{CommandError, IncidentFilter},
+    store::CommandError,
     web::{auth::Responder, error::ApiError, extract::Json, query, state::AppState},
 };
 
@@ -80,13 +80,7 @@ pub async fn bulk(
             return Err(ApiError::invalid("/incident_ids", format!("at most {MOST} at once")));
         }
         (Some(ids), None) => ids.iter().map(|id| incident_id(id)).collect::<Result<Vec<_>, _>>()?,
-        (None, Some(q)) => {
-            let mut filter = IncidentFilter::default();
-            query::incidents(q, state.clock.now(), Some(&who.identity.name()), &mut filter)?;
-            let search = state.search.clone();
-            let found = state.store.read(move |view| search.incidents(view, &filter, None, MOST)).await?;
-            found.items.into_iter().map(|i| i.id).collect()
-        }
+        (None, Some(q)) => query::matching(&state, q, &who.identity.name(), state.clock.now(), MOST).await?,
         _ => return Err(ApiError::invalid("/incident_ids", "either `incident_ids` or `q` is needed")),
     };
     let mut results = Vec::with_capacity(ids.len());

@@ -17,6 +17,7 @@ use crate::{
     connectors,
     ingest::declare::NewIncident,
     model::*,
+    query::Sort,
     search::Search,
     store::{GivenCause, IncidentFilter, IncidentPatch, Listing, Resolution, StoreError, View},
     web::{
@@ -34,7 +35,6 @@ listing! {
 }
 // Other orders than by id are made in memory, of the newest that match.
 const SORTED_AT_MOST: usize = 1000;
-const SORTS: &[&str] = &["-id", "-started", "-severity", "-alerts", "-updated", "triage"];
 
 /// The filter of a list: parameters and `q` together.
 pub(super) fn filter(params: &Params, identity: &Identity, now: Time) -> Result<IncidentFilter, ApiError> {
@@ -51,7 +51,7 @@ pub(super) fn filter(params: &Params, identity: &Identity, now: Time) -> Result<
         until: params.time("until", now)?,
         ..IncidentFilter::default()
     };
-    query::incidents(params.one("q").unwrap_or_default(), now, Some(&me), &mut filter)?;
+    query::incidents(params.one("q").unwrap_or_default(), query::Asker { now, me: Some(&me) }, &mut filter)?;
     Ok(filter)
 }
 
@@ -70,15 +70,16 @@ pub async fn list(
 ) -> Result<axum::Json<Incidents>, ApiError> {
     let filter = filter(&params, &viewer.identity, state.clock.now())?;
     let (cursor, limit) = (params.cursor()?, params.limit()?);
-    let sort = params.one("sort").unwrap_or("-id").to_owned();
-    if !SORTS.contains(&sort.as_str()) {
-        return Err(wrong("sort", &format!("one of {} is needed", SORTS.join(", "))));
-    }
+    let sort: Sort = match params.one("sort").map(str::parse) {
+        None => Sort::Newest,
+        Some(Ok(sort)) => sort,
+        Some(Err(_)) => return Err(wrong("sort", &format!("one of {} is needed", Sort::WORDS.join(", ")))),
+    };
     let search = state.search.clone();
-    let listing = if sort == "-id" {
+    let listing = if sort == Sort::Newest {
         state.store.read(move |view| search.incidents(view, &filter, cursor, limit)).await?
     } else {
-        state.store.read(move |view| sorted(view, &search, &filter, &sort, cursor, limit)).await?
+        state.store.read(move |view| sorted(view, &search, &filter, sort, cursor, limit)).await?
     };
     Ok(axum::Json(Incidents::of(listing, IncidentRow::of)))
 }
@@ -87,26 +88,18 @@ fn sorted(
     view: &View,
     search: &Search,
     filter: &IncidentFilter,
-    sort: &str,
+    sort: Sort,
     cursor: Option<u64>,
     limit: usize,
 ) -> Result<Listing<Incident>, StoreError> {
     let mut all = search.incidents(view, filter, None, SORTED_AT_MOST)?;
-    let newest = |i: &Incident| std::cmp::Reverse(i.id);
-    match sort {
-        "-started" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.started_at), newest(i))),
-        "-severity" => all.items.sort_by_key(|i| (i.severity, newest(i))),
-        "-alerts" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.alert_count), newest(i))),
-        "-updated" => all.items.sort_by_key(|i| (std::cmp::Reverse(i.updated_at), newest(i))),
-        // What needs somebody first: open before closed, nobody's before somebody's, then how bad.
-        _ => all.items.sort_by_key(|i| (!i.is_open(), i.muted, i.owner.is_some(), i.severity, newest(i))),
-    }
+    all.items.sort_by(|a, b| sort.compare(a, b));
     let skip = usize::try_from(cursor.unwrap_or(0)).unwrap_or(usize::MAX);
     let found = all.items.len();
-    let items: Vec<Incident> = all.items.into_iter().skip(skip).take(limit).collect();
+    let items: Vec<Incident> = std::mem::take(&mut all.items).into_iter().skip(skip).take(limit).collect();
     let seen = skip.saturating_add(items.len());
     let next = (seen < found).then(|| u64::try_from(seen).unwrap_or(u64::MAX));
-    Ok(Listing { items, next, total: all.total, total_is_exact: all.total_is_exact })
+    Ok(Listing { items, next, ..all })
 }
 
 /// Everything about an incident; none when there is none.

@@ -14,6 +14,7 @@ pub mod connectors;
 mod corrections;
 pub mod correlation;
 mod deliveries;
+mod facets;
 mod hooks;
 mod incidents;
 mod mutes;
@@ -26,6 +27,7 @@ pub mod params;
 mod parts;
 pub mod postmortems;
 pub mod runbooks;
+mod saved_views;
 pub mod services;
 mod sources;
 pub mod system;
@@ -158,6 +160,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
         .routes(routes!(runbooks::list, runbooks::make))
         .routes(routes!(runbooks::get, runbooks::change, runbooks::remove))
+        .routes(routes!(facets::facets))
+        .routes(routes!(saved_views::list, saved_views::make))
+        .routes(routes!(saved_views::get, saved_views::change, saved_views::remove))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::patch, users::remove))
         .routes(routes!(tokens::list, tokens::create))

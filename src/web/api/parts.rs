@@ -64,7 +64,7 @@ pub async fn alerts(
         let total = incident.alert_count;
         let items: Vec<MemberObject> = members.iter().skip(skip).map(|(m, a)| MemberObject::of(a, Some(m))).collect();
         let next = u64::try_from(upto).ok().filter(|upto| *upto < total && !items.is_empty());
-        Ok(Listing { items, next, total, total_is_exact: true })
+        Ok(Listing { items, next, total, total_is_exact: true, looked_through: None })
     };
     Ok(Answer(Members::of(read(&state, &id, page).await?, Clone::clone)))
 }
@@ -88,7 +88,7 @@ pub async fn timeline(
         }
         let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
         let next = items.first().filter(|_| more).map(|first| first.seq);
-        Ok(Listing { items, next, total, total_is_exact: !more && before.is_none() })
+        Ok(Listing { items, next, total, total_is_exact: !more && before.is_none(), looked_through: None })
     };
     Ok(Answer(Timeline::of(read(&state, &id, page).await?, Clone::clone)))
 }

@@ -354,7 +354,8 @@ pub async fn versions(
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|v| v.version);
     let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
-    let listing = crate::store::Listing { items, next, total, total_is_exact: !more && cursor.is_none() };
+    let listing =
+        crate::store::Listing { items, next, total, total_is_exact: !more && cursor.is_none(), looked_through: None };
     Ok(Answer(PostmortemVersions::of(listing, VersionHead::of)))
 }
 

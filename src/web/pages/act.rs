@@ -54,11 +54,11 @@ async fn responder(parts: &mut Parts, state: &AppState) -> Result<(Ask, Actor), 
 }
 
 /// What an action is called.
-struct Act {
-    said: &'static str,
-    not: &'static str,
+pub(super) struct Act {
+    pub(super) said: &'static str,
+    pub(super) not: &'static str,
     /// Where under the incident it is taken back.
-    undo: Option<String>,
+    pub(super) undo: Option<String>,
 }
 
 async fn answer(
@@ -72,13 +72,12 @@ async fn answer(
     match result {
         Ok(_) if ask.script => {
             let search = state.search.clone();
-            let read = state
-                .store
-                .read(move |view| Read::of(view, &search, id))
-                .await?
-                .ok_or_else(|| ApiError::not_found(id))?;
+            let now = ask.now;
+            let (read, sparks) =
+                state.store.read(move |view| Ok((Read::of(view, &search, id)?, view.sparks(&[id], now)?))).await?;
+            let read = read.ok_or_else(|| ApiError::not_found(id))?;
             let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
-            let row = Markup::of(&Row::new(&read.incident, ask.now)).to_string();
+            let row = Markup::of(&Row::new(&read.incident, sparks.get(&id), ask.now)).to_string();
             let undo = act.undo.map(|u| format!("/incidents/{id}/{u}"));
             Ok(json(
                 StatusCode::OK,
@@ -151,7 +150,7 @@ acts! {
         |store, id, actor, _fields| store.cancel_investigation(id, actor);
 }
 
-fn reason(fields: &Fields) -> Option<String> {
+pub(super) fn reason(fields: &Fields) -> Option<String> {
     Some(fields.get("reason").trim().to_owned()).filter(|r| !r.is_empty())
 }
 
@@ -238,7 +237,7 @@ fn named(fields: &Fields, name: &str) -> Result<Vec<IncidentId>, CommandError> {
 }
 
 /// The page to go to, or why not.
-async fn gone_to(
+pub(super) async fn gone_to(
     state: &AppState,
     form: Form,
     id: IncidentId,
@@ -312,48 +311,4 @@ pub async fn attach(State(state): State<AppState>, Path(id): Path<String>, form:
     let result = state.store.attach(to, vec![alert], form.actor.clone()).await;
     let act = Act { said: "attached", not: "Not moved.", undo: None };
     gone_to(&state, form, to, act, result.map(|i| i.id)).await
-}
-
-/// `POST /incidents/bulk`
-pub async fn bulk(State(state): State<AppState>, form: Form) -> Result<Response, ApiError> {
-    let ids: Vec<IncidentId> = form.fields.all("id").iter().filter_map(|i| i.parse().ok()).take(200).collect();
-    let resolve = match form.fields.get("do") {
-        "acknowledge" => false,
-        "resolve" => true,
-        "merge" => {
-            let into = ids.iter().min().copied().ok_or_else(|| ApiError::invalid("id", "choose some incidents"))?;
-            let from: Vec<IncidentId> = ids.into_iter().filter(|id| *id != into).collect();
-            let result = state.store.merge_incidents(into, from, form.actor.clone()).await;
-            let act = Act { said: "merged", not: "Not merged.", undo: None };
-            // To the one that goes on, not back to the list.
-            let fields = Fields(Vec::new());
-            return gone_to(&state, Form { fields, ..form }, into, act, result.map(|i| i.id)).await;
-        }
-        _ => return Err(ApiError::invalid("do", "acknowledge, resolve or merge")),
-    };
-    let (mut done, mut failed) = (0, 0);
-    for id in ids {
-        let actor = form.actor.clone();
-        let result = if resolve {
-            state.store.resolve(id, reason(&form.fields), actor).await
-        } else {
-            state.store.acknowledge(id, actor).await
-        };
-        match result {
-            Ok(_) => done += 1,
-            Err(CommandError::Store(e)) => return Err(e.into()),
-            Err(_) => failed += 1,
-        }
-    }
-    let said = Said::many(if resolve { "resolved" } else { "acknowledged" }, done, failed);
-    if form.ask.script {
-        return Ok(json(StatusCode::OK, &json!({"said": said.to_string()})));
-    }
-    Ok(back(
-        match form.fields.get("to") {
-            "" => "/incidents",
-            to => to,
-        },
-        Some(said),
-    ))
 }

@@ -298,9 +298,14 @@ pub struct AlertsPage {
 }
 
 /// The fields of the facet forms.
-pub const FACETS: [&str; 3] = ["severity", "status", "source"];
+pub const FACETS: [&str; 4] = ["severity", "status", "source", "incident"];
 
 impl AlertsPage {
+    /// The address of another query.
+    fn to(&self, q: &str) -> String {
+        href("/alerts", q, &[])
+    }
+
     /// The list of `q`, with one alert beside it.
     pub fn new(
         frame: Frame,
@@ -335,6 +340,11 @@ impl AlertsPage {
                     AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::foreign(s.as_str()))).collect(),
                 ),
                 facet("Source", "source", sources.iter().map(|(s, n)| (s.clone(), ui::foreign(n))).collect()),
+                facet(
+                    "Part of an incident",
+                    "incident",
+                    [("any", "yes"), ("none", "no")].map(|(v, n)| (v.to_owned(), ui::foreign(n))).into(),
+                ),
             ]
             .into_iter()
             .filter(|f| !f.options.is_empty())
@@ -383,7 +393,7 @@ mod tests {
         let m = samples::membership(&a, Strategy::TimeCluster, 0.7, evil);
         let detail = Detail::new(&a, Some(&m), Some(&d), evil, &Waiting::new());
         let id = a.id;
-        let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false };
+        let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false, looked_through: None };
         let page = AlertsPage::new(
             samples::frame("Alerts", Section::Alerts),
             evil,

@@ -21,6 +21,7 @@ use crate::{
         auth::{Denied, Identity, Viewer, safe_next},
         error::ApiError,
         extract::read_body,
+        saved_views::{Kept, kept},
         state::AppState,
     },
 };
@@ -43,6 +44,8 @@ pub struct Ask {
     pub now: Time,
     /// The answer goes to a script, which wants fragments instead of a page.
     pub script: bool,
+    /// Saved views of theirs; none for scripts, which have the rail already.
+    pub views: Vec<Kept>,
 }
 
 impl FromRequestParts<AppState> for Ask {
@@ -50,13 +53,17 @@ impl FromRequestParts<AppState> for Ask {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Denied> {
         let viewer = Viewer::from_request_parts(parts, state).await?;
+        let script = wants_json(&parts.headers);
+        let name = viewer.identity.name();
+        let views = if script { Vec::new() } else { kept(state, &name).await };
         Ok(Self {
+            views,
             identity: viewer.identity,
             prefs: Prefs::of(&parts.headers),
             path: parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
             said: cookie(&parts.headers, "said").and_then(Said::read),
             now: state.clock.now(),
-            script: wants_json(&parts.headers),
+            script,
         })
     }
 }
@@ -72,6 +79,7 @@ impl Ask {
             live: Some(seq),
             counts: Counts::from(overview),
             said: self.said.map(|s| s.to_string()),
+            views: self.views.clone(),
             density: if self.prefs.compact { "density-compact" } else { "" },
             ..Frame::bare(title, self.now, &self.prefs)
         }

@@ -6,7 +6,7 @@ use super::ui;
 use crate::{
     model::*,
     store::{Overview, StoreError, View},
-    web::assets,
+    web::{assets, saved_views::Kept},
 };
 
 /// The figures that the rail, the title and the beacon show.
@@ -171,6 +171,8 @@ pub struct Frame {
     pub density: &'static str,
     /// The outcome of what was just done.
     pub said: Option<String>,
+    /// Saved views of the reader, for the rail.
+    pub views: Vec<Kept>,
 }
 
 impl Frame {
@@ -189,6 +191,7 @@ impl Frame {
             keys: !prefs.keys_off,
             density: "",
             said: None,
+            views: Vec::new(),
         }
     }
 

@@ -1,7 +1,12 @@
 //! `GET /live`: the pages' own stream. It carries finished fragments, so that a page looks the same live and after a
 //! reload. A slow reader holds only its place; a session that ends ends the stream.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::State,
@@ -26,10 +31,11 @@ use super::{
 use crate::{
     live::{Event, What},
     model::*,
-    store::{Overview, StoreError},
+    store::{Overview, Spark, StoreError},
     web::{
         assets,
         auth::{Client, identify},
+        saved_views::kept,
         state::AppState,
     },
 };
@@ -42,7 +48,7 @@ const FIGURES: Duration = Duration::from_secs(1);
 /// `GET /live?after=SEQ`
 pub async fn live(
     State(state): State<AppState>,
-    _ask: Ask,
+    ask: Ask,
     client: Client,
     Params(params): Params,
     headers: HeaderMap,
@@ -51,7 +57,7 @@ pub async fn live(
     let after = last.parse().ok();
     // A reader that takes nothing holds these few, and its place.
     let (tx, rx) = mpsc::channel(4);
-    tokio::spawn(follow(state, client, headers, after, tx));
+    tokio::spawn(follow(state, client, headers, ask.identity.name(), after, tx));
     let mut response = Stream::new(ReceiverStream::new(rx)).into_response();
     // Proxies would hold it back otherwise.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -61,7 +67,7 @@ pub async fn live(
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
-async fn follow(state: AppState, client: Client, headers: HeaderMap, after: Option<u64>, tx: Sender) {
+async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String, after: Option<u64>, tx: Sender) {
     let mut events = state.live.subscribe(after);
     let mut stale = true;
     // The figures must know at least this change.
@@ -79,13 +85,13 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, after: Opti
                     Ok(Some(i)) if i.may(Scope::Read) => {}
                     _ => return,
                 }
-                send(&tx, "tick", None, &json!({"now": state.clock.now().millis()})).await
+                send(&tx, "tick", None, &json!({"now": state.clock.now().millis(), "views": views(&state, &me).await})).await
             }
             () = tokio::time::sleep_until(due), if stale => {
                 stale = false;
                 read_at = Some(tokio::time::Instant::now());
                 match figures(&state, need).await {
-                    Ok(o) => send(&tx, "counts", None, &counts(&o)).await,
+                    Ok(o) => send(&tx, "counts", None, &counts(&o, views(&state, &me).await)).await,
                     Err(_) => return,
                 }
             }
@@ -122,6 +128,12 @@ async fn figures(state: &AppState, need: u64) -> Result<Overview, StoreError> {
 async fn pass_on(state: &AppState, batch: &[Arc<Event>], tx: &Sender) -> bool {
     let now = state.clock.now();
     let (latest, created) = latest(batch);
+    let ids: Vec<IncidentId> = latest.keys().copied().collect();
+    // A row without its line is still a row.
+    let sparks = match ids.is_empty() {
+        true => BTreeMap::new(),
+        false => state.store.read(move |view| view.sparks(&ids, now)).await.unwrap_or_default(),
+    };
     let rows = match connector_rows(state, batch).await {
         Ok(rows) => rows,
         Err(_) => return false,
@@ -133,7 +145,7 @@ async fn pass_on(state: &AppState, batch: &[Arc<Event>], tx: &Sender) -> bool {
                 if latest.get(&i.id) != Some(&event.seq) {
                     continue;
                 }
-                ("row", row(i, *change, created.contains(&i.id), now))
+                ("row", row(i, sparks.get(&i.id), *change, created.contains(&i.id), now))
             }
             What::AlertCorrelated(id, alert, member) => {
                 let html = Markup::of(&MemberRow::new(member, alert, now)).to_string();
@@ -205,7 +217,7 @@ async fn connector_rows(state: &AppState, batch: &[Arc<Event>]) -> Result<HashMa
         .await
 }
 
-fn row(i: &Incident, change: IncidentChange, created: bool, now: Time) -> Value {
+fn row(i: &Incident, spark: Option<&Spark>, change: IncidentChange, created: bool, now: Time) -> Value {
     json!({
         "id": i.id,
         "group": Need::of(i).key(),
@@ -213,13 +225,19 @@ fn row(i: &Incident, change: IncidentChange, created: bool, now: Time) -> Value 
         "change": change,
         "severity": i.severity,
         "owner": i.owner,
-        "html": Markup::of(&Row::new(i, now)).to_string(),
+        "html": Markup::of(&Row::new(i, spark, now)).to_string(),
     })
 }
 
-fn counts(o: &Overview) -> Value {
+/// The numbers of the reader's saved views, by their names in addresses.
+async fn views(state: &AppState, me: &str) -> Value {
+    kept(state, me).await.into_iter().map(|v| (v.id.to_string(), Value::from(v.badge()))).collect()
+}
+
+fn counts(o: &Overview, views: Value) -> Value {
     let c = Counts::from(o);
     json!({
+        "views": views,
         "open": c.open,
         "unowned": c.unowned,
         "critical": c.critical,
@@ -261,7 +279,7 @@ mod tests {
 
     #[test]
     fn figures_carry_title_favicon_and_fire() {
-        let v = counts(&samples::overview());
+        let v = counts(&samples::overview(), json!({}));
         assert_eq!(v["headline"], "(2) 7 open");
         assert!(v["favicon"].as_str().unwrap().starts_with("/assets/favicon-critical-"));
         assert!(v["beacon"].as_str().unwrap().contains("2 critical burning"));

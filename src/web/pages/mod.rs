@@ -3,11 +3,14 @@
 mod act;
 mod alerts;
 mod ask;
+mod bulk;
+mod complete;
 mod condition;
 mod connector;
 mod connector_forms;
 mod connectors;
 mod correlation;
+mod declare;
 mod deliveries;
 mod errors;
 mod facets;
@@ -19,11 +22,13 @@ mod incidents;
 mod investigation;
 mod layers;
 mod lessons;
+mod list;
 mod live;
 mod login;
 mod map;
 mod markdown;
 mod netdata_alerts;
+mod nothing;
 mod panels;
 mod platforms;
 mod postmortem;
@@ -37,6 +42,7 @@ mod runbooks;
 mod said;
 #[cfg(test)]
 mod samples;
+mod saved;
 mod service;
 mod settings;
 mod setup;
@@ -78,10 +84,16 @@ pub fn router() -> Router<AppState> {
         .route("/setup/arrived", get(setup::has_arrived))
         .route("/setup/done", get(setup::done))
         .route("/live", get(live::live))
-        .route("/incidents", get(read::list))
-        .route("/incidents/rows", get(read::rows))
-        .route("/incidents/watch", get(read::watch))
-        .route("/incidents/bulk", post(act::bulk))
+        .route("/incidents", get(list::list))
+        .route("/incidents/rows", get(list::rows))
+        .route("/incidents/watch", get(list::watch))
+        .route("/incidents/bulk", post(bulk::bulk))
+        .route("/incidents/new", get(declare::new).post(declare::make))
+        .route("/incidents/views", post(saved::save))
+        .route("/incidents/views/{id}", post(saved::change))
+        .route("/incidents/views/{id}/remove", post(saved::remove))
+        .route("/complete", get(complete::complete))
+        .route("/alerts/counts", get(complete::alert_counts))
         .route("/incidents/{id}", get(read::incident))
         .route("/incidents/{id}/panels", get(read::incident_panels))
         .route("/incidents/{id}/acknowledge", post(act::acknowledge))

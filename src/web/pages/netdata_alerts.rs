@@ -169,7 +169,7 @@ impl Asked {
 
     fn filter(&self, now: Time) -> Result<AlertFilter, query::QueryError> {
         let mut filter = AlertFilter::default();
-        query::alerts(&self.q, now, &mut filter)?;
+        query::alerts(&self.q, query::Asker { now, me: None }, &mut filter)?;
         // Whatever is typed, this page is about Netdata.
         filter.sources = vec!["netdata".to_owned()];
         for (name, value) in [("space", &self.space), ("rooms", &self.room)] {
@@ -289,7 +289,7 @@ mod tests {
         let spaces = alerts.iter().filter_map(|a| a.labels.get("space").cloned()).collect();
         let total = alerts.len() as u64;
         let read = Read {
-            listing: Listing { items: alerts, next: Some(2), total, total_is_exact: true },
+            listing: Listing { items: alerts, next: Some(2), total, total_is_exact: true, looked_through: None },
             totals: vec![(total, true); 4],
             spaces,
             rooms: BTreeSet::new(),

@@ -99,7 +99,7 @@ pub async fn list(State(state): State<AppState>, ask: Ask, Params(params): Param
     let before = params.get("before").parse().ok();
     let me = ask.identity.name();
     let mut filter = IncidentFilter::default();
-    let wrong = query::incidents(&q, now, Some(&me), &mut filter).err().map(query_error);
+    let wrong = query::incidents(&q, query::Asker { now, me: Some(&me) }, &mut filter).err().map(query_error);
     let searched = !q.is_empty() && wrong.is_none();
     let search = state.search.clone();
     let (overview, seq, found, next, incidents, owed) = state

@@ -14,16 +14,13 @@ use super::{
     ask::{Ask, Fields, Params, json},
     frame::{Section, counts_and_seq},
     incident::{Asks, IncidentPage, MergeWith, Read, Refused, panels},
-    incidents::{self, CLOSED_WITHIN, DEFAULT_QUERY, Found, Input, ListPage, PAGE, QueryError, STORM_READ, Teach},
-    platforms,
-    row::{Need, Row},
-    terms,
-    watch::Watch,
+    incidents::QueryError,
+    platforms, terms,
 };
 use crate::{
     model::*,
-    store::{AlertFilter, IncidentFilter, StoreError, View},
-    web::{auth::Client, error::ApiError, query, state::AppState},
+    store::{AlertFilter, IncidentFilter, View},
+    web::{error::ApiError, query, state::AppState},
 };
 
 /// Open incidents that are offered to merge with; others by their number, or looked for.
@@ -34,14 +31,20 @@ const LOOKED_AT: usize = 100;
 /// What is wrong with a query, as the page says it.
 pub fn query_error(e: query::QueryError) -> QueryError {
     let mut message = e.message;
-    if !e.allowed.is_empty() && !message.contains(e.allowed.first().map_or("", String::as_str)) {
+    let first = message.chars().next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    message.replace_range(..message.chars().next().map_or(0, char::len_utf8), &first);
+    if !message.ends_with(['.', '?']) {
+        message.push('.');
+    }
+    if !e.allowed.is_empty() && e.meant.is_none() && !message.contains(e.allowed.first().map_or("", String::as_str)) {
         message = format!("{message} Allowed: {}.", e.allowed.join(", "));
     }
-    QueryError { message, at: Some(format!("{} (character {})", e.term, e.at + 1)) }
+    let at = Some(format!("{} (character {})", e.term, e.at + 1));
+    QueryError { message, at, meant: e.meant.map(|m| (m.term, m.query)), shown: "the default list".to_owned() }
 }
 
 /// The query with the terms of a submitted facet form in it; none when the form was the text field's.
-fn folded(params: &Fields, fields: &[&str]) -> Option<String> {
+pub fn folded(params: &Fields, fields: &[&str]) -> Option<String> {
     let mut q = params.get("q").to_owned();
     // A link such as ?severity=high works as well as the form.
     let named = |f: &&str| {
@@ -60,122 +63,6 @@ fn folded(params: &Fields, fields: &[&str]) -> Option<String> {
         q = terms::exchange(&q, field, &values);
     }
     Some(q)
-}
-
-/// `GET /incidents`
-pub async fn list(
-    State(state): State<AppState>,
-    ask: Ask,
-    client: Client,
-    Params(params): Params,
-) -> Result<Response, ApiError> {
-    if let Some(q) = folded(&params, &["status", "severity", "source", "service", "owner", "since"]) {
-        let q = if q == DEFAULT_QUERY { "" } else { &q };
-        return Ok(Redirect::to(&terms::href("/incidents", q, &[])).into_response());
-    }
-    let page = list_page(&state, &ask, &client, &params, None).await?;
-    Ok(ask.page(StatusCode::OK, &page))
-}
-
-/// The list, with the banner of a refused action over it.
-pub async fn list_page(
-    state: &AppState,
-    ask: &Ask,
-    client: &Client,
-    params: &Fields,
-    refused: Option<super::ui::Markup>,
-) -> Result<ListPage, ApiError> {
-    let typed = params.get("q").trim().to_owned();
-    let q = if typed == DEFAULT_QUERY { String::new() } else { typed };
-    let me = ask.identity.name();
-    let now = ask.now;
-    let mut filter = IncidentFilter::default();
-    let error = query::incidents(&q, now, Some(&me), &mut filter).err().map(query_error);
-    let default = q.is_empty() || error.is_some();
-    let before = params.get("before").parse().ok();
-    let after = params.get("after").parse().ok();
-    let search = state.search.clone();
-    let (overview, seq, found, ever, senders, counts) = state
-        .store
-        .read(move |view| {
-            let (overview, seq) = counts_and_seq(view, now)?;
-            let found = if default {
-                Found::Default {
-                    open: view.open_incidents(STORM_READ)?,
-                    closed: view.closed_since(now.minus(CLOSED_WITHIN), incidents::CLOSED_ROWS)?,
-                    after,
-                }
-            } else {
-                Found::Matched { listing: search.incidents(view, &filter, before, PAGE)?, later_page: before.is_some() }
-            };
-            // Without them the list is still a list.
-            let counts = search.facets(&filter).unwrap_or_default();
-            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?, counts))
-        })
-        .await?;
-    let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
-    let base = client.base_url(&state.config);
-    let teach = (!ever).then(|| Teach {
-        curl: super::setup::curl(&base, "generic", "$WATCHFIRE_KEY"),
-        key_place: "The key is on the page of the connector “Generic JSON”, under Connectors.".to_owned(),
-        connectors: platforms::all().collect(),
-    });
-    let frame = ask.frame("", Section::Incidents, &overview, seq);
-    Ok(ListPage::new(frame, Input { overview, found, sources, counts, q, me, error, teach, refused }))
-}
-
-fn ever_had_an_alert(view: &View) -> Result<bool, StoreError> {
-    // An incident has at least one. Of alerts the first row answers; incidents would be counted, on every look at the list.
-    Ok(!view.alerts(&AlertFilter::default(), None, 1)?.items.is_empty())
-}
-
-/// `GET /incidents/rows`: rows by id, and whether they fit the query. For lists that show something else than the
-/// default, and for a list that has missed changes.
-pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
-    let q = params.get("q").trim().to_owned();
-    let me = ask.identity.name();
-    let now = ask.now;
-    let mut filter = IncidentFilter::default();
-    query::incidents(&q, now, Some(&me), &mut filter)?;
-    let default = q.is_empty() || q == DEFAULT_QUERY;
-    let ids: Vec<IncidentId> = params.get("ids").split(',').filter_map(|i| i.parse().ok()).take(200).collect();
-    let search = state.search.clone();
-    let found = state
-        .store
-        .read(move |view| {
-            if ids.is_empty() {
-                return if default {
-                    let mut all = view.open_incidents(PAGE)?.0;
-                    all.extend(view.closed_since(now.minus(CLOSED_WITHIN), incidents::CLOSED_ROWS)?.0);
-                    Ok(all)
-                } else {
-                    Ok(search.incidents(view, &filter, None, PAGE)?.items)
-                };
-            }
-            ids.into_iter().filter_map(|id| view.incident(id).transpose()).collect::<Result<Vec<_>, StoreError>>()
-        })
-        .await?;
-    let mut filter = IncidentFilter::default();
-    query::incidents(&q, now, Some(&me), &mut filter)?;
-    // A word may stand where the row has none: in a note, in an alert.
-    let bare = IncidentFilter { words: Vec::new(), ..filter.clone() };
-    let fits = |i: &Incident| filter.matches(i) || (bare.matches(i) && state.search.says(i, &filter.words));
-    let rows: Vec<_> = found
-        .iter()
-        .map(|i| {
-            let fits = default || fits(i);
-            let html = super::ui::Markup::of(&Row::new(i, now)).to_string();
-            json!({"id": i.id, "group": Need::of(i).key(), "fits": fits, "severity": i.severity, "html": html})
-        })
-        .collect();
-    Ok(json(StatusCode::OK, &json!({ "rows": rows })))
-}
-
-/// `GET /incidents/watch`: the panel over the list.
-pub async fn watch(State(state): State<AppState>, ask: Ask) -> Result<Response, ApiError> {
-    let now = ask.now;
-    let overview = state.store.read(move |view| view.overview(now)).await?;
-    Ok(super::ask::html(StatusCode::OK, &Watch::new(&overview, now)))
 }
 
 /// `GET /incidents/{id}`
@@ -199,7 +86,8 @@ async fn merge_with(state: &AppState, ask: &Ask, id: IncidentId, find: &str) -> 
     let search = state.search.clone();
     let mut filter = IncidentFilter::default();
     if !find.is_empty() {
-        query::incidents(&format!("status:open {find}"), ask.now, Some(&ask.identity.name()), &mut filter)?;
+        let asker = query::Asker { now: ask.now, me: Some(&ask.identity.name()) };
+        query::incidents(&format!("status:open {find}"), asker, &mut filter)?;
     }
     let by_likeness = find.is_empty();
     let read = move |view: &View| {
@@ -268,7 +156,7 @@ pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Par
     let mut filter = AlertFilter::default();
     let mut error = None;
     let q = if typed.is_empty() { alerts::DEFAULT_QUERY.to_owned() } else { typed };
-    if let Err(e) = query::alerts(&q, now, &mut filter) {
+    if let Err(e) = query::alerts(&q, query::Asker { now, me: None }, &mut filter) {
         error = Some(query_error(e));
         filter =
             AlertFilter { since: Some(now.minus(std::time::Duration::from_secs(86_400))), ..AlertFilter::default() };

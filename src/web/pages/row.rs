@@ -6,7 +6,7 @@ use super::{
     platforms, text,
     ui::{self, Markup, When},
 };
-use crate::model::*;
+use crate::{model::*, store::Spark};
 
 /// What an incident needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,16 @@ impl Need {
             (true, _) if i.muted => Self::Muted,
             (true, None) => Self::Someone,
             (true, Some(_)) => Self::Handled,
+        }
+    }
+
+    /// What stands over its group.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Someone => "Needs someone",
+            Self::Handled => "Being handled",
+            Self::Muted => "Muted",
+            Self::Closed => "Closed",
         }
     }
 
@@ -70,6 +80,7 @@ pub struct Row {
     service: String,
     tile: String,
     source: String,
+    spark: String,
     alerts: String,
     unit: &'static str,
     age: When,
@@ -86,7 +97,7 @@ const TITLE: usize = 160;
 
 impl Row {
     /// The row of an incident at `now`.
-    pub fn new(i: &Incident, now: Time) -> Self {
+    pub fn new(i: &Incident, spark: Option<&Spark>, now: Time) -> Self {
         let (confidence, why) = explanation(i);
         let (tile, source) = platforms::tile_and_name(&i.source);
         let mut tags = Vec::new();
@@ -113,12 +124,21 @@ impl Row {
             service: i.service.as_deref().map(|s| text::visible(&text::shorten(s, 80))).unwrap_or_default(),
             tile,
             source,
+            spark: spark.map(bars).unwrap_or_default(),
             alerts: text::count(i.alert_count),
             unit: if i.alert_count == 1 { "alert" } else { "alerts" },
             age: When::age(i.detected_at, now),
             owner: i.owner.as_ref().map(|o| Owner { initials: text::initials(o), name: text::visible(o) }),
         }
     }
+}
+
+/// Small bars, one for each slice: drawn as text, because fifty drawings would be a hundred nodes more.
+fn bars(spark: &Spark) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = spark.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |n: &u64| usize::try_from(n * 7 / most).ok().and_then(|n| BARS.get(n)).copied();
+    spark.iter().filter_map(bar).collect()
 }
 
 /// The best explanation so far, with its confidence.
@@ -159,7 +179,7 @@ mod tests {
         let check = |change: fn(&mut Incident), want: &str| {
             let mut i = samples::incident(7);
             change(&mut i);
-            let html = Row::new(&i, now).render().unwrap();
+            let html = Row::new(&i, None, now).render().unwrap();
             assert!(html.contains(want), "{want}: {html}");
         };
         check(|i| i.leading = Some(Leading { title: "A leak".into(), confidence: 0.82 }), "<b>82\u{a0}%</b> A leak");
@@ -185,7 +205,7 @@ mod tests {
         i.source = evil.into();
         i.owner = Some(evil.into());
         i.leading = Some(Leading { title: evil.into(), confidence: 0.9 });
-        let html = Row::new(&i, samples::now()).render().unwrap();
+        let html = Row::new(&i, None, samples::now()).render().unwrap();
         assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{0}'), "{html}");
         assert!(html.len() < 4_000, "a long title is cut: {}", html.len());
     }

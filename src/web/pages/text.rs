@@ -67,6 +67,15 @@ pub fn count(n: impl TryInto<u64>) -> String {
     out
 }
 
+/// A number that may not be exact, or is so large that nobody counts it: `about 12,300`.
+pub fn about(n: u64, exact: bool) -> String {
+    match n {
+        0..=10_000 if exact => count(n),
+        0..=10_000 => format!("about {}", count(n)),
+        _ => format!("about {}", count(n / 100 * 100)),
+    }
+}
+
 /// `1 alert`, `14 alerts`.
 pub fn plural(n: impl TryInto<u64>, one: &str) -> String {
     let n = n.try_into().unwrap_or(0);

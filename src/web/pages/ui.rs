@@ -9,7 +9,7 @@ use super::{platforms, text, words};
 use crate::{model::*, web::assets};
 
 pub use super::{
-    text::{bytes, count, percent, plural},
+    text::{about, bytes, count, percent, plural},
     time::{When, clock, duration},
 };
 pub use crate::web::assets::url as asset;
@@ -67,6 +67,11 @@ pub fn art(name: &str, class: &str) -> Markup {
 /// Text from outside: escaped, isolated from the direction of the text around it, its control characters shown.
 pub fn foreign(s: &str) -> Markup {
     Markup(format!("<bdi>{}</bdi>", text::escape(&text::visible(s))))
+}
+
+/// Our own words where markup is expected.
+pub fn own(words: &'static str) -> Markup {
+    Markup(text::escape(words))
 }
 
 /// Text from outside for an attribute or a `<pre>`: control characters shown; the template escapes it.

@@ -1,0 +1,124 @@
+//! One action on many incidents of the list: those that are checked, or all that its query shows.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::{
+    act::{Act, Form, gone_to, reason},
+    ask::{Fields, back, json},
+    list::list_page,
+    said::Said,
+    text, ui,
+};
+use crate::{
+    connectors,
+    model::*,
+    store::{CommandError, IncidentPatch},
+    web::{auth::Client, error::ApiError, query, state::AppState},
+};
+
+/// Incidents of one action on all that match, as for the API.
+const ALL: usize = 1_000;
+/// Incidents that a page has at most.
+const CHECKED: usize = 200;
+/// Refusals that are told one by one.
+const TOLD: usize = 10;
+
+enum What {
+    Acknowledge,
+    Resolve(Option<String>),
+    Assign(Option<String>),
+}
+
+impl What {
+    fn of(fields: &Fields) -> Result<Self, ApiError> {
+        match fields.get("do") {
+            "acknowledge" => Ok(Self::Acknowledge),
+            "resolve" => Ok(Self::Resolve(reason(fields))),
+            "assign" => Ok(Self::Assign(Some(connectors::line(fields.get("owner"), 200)).filter(|o| !o.is_empty()))),
+            _ => Err(ApiError::invalid("do", "acknowledge, resolve, assign or merge")),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledged",
+            Self::Resolve(_) => "resolved",
+            Self::Assign(_) => "assigned",
+        }
+    }
+
+    async fn to(&self, state: &AppState, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        match self {
+            Self::Acknowledge => state.store.acknowledge(id, actor).await,
+            Self::Resolve(reason) => state.store.resolve(id, reason.clone(), actor).await,
+            Self::Assign(owner) => {
+                let patch = IncidentPatch { owner: Some(owner.clone()), ..IncidentPatch::default() };
+                state.store.patch_incident(id, patch, actor).await
+            }
+        }
+    }
+}
+
+/// `POST /incidents/bulk`
+pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> Result<Response, ApiError> {
+    let ids: Vec<IncidentId> = if form.fields.checked("all") {
+        let me = form.ask.identity.name();
+        query::matching(&state, form.fields.get("q"), &me, form.ask.now, ALL).await?
+    } else {
+        form.fields.all("id").iter().filter_map(|i| i.parse().ok()).take(CHECKED).collect()
+    };
+    if form.fields.get("do") == "merge" {
+        let into = ids.iter().min().copied().ok_or_else(|| ApiError::invalid("id", "choose some incidents"))?;
+        let from: Vec<IncidentId> = ids.into_iter().filter(|id| *id != into).collect();
+        let result = state.store.merge_incidents(into, from, form.actor.clone()).await;
+        let act = Act { said: "merged", not: "Not merged.", undo: None };
+        // To the one that goes on, not back to the list.
+        let fields = Fields(Vec::new());
+        return gone_to(&state, Form { fields, ..form }, into, act, result.map(|i| i.id)).await;
+    }
+    let what = What::of(&form.fields)?;
+    let mut done = 0;
+    let mut refused: Vec<(IncidentId, String)> = Vec::new();
+    for id in ids {
+        match what.to(&state, id, form.actor.clone()).await {
+            Ok(_) => done += 1,
+            Err(CommandError::Store(e)) => return Err(e.into()),
+            Err(CommandError::Conflict { detail, .. } | CommandError::Invalid { detail, .. }) => {
+                refused.push((id, detail));
+            }
+            Err(e) => refused.push((id, e.to_string())),
+        }
+    }
+    let said = Said::many(what.word(), done, u32::try_from(refused.len()).unwrap_or(u32::MAX));
+    if form.ask.script {
+        let rows: Vec<_> = refused.iter().map(|(id, why)| json!({"id": id, "why": text::visible(why)})).collect();
+        return Ok(json(StatusCode::OK, &json!({"said": said.to_string(), "rows": rows})));
+    }
+    let to = match form.fields.get("to") {
+        "" => "/incidents",
+        to => to,
+    };
+    if refused.is_empty() {
+        return Ok(back(to, Some(said)));
+    }
+    // What became of each cannot be carried over a redirect: the list is the answer.
+    let told = refused.iter().take(TOLD).map(|(id, why)| format!("{id}: {why}."));
+    let more = refused.len().saturating_sub(TOLD);
+    let more = (more > 0).then(|| format!("And {more} more."));
+    let banner = Partly { done: said.to_string(), why: told.chain(more).collect() };
+    let params = Fields::parse(to.split_once('?').map_or("", |(_, q)| q).as_bytes());
+    let page = list_page(&state, &form.ask, &client, &params, Some(ui::Markup::of(&banner))).await?;
+    Ok(form.ask.page(StatusCode::CONFLICT, &page))
+}
+
+#[derive(askama::Template)]
+#[template(
+    source = "<div class=\"banner bad\" role=\"alert\" id=\"refused\">{{ ui::icon(\"warn\") }}<span class=\"grow\"><b>{{ done }}.</b>{% for w in why %}<br>{{ w }}{% endfor %}</span></div>",
+    ext = "html"
+)]
+struct Partly {
+    done: String,
+    why: Vec<String>,
+}
