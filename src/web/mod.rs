@@ -19,6 +19,7 @@ pub mod prefer;
 pub mod query;
 pub mod room;
 pub mod router;
+mod scripts;
 pub mod server;
 pub mod shared;
 pub mod sse;

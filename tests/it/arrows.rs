@@ -11,8 +11,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
-    // Pure calls: the writer decides inside its transaction.
-    ("store", &["correlation", "notifications::policy"]),
+    // Pure calls: the writer decides inside its transaction, and what services declare is held to what can be asked.
+    ("store", &["correlation", "notifications::policy", "outgoing::address"]),
     ("search", &["store", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
@@ -40,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "outgoing",
             "runtime::supervise",
             "investigation::Library",
+            "investigation::Probes",
             "investigation::Shelf",
             "investigation::runbooks",
         ],

@@ -74,7 +74,7 @@ impl AlertFilter {
     }
 
     /// Only alerts that are open are wanted: they have a table of their own.
-    fn wants_open_only(&self) -> bool {
+    pub(super) fn wants_open_only(&self) -> bool {
         !self.statuses.is_empty() && !self.statuses.contains(&AlertStatus::Resolved)
     }
 }

@@ -17,6 +17,7 @@ mod overview;
 mod postmortems;
 mod runbooks;
 mod searched;
+mod seen;
 mod services;
 mod spread;
 #[cfg(test)]

@@ -6,7 +6,6 @@ use super::ui;
 use crate::{
     model::*,
     store::{Overview, StoreError, View},
-    web::assets,
 };
 
 /// The figures that the rail, the title and the beacon show.
@@ -239,11 +238,6 @@ impl Frame {
     /// The fire on the hill.
     pub fn beacon(&self) -> ui::Markup {
         self.counts.beacon()
-    }
-
-    /// The scripts to preload.
-    pub fn scripts(&self) -> &'static [String] {
-        assets::scripts()
     }
 
     /// What the theme button sets: system, light, dark in turn.
