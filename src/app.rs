@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     connectors,
     ingest::{certificate::FileError, default_settings, sources},
-    investigation::{Fault, Library, Model, ModelError, Probes, Runner, probes::UsualError, replay_stored},
+    investigation::{Library, Model, ModelError, Probes, Runner, Shelf, probes::UsualError, replay_stored},
     live::Hub,
     model::{IncidentId, Transcript},
     outgoing::{Client, OutgoingError},
@@ -166,8 +166,10 @@ impl App {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
-        let library = Arc::new(Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()));
-        let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?.map(Arc::new);
+        let library = Arc::new(Library::new(&config));
+        let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+        let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?;
+        let model = model.map(|m| Arc::new(m.with_probes(probes.clone())));
         if let Some(model) = &model {
             rooms.spawn("model", OnEnd::Restart, {
                 let (model, stop) = (model.clone(), rooms_stop.clone());
@@ -180,7 +182,7 @@ impl App {
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
             let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
-            let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+            let probes = probes.clone();
             move || {
                 let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
                 runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
@@ -226,6 +228,7 @@ impl App {
             backtests,
             client,
             library,
+            probes,
             config: config.clone(),
             clock,
             stop: door_stop.clone(),
@@ -339,10 +342,9 @@ pub fn check_outgoing(config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
-/// What is wrong with the files that people keep for investigations, each with its place; and how many there are.
-pub fn check_library(config: &Config) -> (usize, Vec<Fault>) {
-    let shelf = Library::new(config.suggestions_dir.clone(), config.runbooks_dir.clone()).look();
-    (shelf.catalogue.len(), shelf.faults.to_vec())
+/// What the files hold that people keep for investigations, and what is wrong with them, each with its place.
+pub fn check_library(config: &Config) -> Shelf {
+    Library::new(config).look()
 }
 
 fn schedule(config: &Config) -> Option<Schedule> {
@@ -398,7 +400,8 @@ pub async fn replay_opinion(
     run: Option<u64>,
 ) -> Result<Option<OnceMore>, AppError> {
     let store = open_store(config, clock).await?;
-    let replayed = store.read(move |view| replay_stored(view, id, run)).await;
+    let shelf = Library::new(config).look();
+    let replayed = store.read(move |view| replay_stored(view, id, run, &shelf)).await;
     close(store).await;
     Ok(replayed?.map(|(transcript, replayed)| OnceMore { differences: replayed.differences(&transcript), transcript }))
 }

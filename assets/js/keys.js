@@ -1,10 +1,10 @@
 // Single keys. Never in fields or dialogs, never with modifiers, and they can be switched off.
 import { $, $$ } from './util.js';
-import { current, move, pick, selected, showNew } from './list.js';
+import { current, move, pick, selected } from './list.js';
 import { step } from './incident.js';
 import { act, askReason } from './forms.js';
 
-const goTo = { i: '/incidents', a: '/alerts', v: '/topology', c: '/connectors', p: '/postmortems', s: '/settings' };
+const goTo = { i: '/incidents', a: '/alerts', t: '/insights', v: '/topology', c: '/connectors', p: '/postmortems', s: '/settings' };
 let g = 0;
 
 function acknowledge() {
@@ -23,11 +23,19 @@ function resolve() {
   const tr = current();
   if (tr && many) askReason(tr.dataset.row, `/incidents/${tr.dataset.row}/resolve`);
 }
+function merge() {
+  const link = $('[data-key=m]');
+  if (link) { location.href = link.href; return; }
+  const many = $('#bulk button[value=merge]');
+  if (selected().length) return many?.click();
+  const tr = current();
+  if (tr && many) location.href = `/incidents/${tr.dataset.row}?do=merge#merge-form`;
+}
 const steps = (by) => ($('#incident') ? step(by) : move(by));
 
 const keys = {
   j: () => steps(1), k: () => steps(-1), ArrowDown: () => steps(1), ArrowUp: () => steps(-1),
-  x: () => pick(false), X: () => pick(true), '.': showNew, a: acknowledge, r: resolve,
+  x: () => pick(false), X: () => pick(true), '.': () => $('.newpill:not([hidden]) button')?.click(), a: acknowledge, r: resolve, m: merge,
   c: () => $('[data-comment]')?.focus(), f: () => $('[data-follow]')?.click(),
   '/': () => $('[data-search]')?.select(), '?': () => $('#keys')?.showModal(),
   g: () => { g = Date.now(); },

@@ -6,6 +6,7 @@ const pill = $('#newpill');
 const pristine = list?.dataset.view === 'default' && !new URLSearchParams(location.search).has('after');
 const waiting = new Map();
 let cursor = null;
+let place = 0;
 let announced = 0;
 
 export const rows = () => $$('tr[data-row]');
@@ -47,7 +48,7 @@ function arrived(id, group, severity, html) {
 }
 
 // Pressing the button adds what waits, at the top of its group, and puts the cursor on the first.
-export function showNew() {
+function showNew() {
   if (!waiting.size) return;
   if ($('#empty')) return location.reload();
   let first = null;
@@ -136,11 +137,19 @@ export function onCounts(c) {
 export function mark(tr) {
   current()?.classList.remove('cur');
   cursor = tr.dataset.row;
+  place = rows().indexOf(tr);
   tr.classList.add('cur');
   $('a.t', tr)?.focus({ preventScroll: true });
   tr.scrollIntoView({ block: 'nearest' });
 }
-export const current = () => (cursor ? row(cursor) : null);
+// When its row goes, the one that took the place.
+export function current() {
+  if (!cursor) return null;
+  const all = rows();
+  const tr = row(cursor) || all[Math.min(place, all.length - 1)] || null;
+  if (tr) cursor = tr.dataset.row;
+  return tr;
+}
 export function move(by) {
   const all = rows();
   if (!all.length) return;

@@ -3,13 +3,16 @@ import { $, $$, fragment, getJson } from './util.js';
 import { clock, clockIs, now } from './time.js';
 import { onRow, onCounts, onViews, reread as rereadList } from './list.js';
 import { onThought, onAlert, stale, reread as rereadIncident } from './incident.js';
+import { onEditing, reread as rereadPostmortem } from './postmortem.js';
+import { stale as staleAlerts } from './alerts.js';
+import { onIncident } from './notify.js';
 
 const badge = $('#live');
 const banner = $('#offline');
 const icon = $('#favicon');
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel('watchfire-live') : null;
 const waits = [1, 2, 4, 8, 16, 30];
-const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'reset', 'tick'];
+const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'editing', 'reset', 'tick'];
 
 let paused = false;
 let source = null;
@@ -27,11 +30,12 @@ const on = {
   row: (e) => { onRow(e); stale(e.id); },
   panels: (e) => stale(e.id),
   thought: onThought,
-  alert: (e) => { onAlert(e); stale(e.id); },
+  alert: (e) => { onAlert(e); stale(e.id); staleAlerts(); },
   counts,
   delivery,
   topology: changed,
-  reset: () => { arrived(); rereadList(); rereadIncident(); changed(); },
+  editing: onEditing,
+  reset: () => { arrived(); rereadList(); rereadIncident(); rereadPostmortem(); staleAlerts(); changed(); },
 };
 
 // What is read does not move: the reader asks for what is new.
@@ -57,6 +61,8 @@ async function arrived() {
 
 function delivery(e) {
   arrived();
+  if (e.accepted) staleAlerts();
+  for (const p of $$('[data-arrived]')) if (p.dataset.arrived === e.platform || (e.accepted && p.dataset.arrived === 'any')) p.hidden = false;
   const body = $('#connector-rows');
   if (!body || !e.html) return;
   const tr = fragment(`<table><tbody>${e.html}</tbody></table>`).querySelector('tr');
@@ -64,6 +70,8 @@ function delivery(e) {
   if (old) old.replaceWith(tr); else body.append(tr);
   $('#set-up').hidden = false;
 }
+
+for (const b of $$('[data-reload]')) b.onclick = () => location.reload();
 
 // A hidden tab keeps its title and draws when it is looked at again.
 let held = [];
@@ -86,7 +94,9 @@ document.addEventListener('visibilitychange', () => {
   const all = held;
   held = [];
   for (const [type, data] of all) on[type]?.(data);
-  if (source?.readyState !== 1) soon();
+  if (owner) soon();
+  // The tab that has the connection may be asleep behind this one.
+  else if (downSince) channel.postMessage({ type: 'soon' });
 });
 
 // -- the connection ------------------------------------------------------------------------------------------------
@@ -102,6 +112,8 @@ function connect() {
     source.addEventListener(type, (e) => {
       const data = JSON.parse(e.data);
       state('live');
+      // Told by the tab that has the connection, whichever is looked at.
+      if (type === 'row') onIncident(data);
       take(type, data, e.lastEventId);
       channel?.postMessage({ type, data, seq: e.lastEventId });
     });
@@ -116,16 +128,16 @@ function broken() {
   retryAt = Date.now() + wait;
   clearTimeout(retry);
   retry = setTimeout(connect, wait);
-  channel?.postMessage({ type: 'down' });
+  channel?.postMessage({ type: 'down', retryAt });
 }
 function soon() { if (owner && source?.readyState !== 1) { tries = 0; connect(); } }
-addEventListener('online', soon);
+addEventListener('online', () => { if (owner) soon(); else channel?.postMessage({ type: 'soon' }); });
 $('[data-reconnect]')?.addEventListener('click', () => { if (owner) soon(); else channel?.postMessage({ type: 'soon' }); });
 
 channel?.addEventListener('message', ({ data: m }) => {
-  if (m.type === 'down') return state('down');
+  if (m.type === 'down') { retryAt = m.retryAt || 0; return state('down'); }
   if (m.type === 'soon') return soon();
-  if (m.type === 'hello') { if (owner && source?.readyState !== 1) channel.postMessage({ type: 'down' }); return; }
+  if (m.type === 'hello') { if (owner && source?.readyState !== 1) channel.postMessage({ type: 'down', retryAt }); return; }
   state('live');
   // A page that was drawn later than this has it already.
   if (m.seq && last && Number(m.seq) <= Number(last)) return;
@@ -154,7 +166,7 @@ function label() {
 badge?.addEventListener('click', () => {
   paused = !paused;
   label();
-  if (!paused) { rereadList(); rereadIncident(); }
+  if (!paused) { rereadList(); rereadIncident(); rereadPostmortem(); staleAlerts(); }
 });
 setInterval(() => {
   if (owner && source?.readyState === 1 && Date.now() - heard > 40000) broken();

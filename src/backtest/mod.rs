@@ -18,7 +18,7 @@ pub use topology::Topology;
 use crate::{
     config::Config,
     ingest::{recorded::Reader, sources::SourceError},
-    investigation,
+    investigation::{self, Library, Shelf},
     store::{
         CommandError, Policy, StoreError,
         rehearsal::{Engine, Rehearsal},
@@ -77,7 +77,9 @@ pub fn run(
     let mut rehearsal = Rehearsal::new(policy)?;
     rehearsal.declare(topology.services.clone())?;
     let last = input.last();
-    let of_stored: &Engine<'_> = &investigation::of_stored;
+    // Read once: the past is not investigated with a file that changes meanwhile.
+    let shelf = if investigate { Library::new(config).look() } else { Shelf::default() };
+    let of_stored: &Engine<'_> = &|view, id, now| investigation::of_stored(view, id, now, &shelf);
     let engine = investigate.then_some((investigation::ENGINE, of_stored));
     rehearsal.play(input.cues(&reader), engine)?;
     if let Some(last) = last {

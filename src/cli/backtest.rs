@@ -38,6 +38,11 @@ pub async fn run(args: BacktestArgs) -> Result<(), CliError> {
     let reach = Reach { config: args.config.clone(), data_dir: Some(".".to_owned()), url: None, token: None };
     let config = reach.load()?;
     let json = args.json;
+    if args.investigate {
+        for fault in app::check_library(&config).faults.iter() {
+            note(plain(&fault.to_string()));
+        }
+    }
     let work = move || -> Result<Report, BacktestError> {
         let topology = args.topology.as_deref().map(Topology::read).transpose()?.unwrap_or_default();
         for what in &topology.left_out {

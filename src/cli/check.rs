@@ -22,17 +22,22 @@ pub async fn run(options: &AllOptions) -> Result<(), CliError> {
     if config.tls_cert.is_some() {
         out.line("certificate and key: good")?;
     }
-    if config.suggestions_dir.is_some() || config.runbooks_dir.is_some() {
-        let (suggestions, faults) = app::check_library(&config);
-        for fault in &faults {
+    if config.suggestions_dir.is_some() || config.runbooks_dir.is_some() || config.symptoms_file.is_some() {
+        let shelf = app::check_library(&config);
+        for fault in shelf.faults.iter() {
             out.line(format_args!("{fault}"))?;
         }
-        if !faults.is_empty() {
+        if !shelf.faults.is_empty() {
             out.flush()?;
-            let what = format!("the files for investigations have {} problems; the others are used", faults.len());
+            let what = format!("the files for investigations have {} problems; the rest is used", shelf.faults.len());
             return Err(CliError::Failed(what));
         }
-        out.line(format_args!("suggestions and runbooks: good ({suggestions} suggestions)"))?;
+        if config.suggestions_dir.is_some() || config.runbooks_dir.is_some() {
+            out.line(format_args!("suggestions and runbooks: good ({} suggestions)", shelf.catalogue.len()))?;
+        }
+        if config.symptoms_file.is_some() {
+            out.line(format_args!("table of symptoms: good ({} phrases)", shelf.symptoms.len()))?;
+        }
     }
     if !config.data_dir.join("watchfire.redb").exists() {
         out.line(format_args!("store: none yet in {}; the first start makes it", config.data_dir.display()))?;

@@ -91,6 +91,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         outgoing_ca: None,
         suggestions_dir: None,
         runbooks_dir: None,
+        symptoms_file: None,
         max_behind: 0,
         fixed: BTreeSet::new(),
         given: super::Given::default(),

@@ -80,6 +80,7 @@ const ROWS: &[Row] = &[
     ("backup.dir", "\"/srv/b\"", "/srv/b", |c| c.backup_dir = Some("/srv/b".into())),
     ("investigation.suggestions_dir", "\"/etc/s\"", "/etc/s", |c| c.suggestions_dir = Some("/etc/s".into())),
     ("investigation.runbooks_dir", "\"/etc/r\"", "/etc/r", |c| c.runbooks_dir = Some("/etc/r".into())),
+    ("investigation.symptoms_file", "\"/etc/s.tsv\"", "/etc/s.tsv", |c| c.symptoms_file = Some("/etc/s.tsv".into())),
     ("backup.every", "\"6h\"", "6h", |c| c.backup_every = Duration::from_secs(6 * 3600)),
     ("backup.keep", "30", "30", |c| c.backup_keep = 30),
     ("correlation.cluster_window", "\"2m\"", "2m", |c| {

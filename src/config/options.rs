@@ -663,6 +663,15 @@ pub const OPTIONS: &[Opt<Config>] = &[
         set: set!(some runbooks_dir, values::folder),
     },
     Opt {
+        key: "investigation.symptoms_file",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        default: None,
+        example: "/etc/watchfire/symptoms.tsv",
+        help: "Your own table of words that tell symptoms, over that of the house, in the same form (src/investigation/data/symptoms.tsv); read again when it changes. `watchfire check` says what is wrong with it. Left out: that of the house.",
+        set: set!(some symptoms_file, values::file),
+    },
+    Opt {
         key: "outgoing.ca",
         kind: Kind::Text,
         placeholder: "FILE",

@@ -98,6 +98,8 @@ pub struct Config {
     pub suggestions_dir: Option<PathBuf>,
     /// Folder of runbooks; none has none.
     pub runbooks_dir: Option<PathBuf>,
+    /// File with phrases that tell symptoms, over those of the house; none has only those.
+    pub symptoms_file: Option<PathBuf>,
     /// Deliveries that may wait to be applied before senders are told to wait.
     pub max_behind: u64,
     /// Keys of settings that pages can change as well, where they were given: then pages cannot.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{finding::Finding, runbooks::RunbookMatch, suggest::Catalogue};
+use super::{finding::Finding, runbooks::RunbookMatch, suggest::Catalogue, symptoms::Symptoms};
 use crate::{
     correlation::topology::Topology,
     model::{Alert, Cause, Change, Incident, IncidentId, Outcome, Service, Time},
@@ -36,6 +36,8 @@ pub struct Case {
     pub runbooks: Vec<RunbookMatch>,
     /// What may be suggested.
     pub catalogue: Catalogue,
+    /// Which words tell which symptom.
+    pub symptoms: Symptoms,
 }
 
 /// An alert of another incident of the same time.
@@ -72,6 +74,7 @@ impl Case {
             declared: Vec::new(),
             runbooks: Vec::new(),
             catalogue: Catalogue::default(),
+            symptoms: Symptoms::default(),
         }
     }
 

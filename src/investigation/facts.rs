@@ -81,7 +81,7 @@ pub struct Facts {
 impl Facts {
     /// Counts.
     pub fn of(case: &Case) -> Self {
-        let readings: Vec<Reading> = case.every_alert().map(|(_, a)| symptoms::of(a)).collect();
+        let readings: Vec<Reading> = case.every_alert().map(|(_, a)| symptoms::of(&case.symptoms, a)).collect();
         let named: HashSet<Key> =
             case.every_alert().filter_map(|(_, a)| a.service.as_deref()).map(|s| case.topology.key(s)).collect();
         let mut by_place: BTreeMap<Whose, Vec<usize>> = BTreeMap::new();
@@ -136,7 +136,7 @@ impl Facts {
                 alerts: Vec::new(),
                 first: case.incident.onset_at,
                 worst: case.incident.severity,
-                symptom: symptoms::of_text(&case.incident.title).map(|r| (r.symptom, usize::MAX)),
+                symptom: symptoms::of_text(&case.symptoms, &case.incident.title).map(|r| (r.symptom, usize::MAX)),
                 open: 0,
                 blind: 0,
                 strength: 0.0,

@@ -157,7 +157,7 @@ impl Listed {
     }
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
+pub(super) fn text_of(path: &Path) -> Result<String, String> {
     let file = fs::File::open(path).map_err(|e| format!("it cannot be read: {e}"))?;
     let mut bytes = Vec::new();
     file.take(BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("it cannot be read: {e}"))?;

@@ -127,5 +127,6 @@ pub(super) fn runbooks(view: &View, mut case: Case, library: &Library, shelf: Sh
     let stored = library.stored(view.runbooks()?);
     case.runbooks = runbooks::find(&case, stored.iter().chain(shelf.runbooks.iter()).map(AsRef::as_ref));
     case.catalogue = shelf.catalogue;
+    case.symptoms = shelf.symptoms;
     Ok(case)
 }

@@ -32,6 +32,7 @@ pub use narrate::Line;
 pub use probes::Probes;
 pub use runner::Runner;
 pub use suggest::{Catalogue, Fault};
+pub use symptoms::Symptoms;
 
 use crate::{
     model::*,
@@ -128,10 +129,16 @@ impl Inquiry {
 }
 
 /// The whole investigation of an incident of the store, as `Runner` makes it, in one go: what it would write. None when
-/// there is no such incident.
-pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<NewThought>, Finish)>, StoreError> {
+/// there is no such incident. `shelf` is what people have written for it.
+pub fn of_stored(
+    view: &View,
+    id: IncidentId,
+    now: Time,
+    shelf: &Shelf,
+) -> Result<Option<(Vec<NewThought>, Finish)>, StoreError> {
     let mut inquiry = Inquiry::default();
     let Some(mut case) = gather::alerts(view, id, now)? else { return Ok(None) };
+    case.symptoms = shelf.symptoms.clone();
     let mut lines = Vec::new();
     if !case.incident.test {
         lines.extend(inquiry.alerts(&case));
@@ -139,7 +146,7 @@ pub fn of_stored(view: &View, id: IncidentId, now: Time) -> Result<Option<(Vec<N
         lines.extend(inquiry.earlier(&case));
         case = gather::changes(view, case)?;
         lines.extend(inquiry.changes(&case));
-        case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+        case = gather::runbooks(view, case, &Library::default(), shelf.clone())?;
         lines.extend(inquiry.runbooks(&case));
     }
     let (last, finish) = inquiry.conclude(&case);
@@ -153,13 +160,14 @@ pub fn replay_stored(
     view: &View,
     id: IncidentId,
     run: Option<u64>,
+    shelf: &Shelf,
 ) -> Result<Option<(Transcript, Replayed)>, StoreError> {
     let transcripts = view.transcripts(id)?;
     let wanted = transcripts.into_iter().rev().find(|t| run.is_none_or(|run| t.run == run));
     let Some(transcript) = wanted else { return Ok(None) };
     let Some(case) = gather::alerts(view, id, transcript.at)? else { return Ok(None) };
     let case = gather::changes(view, gather::earlier(view, case)?)?;
-    let mut case = gather::runbooks(view, case, &Library::default(), Shelf::default())?;
+    let mut case = gather::runbooks(view, case, &Library::default(), shelf.clone())?;
     case.findings = serde_json::from_value(transcript.findings.clone()).unwrap_or_default();
     let around = model_client::Surroundings::read(view, &case)?;
     let replayed = model_client::replay(&transcript, &case, &around);

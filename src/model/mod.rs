@@ -24,12 +24,14 @@ mod outcome;
 mod postmortem;
 mod runbook;
 mod saved_view;
+pub mod selector;
 mod service;
 mod settings;
 mod severity;
 mod signal;
 mod time;
 mod timeline;
+mod tool;
 mod topology;
 
 pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
@@ -70,6 +72,7 @@ pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};
 pub use timeline::{TimelineEntry, TimelineKind};
+pub use tool::{LastAnswer, ToolStatus};
 pub use topology::{MAX_SERVICES, Mistake, mistakes, name_key};
 
 /// Declares an enum of fixed words: its wire form, its list of all values, and parsing, from one list.

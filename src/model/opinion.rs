@@ -145,6 +145,9 @@ pub struct Transcript {
     /// What monitoring tools had answered by then: they would answer otherwise today.
     #[serde(default)]
     pub findings: Value,
+    /// What they were asked in this conversation, and what they answered.
+    #[serde(default)]
+    pub asked: Value,
     /// What came of it.
     pub opinion: Option<Opinion>,
     /// Texts were left out because it grew too long.

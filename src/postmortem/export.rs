@@ -3,6 +3,10 @@
 use super::say;
 use crate::model::*;
 
+/// In the place of a section that is empty, and of actions where there are none.
+pub(super) const EMPTY: &str = "Nothing is written here.";
+pub(super) const NONE: &str = "None yet.";
+
 /// The name of the file.
 pub fn file_name(id: IncidentId) -> String {
     format!("postmortem-{id}.md")
@@ -27,7 +31,7 @@ pub fn markdown(incident: &Incident, postmortem: &Postmortem, evidence: &[Eviden
     );
     for section in PostmortemSection::ALL {
         let body = text.section(*section).trim();
-        let body = if body.is_empty() { "Nothing is written here." } else { body };
+        let body = if body.is_empty() { EMPTY } else { body };
         out.push_str(&format!("\n## {}\n\n{body}\n", section.title()));
     }
     out.push_str("\n## Actions\n\n");
@@ -43,13 +47,13 @@ pub fn markdown(incident: &Incident, postmortem: &Postmortem, evidence: &[Eviden
 /// A table of actions.
 pub fn actions(all: &[PostmortemAction]) -> String {
     if all.is_empty() {
-        return "None yet.\n".to_owned();
+        return format!("{NONE}\n");
     }
     let mut out = "| Action | Owner | Due | State |\n|---|---|---|---|\n".to_owned();
     for a in all {
         let owner = a.owner.as_deref().map(say::foreign).unwrap_or_default();
         let due = a.due.map(|d| d.to_string()).unwrap_or_default();
-        out.push_str(&format!("| {} | {owner} | {due} | {} |\n", say::foreign(&a.text), a.state.title()));
+        out.push_str(&format!("| {} | {owner} | {due} | {} |\n", say::whole(&a.text), a.state.title()));
     }
     out
 }

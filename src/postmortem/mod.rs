@@ -8,6 +8,7 @@ mod causes;
 mod diff;
 mod draft;
 mod export;
+mod import;
 mod material;
 mod say;
 mod sections;
@@ -19,6 +20,7 @@ mod well;
 pub use diff::{Line, LineSide, lines};
 pub use draft::draft;
 pub use export::{actions as actions_table, file_name, markdown};
+pub use import::{Unreadable, Written, read};
 pub use material::Material;
 
 /// How a line begins that people must replace.

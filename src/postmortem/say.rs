@@ -62,6 +62,15 @@ pub fn list(names: &[String], most: usize) -> String {
 /// Foreign text on one line of Markdown, as the words that it is: nothing in it is markup, ends a table's cell, or acts
 /// unseen.
 pub fn foreign(text: &str) -> String {
+    foreign_to(text, LONGEST)
+}
+
+/// The same, however long it is.
+pub fn whole(text: &str) -> String {
+    foreign_to(text, usize::MAX)
+}
+
+fn foreign_to(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let (mut taken, mut space) = (0, false);
     let mut chars = text.trim().chars().peekable();
@@ -71,7 +80,7 @@ pub fn foreign(text: &str) -> String {
             space = true;
             continue;
         }
-        if taken >= LONGEST {
+        if taken >= most {
             out.push('…');
             break;
         }

@@ -1,7 +1,6 @@
 //! Stylesheet, scripts, icons and favicons: embedded, named by their content, compressed once, cached for a year.
 //!
-//! The stylesheet is kept in layers and served as one file. The scripts import each other by relative paths, so they
-//! live in one folder whose name carries the hash of all of them.
+//! The stylesheet is kept in layers and served as one file, and so are the scripts (`scripts`).
 
 use std::{collections::BTreeMap, io::Write, sync::LazyLock};
 
@@ -14,6 +13,8 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
+
+use super::scripts;
 
 #[derive(Embed)]
 #[folder = "assets/"]
@@ -52,8 +53,6 @@ struct Assets {
     served: BTreeMap<String, Asset>,
     /// From the plain name to the URL.
     urls: BTreeMap<String, String>,
-    /// URLs of the scripts, for preloading.
-    scripts: Vec<String>,
 }
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(Assets::build);
@@ -62,11 +61,6 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(Assets::build);
 /// that answers 404; a test looks every name up.
 pub fn url(name: &str) -> &'static str {
     ASSETS.urls.get(name).map_or("/assets/missing", String::as_str)
-}
-
-/// URLs of all scripts: modules would otherwise be fetched one after the other.
-pub fn scripts() -> &'static [String] {
-    &ASSETS.scripts
 }
 
 /// `GET /assets/{*name}`.
@@ -111,18 +105,9 @@ impl Assets {
                 all.add(name, hashed(stem, &bytes, "svg"), bytes, "image/svg+xml");
             }
         }
-        let scripts: Vec<&String> = names.iter().filter(|n| n.starts_with("js/") && n.ends_with(".js")).collect();
-        let mut folder = Vec::new();
-        for name in &scripts {
-            folder.extend_from_slice(name.as_bytes());
-            folder.extend_from_slice(&lean(&read(name)));
-        }
-        let folder = format!("js-{}", hash(&folder));
-        for name in scripts {
-            let file = name.trim_start_matches("js/");
-            all.add(name, format!("{folder}/{file}"), lean(&read(name)), "text/javascript; charset=utf-8");
-            all.scripts.push(format!("/assets/{folder}/{file}"));
-        }
+        // A test puts them together as they are, so that nothing is left out here.
+        let script = scripts::bundle(&sources(&names), "app.js").unwrap_or_default().into_bytes();
+        all.add("js/app.js", hashed("app", &script, "js"), script, "text/javascript; charset=utf-8");
         all
     }
 
@@ -133,16 +118,14 @@ impl Assets {
     }
 }
 
-fn read(name: &str) -> Vec<u8> {
-    Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
+/// The scripts, by their names without folder.
+fn sources(names: &[String]) -> BTreeMap<String, String> {
+    let scripts = names.iter().filter_map(|n| Some((n, n.strip_prefix("js/")?)));
+    scripts.map(|(n, file)| (file.to_owned(), String::from_utf8_lossy(&read(n)).into_owned())).collect()
 }
 
-/// A script without its lines of comments and without indentation. No text in a script goes over several lines, which a
-/// test holds.
-fn lean(script: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(script);
-    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("//"));
-    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+fn read(name: &str) -> Vec<u8> {
+    Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -180,7 +163,12 @@ mod tests {
     fn names_carry_the_hash_and_layers_are_all_there() {
         assert!(url("app.css").starts_with("/assets/app-") && url("app.css").ends_with(".css"));
         assert!(url("icons.svg").starts_with("/assets/icons-"));
-        assert!(url("js/app.js").starts_with("/assets/js-"));
+        assert!(url("js/app.js").starts_with("/assets/app-") && url("js/app.js").ends_with(".js"));
+        let names: Vec<String> = Files::iter().map(|n| n.into_owned()).collect();
+        let script = scripts::bundle(&sources(&names), "app.js").unwrap();
+        for file in sources(&names).keys() {
+            assert!(script.contains(&format!("const m_{} =", file.trim_end_matches(".js"))), "nobody imports {file}");
+        }
         assert_eq!(url("nothing.css"), "/assets/missing");
         for layer in LAYERS {
             assert!(!read(&format!("css/{layer}.css")).is_empty(), "{layer}");

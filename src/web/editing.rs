@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::broadcast;
+
 use crate::model::{IncidentId, Time};
 
 /// So long somebody is taken to be editing who has opened a part and not saved it.
@@ -17,13 +19,30 @@ const MOST: usize = 2_000;
 /// Incident, part, who → since when.
 type Editors = BTreeMap<(IncidentId, String, String), Time>;
 
+/// Incidents that a slow stream may fall behind by; it says nothing of those before.
+const BEHIND: usize = 64;
+
 /// Who edits what.
-#[derive(Debug, Default)]
-pub struct Editing(Mutex<Editors>);
+#[derive(Debug)]
+pub struct Editing {
+    editors: Mutex<Editors>,
+    changed: broadcast::Sender<IncidentId>,
+}
+
+impl Default for Editing {
+    fn default() -> Self {
+        Self { editors: Mutex::default(), changed: broadcast::Sender::new(BEHIND) }
+    }
+}
 
 impl Editing {
     fn editors(&self) -> MutexGuard<'_, Editors> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.editors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of each postmortem where somebody began or ended.
+    pub fn changes(&self) -> broadcast::Receiver<IncidentId> {
+        self.changed.subscribe()
     }
 
     /// Somebody opened a part.
@@ -35,12 +54,20 @@ impl Editing {
         {
             editors.remove(&oldest);
         }
-        editors.insert((id, part.to_owned(), who.to_owned()), now);
+        let new = editors.insert((id, part.to_owned(), who.to_owned()), now).is_none();
+        drop(editors);
+        if new {
+            // Nobody may be listening.
+            let _ = self.changed.send(id);
+        }
     }
 
     /// Somebody saved it, or left it.
     pub fn end(&self, id: IncidentId, part: &str, who: &str) {
-        self.editors().remove(&(id, part.to_owned(), who.to_owned()));
+        let gone = self.editors().remove(&(id, part.to_owned(), who.to_owned())).is_some();
+        if gone {
+            let _ = self.changed.send(id);
+        }
     }
 
     /// Part by part, who else is at it.
@@ -63,11 +90,17 @@ mod tests {
         let told = |me: &str, s| {
             editing.others(id, me, after(s)).into_iter().map(|(p, w)| format!("{w}: {p}")).collect::<Vec<_>>()
         };
+        let mut told_of = editing.changes();
         editing.begin(id, "causes", "kim", start);
+        editing.begin(id, "causes", "kim", start);
+        assert_eq!((told_of.try_recv(), told_of.try_recv().is_err()), (Ok(id), true), "reading again is no news");
         editing.begin(IncidentId(2), "causes", "lee", start);
         assert_eq!(told("sre-1", 1), ["kim: causes"]);
         assert!(told("kim", 1).is_empty(), "nobody is told of themselves");
+        told_of = editing.changes();
         editing.end(id, "causes", "kim");
+        editing.end(id, "causes", "kim");
+        assert_eq!((told_of.try_recv(), told_of.try_recv().is_err()), (Ok(id), true));
         assert!(told("sre-1", 1).is_empty());
         editing.begin(id, "summary", "kim", start);
         assert_eq!(told("sre-1", 599), ["kim: summary"]);

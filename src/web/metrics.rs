@@ -23,7 +23,10 @@ use prometheus_client::{
 };
 
 use super::{storage::Sizes, tls::Figures};
-use crate::{model::IncidentStatus, store::backup::schedule::Status};
+use crate::{
+    model::{IncidentStatus, Tool, ToolStatus},
+    store::backup::schedule::Status,
+};
 
 /// Labels of deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +74,19 @@ struct KindLabels {
     kind: String,
 }
 
+/// Labels of tools that investigations ask.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabels {
+    tool: &'static str,
+}
+
+/// Labels of questions to them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuestionLabels {
+    tool: &'static str,
+    outcome: &'static str,
+}
+
 /// What is read at the time of asking.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
@@ -86,6 +102,8 @@ pub struct Now {
     pub backups: Status,
     /// TLS of the listener and its files.
     pub tls: Figures,
+    /// Monitoring tools that investigations ask.
+    pub tools: Vec<ToolStatus>,
 }
 
 /// A figure that is there only when it is known.
@@ -134,6 +152,8 @@ pub struct Metrics {
     reload_failures: Counter<u64, AtomicU64>,
     reload_failing: Gauge<i64, AtomicI64>,
     handshakes_failed: Counter<u64, AtomicU64>,
+    tools: Family<ToolLabels, Gauge<i64, AtomicI64>>,
+    questions: Family<QuestionLabels, Counter<u64, AtomicU64>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -172,6 +192,7 @@ impl Metrics {
         let reload_failures = Counter::default();
         let reload_failing = Gauge::default();
         let handshakes_failed = Counter::default();
+        let (tools, questions) = (Family::default(), Family::default());
         registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register("deliveries", "Deliveries of senders by platform and outcome", deliveries.clone());
         registry.register(
@@ -208,6 +229,11 @@ impl Metrics {
         let what = "1 while the certificate files on the disk cannot be used";
         registry.register("tls_reload_failing", what, reload_failing.clone());
         registry.register("tls_handshake_failures", "TLS handshakes that came to nothing", handshakes_failed.clone());
+        let what =
+            "1 when the last question to each address of a monitoring tool was answered; absent before the first";
+        registry.register("tool_up", what, tools.clone());
+        let what = "Questions of investigations to monitoring tools, by whether they were answered";
+        registry.register("tool_questions", what, questions.clone());
         Self {
             registry,
             deliveries,
@@ -228,6 +254,8 @@ impl Metrics {
             reload_failures,
             reload_failing,
             handshakes_failed,
+            tools,
+            questions,
         }
     }
 
@@ -278,6 +306,7 @@ impl Metrics {
         self.reload_failures.inner().store(now.tls.failures, Ordering::Relaxed);
         self.reload_failing.set(i64::from(now.tls.failing));
         self.handshakes_failed.inner().store(now.tls.handshakes_failed, Ordering::Relaxed);
+        self.tell_tools(&now.tools);
         for (status, count) in open {
             let labels = IncidentLabels { status: status.to_string() };
             self.incidents.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
@@ -288,6 +317,25 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// By tool, so that declared agents make no series of their own.
+    fn tell_tools(&self, all: &[ToolStatus]) {
+        for tool in Tool::ALL {
+            let asked = || all.iter().filter(|s| s.tool == *tool && s.last.is_some());
+            if asked().next().is_none() {
+                continue;
+            }
+            let up = asked().all(|s| s.last.as_ref().is_some_and(|l| l.failure.is_none()));
+            self.tools.get_or_create(&ToolLabels { tool: tool.as_str() }).set(i64::from(up));
+            let sum = |of: fn(&ToolStatus) -> u64| asked().map(of).sum::<u64>();
+            for (outcome, count) in [("answered", sum(|s| s.answered)), ("failed", sum(|s| s.failed))] {
+                let labels = QuestionLabels { tool: tool.as_str(), outcome };
+                self.questions.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
 fn histogram() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0])
 }
@@ -295,7 +343,12 @@ fn histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::backup::schedule::Kept;
+    use crate::{model::LastAnswer, store::backup::schedule::Kept};
+
+    fn tool(at: &str, failure: Option<String>) -> ToolStatus {
+        let last = Some(LastAnswer { at: crate::model::Time::from_secs(1), failure });
+        ToolStatus { answered: 2, failed: 1, last, ..ToolStatus::new(Tool::Loki, at.to_owned(), true) }
+    }
 
     #[test]
     fn figures_are_written() {
@@ -320,6 +373,7 @@ mod tests {
                 failing: true,
                 handshakes_failed: 6,
             },
+            tools: ["a", "b"].map(|at| tool(at, (at == "b").then(|| "is away".to_owned()))).to_vec(),
         };
         let nothing = m.render(&Now::default(), &[]).unwrap();
         assert!(
@@ -332,6 +386,9 @@ mod tests {
             "watchfire_http_requests_total{method=\"GET\",route=\"/api/incidents\",code=\"200\"} 1",
             "watchfire_http_request_duration_seconds_bucket{le=\"0.005\",route=\"/api/incidents\"} 1",
             "watchfire_incidents_open{status=\"analyzed\"} 2",
+            "watchfire_tool_up{tool=\"loki\"} 0",
+            "watchfire_tool_questions_total{tool=\"loki\",outcome=\"answered\"} 4",
+            "watchfire_tool_questions_total{tool=\"loki\",outcome=\"failed\"} 2",
             "watchfire_store_behind 7",
             "watchfire_body_bytes 2048",
             "watchfire_refusals_total{platform=\"grafana\",reason=\"behind\"} 1",

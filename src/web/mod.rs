@@ -20,6 +20,7 @@ pub mod query;
 pub mod room;
 pub mod router;
 pub mod saved_views;
+mod scripts;
 pub mod server;
 pub mod shared;
 pub mod sse;

@@ -9,7 +9,7 @@ use crate::{
     backtest::Backtests,
     config::Config,
     ingest::Door,
-    investigation::Library,
+    investigation::{Library, Probes},
     live::Hub,
     model::{ModelStatus, Token},
     outgoing::Client,
@@ -38,6 +38,8 @@ pub struct Parts {
     pub client: Client,
     /// What the people of the house have written for investigations.
     pub library: Arc<Library>,
+    /// Asks monitoring tools; how they did is shown.
+    pub probes: Arc<Probes>,
     /// The settings.
     pub config: Arc<Config>,
     /// The time.

@@ -12,8 +12,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("query", &["text"]),
     ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
-    // Pure calls: the writer decides inside its transaction.
-    ("store", &["correlation", "query", "notifications::policy"]),
+    // Pure calls: the writer decides inside its transaction, and what services declare is held to what can be asked.
+    ("store", &["correlation", "query", "notifications::policy", "outgoing::address"]),
     ("search", &["store", "query", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
@@ -43,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "outgoing",
             "runtime::supervise",
             "investigation::Library",
+            "investigation::Probes",
             "investigation::Shelf",
             "investigation::runbooks",
         ],

@@ -394,3 +394,94 @@ async fn transcripts_of_three_runs_are_kept_for_those_who_act() {
     assert_eq!(answer(request).await.status, StatusCode::FORBIDDEN);
     test.stop().await;
 }
+
+/// A Prometheus with one series that jumped, and a Loki with one line; what they were asked.
+async fn tools() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let answer = move |uri: axum::http::Uri| {
+        let text = percent_encoding::percent_decode_str(&uri.to_string()).decode_utf8_lossy().replace('+', " ");
+        seen.lock().unwrap().push(text.clone());
+        let now = start_of_time().millis() / 1000;
+        let body = if text.contains("__name__") {
+            json!({"status": "success", "data": ["queue_stuck"]})
+        } else if text.contains("/loki/") {
+            json!({"data": {"result": [{"values": [[format!("{}000000000", now - 5), "login failed password=tiger-9931-swordfish"]]}]}})
+        } else if text.contains("query=queue_stuck{") {
+            let values: Vec<Value> =
+                (0..260).map(|n| json!([now - 3_600 + n * 15, if n < 238 { "2" } else { "900" }])).collect();
+            json!({"status": "success", "data": {"result": [{"metric": {}, "values": values}]}})
+        } else {
+            json!({"status": "success", "data": {"result": []}})
+        };
+        std::future::ready(axum::Json(body))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (base, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_asks_the_tools_themselves_within_bounds_and_without_secrets() {
+    let (base, asked) = tools().await;
+    let endpoint = Endpoint::start(|number, asked| match number {
+        None => say(KIND, "", &[("ready", json!({"number": 7}))]),
+        Some(0) => say(
+            KIND,
+            "",
+            &[
+                ("metric_list", json!({"service": "payments-core"})),
+                ("metric_query", json!({"metric": "queue_stuck", "service": "payments-core"})),
+                ("log_search", json!({"service": "payments-core", "text": "login"})),
+                ("metric_query", json!({"metric": "up", "service": "made-up"})),
+            ],
+        ),
+        Some(_) => {
+            let texts = asked.texts();
+            // The figure's own mark: the last one that was shown before its name.
+            let id = texts
+                .rsplit("\"evidence_id\":\"")
+                .find(|t| t.contains("queue_stuck"))
+                .map_or("E1", |t| t.split('"').next().unwrap())
+                .to_owned();
+            say(
+                KIND,
+                "",
+                &[("finish", json!({"statements": [{"text": "The queue is stuck", "evidence": [id]}], "causes": []}))],
+            )
+        }
+    });
+    let test = start(KIND, &endpoint.url, |c| {
+        let url = base.parse::<reqwest::Url>().unwrap();
+        c.probes.prometheus = Some(url.clone());
+        c.probes.loki = Some(url);
+    })
+    .await;
+    let service = json!({"name": "payments-core", "prometheus": "job=\"payments\""});
+    let put = test.request(Method::PUT, "/api/services").bearer_auth(crate::support::TOKEN).json(&service);
+    assert_eq!(answer(put).await.status, 200);
+    let incident = settled(&test).await;
+    assert!(
+        incident["opinion"]["summary"].as_str().unwrap().starts_with("The queue is stuck"),
+        "{}",
+        incident["opinion"]
+    );
+    let metric = incident["evidence"].as_array().unwrap().iter().find(|e| e["data"]["after"] == 900.0);
+    assert_eq!(metric.expect("the figure is evidence")["data"]["tool"], "prometheus", "{}", incident["evidence"]);
+    let queries = asked.lock().unwrap().clone();
+    let has = |part: &str| assert!(queries.iter().any(|q| q.contains(part)), "{part}: {queries:#?}");
+    has("query=queue_stuck{job=\"payments\"}");
+    has("(?i)login");
+    assert!(!queries.iter().any(|q| q.contains("made-up")), "{queries:#?}");
+    let heard: String = endpoint.seen().iter().map(|a| a.texts()).collect();
+    assert!(heard.contains("login failed") && !heard.contains("swordfish"), "{heard}");
+    assert!(heard.contains("Neither alerts nor topology know a service of that name"));
+    // How the tools did is shown.
+    let page = test.get("/settings/investigation").await.text;
+    assert!(page.contains("Answered") && page.contains("from the settings"), "{page}");
+    let figures = test.get("/metrics").await.text;
+    assert!(figures.contains("watchfire_tool_up{tool=\"prometheus\"} 1"), "{figures}");
+    test.stop().await;
+}

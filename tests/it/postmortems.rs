@@ -226,3 +226,38 @@ async fn sections_are_edited_by_plain_forms_and_words_find_them() {
     assert!(!test.get("/postmortems?q=giraffe").await.text.contains("/postmortems/INC-1\""));
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_comes_back_as_markdown_and_the_slower_of_two_gets_both_texts() {
+    let test = investigated().await;
+    let at = "/api/incidents/1/postmortem";
+    test.post(&format!("{at}/draft"), &json!({})).await;
+    let actions =
+        json!([{"text": "Ask | *twice* about a_b", "owner": "kim", "due": "2026-04-01", "state": "in_progress"}]);
+    assert_eq!(put(&test, &json!({"version": 1, "actions": actions})).await.status, 200);
+    let send = async |text: String, query: &str| {
+        let request = test.request(Method::PUT, &format!("{at}.md{query}")).bearer_auth(TOKEN);
+        answer(request.header("content-type", "text/markdown").body(text)).await
+    };
+    let read = test.get(&format!("{at}.md")).await.text;
+    // As it was read, it says the same.
+    let same = send(read.clone(), "").await;
+    assert_eq!(same.status, 200, "{}", same.text);
+    let now = test.get(at).await.json;
+    assert_eq!((&now["actions"], &now["sections"]), (&actions, &same.json["sections"]));
+    let changed = test.get(&format!("{at}.md")).await.text.replace("## Impact\n", "## Impact\n\nNobody noticed.\n");
+    let saved = send(changed.clone(), "").await;
+    assert!(saved.json["sections"]["impact"].as_str().unwrap().starts_with("Nobody noticed."), "{}", saved.text);
+    let late = send(changed.replace("Nobody", "Everybody"), "").await;
+    assert_eq!((late.status.as_u16(), &late.json["code"]), (409, &json!("overtaken")), "{}", late.text);
+    assert!(late.json["yours"]["sections"]["impact"].as_str().unwrap().starts_with("Everybody"));
+    assert!(late.json["current"]["sections"]["impact"].as_str().unwrap().starts_with("Nobody"));
+    let version = saved.json["version"].as_u64().unwrap();
+    assert_eq!(
+        send("## Summary\nShort.\n".into(), &format!("?version={version}")).await.json["sections"]["summary"],
+        "Short."
+    );
+    let wrong = send("## Actions\nnone of it\n".into(), "?version=9").await;
+    assert_eq!((wrong.status.as_u16(), &wrong.json["errors"][0]["path"]), (422, &json!("/line/2")), "{}", wrong.text);
+    test.stop().await;
+}

@@ -135,3 +135,51 @@ fn check_names_what_is_wrong_with_files() {
     let checked = binary::run(dir.path(), &["check", "--investigation-suggestions-dir", &folder], "");
     assert!(checked.status.success() && binary::stdout(&checked).contains("suggestions and runbooks: good"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_ones_own_tell_symptoms_and_mistakes_in_them_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("symptoms.tsv");
+    fs::write(&table, "backlog\ttailspin lag\nsadness\tcries\n").unwrap();
+    let given = table.clone();
+    let test = TestApp::start_with(Clock::manual(start_of_time()), move |c| c.symptoms_file = Some(given)).await;
+    let symptom = async |id: &str| -> Value {
+        let body = json!({"id": id, "title": "Tailspin-Lag 12", "service": format!("s-{id}"), "severity": "high"});
+        let taken = test.deliver("generic", &body).await;
+        let incident = taken.json["alerts"][0]["incident_id"].as_str().unwrap().to_owned();
+        test.analyzed(&incident).await["causes"][0]["symptom"].clone()
+    };
+    assert_eq!(symptom("a").await, "backlog");
+    let page = test.get("/settings/investigation").await.text;
+    assert!(page.contains("symptoms.tsv:2: `sadness` is no symptom; write one of"), "{page}");
+    // A table that changed counts for the next one.
+    fs::write(&table, "# now\ncertificate\ttailspin lag\n").unwrap();
+    test.post("/api/incidents/1/resolve", &json!({})).await;
+    test.clock.advance(std::time::Duration::from_secs(7_200));
+    assert_eq!(symptom("b").await, "certificate");
+    assert!(!test.get("/settings/investigation").await.text.contains("Mistakes in your own files"));
+    test.stop().await;
+}
+
+#[test]
+fn check_and_backtest_read_the_table_of_symptoms() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, config, input) = (dir.path().join("s.tsv"), dir.path().join("w.toml"), dir.path().join("in.ndjson"));
+    fs::write(&table, "cpu fans\n").unwrap();
+    fs::write(&config, format!("[investigation]\nsymptoms_file = \"{}\"\n", table.display())).unwrap();
+    let body = json!({"id": "a", "title": "Tailspin-Lag 12", "service": "s", "severity": "high"});
+    let line = json!({"at": "2026-03-03T10:30:00Z", "platform": "generic", "body": body});
+    fs::write(&input, format!("{line}\n")).unwrap();
+    let (config, input) = (config.display().to_string(), input.display().to_string());
+    let checked = binary::run(dir.path(), &["check", "--config", &config], "");
+    let said = binary::stdout(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    assert!(said.contains("s.tsv:1: there is no tab in it; write a symptom, a tab, and the words"), "{said}");
+    fs::write(&table, "certificate\ttailspin lag\n").unwrap();
+    let checked = binary::run(dir.path(), &["check", "--config", &config], "");
+    assert!(binary::stdout(&checked).contains("table of symptoms: good ("), "{}", binary::stdout(&checked));
+    let played = binary::run(dir.path(), &["backtest", &input, "--config", &config, "--investigate", "--json"], "");
+    assert!(binary::stdout(&played).contains("\"certificate\""), "{}", binary::stdout(&played));
+    let plain = binary::run(dir.path(), &["backtest", &input, "--investigate", "--json"], "");
+    assert!(plain.status.success() && !binary::stdout(&plain).contains("\"certificate\""));
+}

@@ -278,3 +278,43 @@ async fn a_topology_is_taken_in_and_given_out_as_json() {
     assert_eq!(names(&test, "/api/services").await, ["a", "b", "old"]);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_service_can_be_asked_is_an_address_and_a_selector() {
+    let test = TestApp::start().await;
+    let put =
+        async |path: &str, body: Value| answer(test.request(Method::PUT, path).bearer_auth(TOKEN).json(&body)).await;
+    for (field, value, says) in [
+        ("netdata", "web-1:19999", "the address does not begin with http:// or https://"),
+        ("netdata", "http://kim:pw@web-1", "has a user or a password"),
+        ("netdata", "http://169.254.169.254/", "169.254.169.254"),
+        ("prometheus", "checkout", "write matchers such as job="),
+        ("prometheus", "up{}", "about everything"),
+    ] {
+        for (path, body, at) in [
+            ("/api/services", json!({"name": "a", field: value}), format!("/{field}")),
+            (
+                "/api/services",
+                json!({"services": [{"name": "b"}, {"name": "a", field: value}]}),
+                format!("/services/1/{field}"),
+            ),
+            ("/api/topology", json!({"services": [{"name": "a", field: value}]}), format!("/services/0/{field}")),
+        ] {
+            let refused = put(path, body).await;
+            assert_eq!(
+                (refused.status.as_u16(), &refused.json["errors"][0]["path"]),
+                (422, &json!(at)),
+                "{}",
+                refused.text
+            );
+            assert!(refused.text.contains(says), "{says}: {}", refused.text);
+        }
+    }
+    let good = json!({"name": "a", "netdata": "https://web-1:19999/x", "prometheus": "{job=~\"a|b\"}"});
+    assert_eq!(put("/api/services", good).await.status, 200);
+    let form = test.request(Method::POST, "/topology/service?name=a").bearer_auth(TOKEN);
+    let form = form.header("content-type", "application/x-www-form-urlencoded").body("was=a&name=a&netdata=ftp://x");
+    let page = answer(form).await;
+    assert!(page.status == 422 && page.text.contains("does not begin with http"), "{} {}", page.status, page.text);
+    test.stop().await;
+}

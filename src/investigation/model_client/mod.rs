@@ -25,13 +25,13 @@ pub use replay::{Replayed, replay};
 pub use surroundings::Surroundings;
 pub use tools::{Asking, Nobody, TOOLS};
 
-use super::{Case, Inquiry, Line, words};
+use super::{Case, Inquiry, Line, Probes, words};
 use crate::{
     config::ModelConfig,
     model::*,
     outgoing::Client,
     runtime::clock::{Clock, Wait},
-    store::{CommandError, Store, StoreError, commands::Finish},
+    store::{CommandError, Store, StoreError, View, commands::Finish},
 };
 use endpoint::{Endpoint, Live, Trouble};
 use fence::Tag;
@@ -71,7 +71,7 @@ pub struct Model {
     limits: Limits,
     timeout: Duration,
     redact_names: bool,
-    asking: Arc<dyn Asking>,
+    probes: Option<Arc<Probes>>,
     status: watch::Sender<ModelStatus>,
     // Something went wrong: time for a trial, later.
     wake: Notify,
@@ -107,7 +107,7 @@ impl Model {
             limits: config.limits(),
             timeout: config.timeout,
             redact_names: config.redact_names,
-            asking: Arc::new(Nobody),
+            probes: None,
             status: watch::Sender::new(status),
             wake: Notify::new(),
             clock,
@@ -117,9 +117,8 @@ impl Model {
 
     /// Lets it ask monitoring tools for more.
     #[must_use]
-    pub fn asking(mut self, asking: Arc<dyn Asking>) -> Self {
-        self.asking = asking;
-        self
+    pub fn with_probes(self, probes: Arc<Probes>) -> Self {
+        Self { probes: Some(probes), ..self }
     }
 
     /// How it stands, now and from now on.
@@ -190,7 +189,8 @@ impl Model {
             }
         };
         let of = case.clone();
-        let around = self.store.read(move |view| Surroundings::read(view, &of)).await?;
+        let read = move |view: &View| Ok((Surroundings::read(view, &of)?, view.services()?));
+        let (around, services) = self.store.read(read).await?;
         let tag = Tag::random().map_err(|e| StoreError::Io(format!("no random numbers from the system: {e}")))?;
         let mut redactor = Redactor::new(self.endpoint.secrets());
         if self.redact_names {
@@ -206,14 +206,12 @@ impl Model {
             format!("Asks {name} at {} for a second opinion, {how}; secrets are taken out{names}.", self.endpoint.host);
         notes.say(ThoughtKind::Action, text).await?;
         let builtin = finish.answer.clone();
-        let mut desk = Desk::new(case, &builtin, &around, &*self.asking, inquiry.into_ledger(), redactor, tag.clone());
+        let time = Wait::begin(self.timeout);
+        let further = self.probes.as_ref().map(|p| p.further(case, services, time));
+        let asking: &dyn Asking = further.as_ref().map_or(&Nobody, |f| f);
+        let mut desk = Desk::new(case, &builtin, &around, asking, inquiry.into_ledger(), redactor, tag.clone());
         let mut trouble = None;
-        let voice = Live {
-            endpoint: &self.endpoint,
-            store: &self.store,
-            time: Wait::begin(self.timeout),
-            trouble: &mut trouble,
-        };
+        let voice = Live { endpoint: &self.endpoint, store: &self.store, time, trouble: &mut trouble };
         let talk = Talk {
             model: &self.endpoint.model,
             form,
@@ -240,6 +238,7 @@ impl Model {
             limits: self.limits,
             rounds,
             findings: serde_json::to_value(&case.findings).unwrap_or_default(),
+            asked: serde_json::to_value(&desk.asked).unwrap_or_default(),
             opinion: opinion.clone(),
             cut: false,
         };

@@ -13,7 +13,7 @@ use super::{
     redact::Redactor,
     surroundings::Surroundings,
     talk::{Failure, Heard, Scribe, Talk, Told, Voice},
-    tools::{Desk, Nobody},
+    tools::{Desk, Recorded},
     wire::{Ask, Call, Reply},
 };
 use crate::{
@@ -108,7 +108,8 @@ pub fn replay(transcript: &Transcript, case: &Case, around: &Surroundings) -> Re
         redactor = redactor.with_names(names.all());
     }
     let tag = Tag::known(&transcript.tag);
-    let mut desk = Desk::new(case, &finish.answer, around, &Nobody, ledger, redactor, tag);
+    let recorded = Recorded(serde_json::from_value(transcript.asked.clone()).unwrap_or_default());
+    let mut desk = Desk::new(case, &finish.answer, around, &recorded, ledger, redactor, tag);
     let mut lines = Collected::default();
     let talk = Talk {
         model: &transcript.model,

@@ -119,6 +119,7 @@ fn transcript(outcome: &Outcome, form: OpinionForm, limits: Limits, names: bool,
         limits,
         rounds: outcome.told.rounds.clone(),
         findings: serde_json::Value::Null,
+        asked: serde_json::Value::Null,
         opinion: outcome.told.opinion.clone(),
         cut: false,
     }
@@ -501,4 +502,72 @@ async fn the_tools_answer_from_the_case() {
     );
     let ranked = desk.answer(&tools::Wish::Hypotheses).await;
     assert_eq!(ranked["hypotheses"].as_array().unwrap().len(), done.answer.causes.len().min(8));
+}
+
+/// A tool that has one figure and counts how often it is asked.
+#[derive(Debug, Default)]
+struct Prom(std::sync::atomic::AtomicUsize);
+
+impl Asking for Prom {
+    fn ask<'a>(&'a self, question: &'a tools::Question) -> tools::Asks<'a> {
+        use crate::investigation::probes::{Brought, Named};
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let service = question.place().0.map(str::to_owned);
+        let shift = Found::Shift {
+            metric: "pool_used".into(),
+            symptom: Symptom::Unknown,
+            before: 3.0,
+            after: 90.0,
+            unit: None,
+            deviation: 40.0,
+            since: None,
+        };
+        let finding = |found| Finding {
+            tool: Tool::Prometheus,
+            query: "pool_used{password=\"tiger-9931-swordfish\"}".into(),
+            service: service.clone(),
+            host: None,
+            at: Time::from_secs(1_000),
+            url: None,
+            found,
+        };
+        let named =
+            |name: &str| Named { tool: Tool::Prometheus, name: name.into(), service: service.clone(), host: None };
+        Box::pin(std::future::ready(Ok(match question {
+            tools::Question::List(_) => Brought { names: vec![named("pool_used")], ..Brought::default() },
+            tools::Question::Metric(_) => Brought { findings: vec![finding(shift)], ..Brought::default() },
+            tools::Question::Logs(_) => Brought { findings: vec![finding(Found::Quiet)], ..Brought::default() },
+        })))
+    }
+}
+
+#[tokio::test]
+async fn tools_are_asked_only_about_what_is_known_and_their_answers_are_kept() {
+    let case = case("deploy, then errors");
+    let (_, done, ledger) = examined(&case);
+    let (around, prom) = (around(&case), Prom::default());
+    let mut desk = Desk::new(&case, &done.answer, &around, &prom, ledger, Redactor::default(), Tag::known(TAG));
+    let place = |service: &str| tools::OfPlace { service: Some(service.into()), host: None };
+    let strange = desk.answer(&tools::Wish::MetricList(place("evil-service"))).await;
+    assert_eq!(strange["remark"], "Neither alerts nor topology know a service of that name.");
+    let listed = desk.answer(&tools::Wish::MetricList(place("checkout"))).await;
+    assert_eq!(listed["metrics"][0]["metric"], "pool_used", "{listed}");
+    let wish = tools::OfMetric { metric: "pool_used".into(), service: Some("checkout".into()), host: None };
+    let asked = desk.answer(&tools::Wish::MetricQuery(wish)).await;
+    let found = &asked["metrics"][0];
+    assert_eq!((&found["found"]["after"], asked["in_all"].as_u64()), (&json!(90.0), Some(1)), "{asked}");
+    let id = found["evidence_id"].as_str().unwrap().to_owned();
+    let kept = desk.ledger.evidence().iter().find(|e| e.id == id).unwrap();
+    assert_eq!((kept.kind, &kept.data["tool"]), (EvidenceKind::Metric, &json!("prometheus")));
+    let leaves = desk.fenced(asked);
+    assert!(!leaves.contains("swordfish") && leaves.contains("pool_used"), "{leaves}");
+    assert_eq!((prom.0.load(std::sync::atomic::Ordering::Relaxed), desk.asked.len()), (2, 2));
+    desk.everything().await;
+    assert_eq!(prom.0.load(std::sync::atomic::Ordering::Relaxed), 2, "nobody chose what is worth asking for");
+    // The conversation once more has the same answers without asking.
+    let kept = serde_json::to_value(&desk.asked).unwrap();
+    let recorded = tools::Recorded(serde_json::from_value(kept).unwrap());
+    let again = recorded.ask(&tools::Question::List(place("checkout"))).await.unwrap();
+    assert_eq!(again.names[0].name, "pool_used");
+    assert!(recorded.ask(&tools::Question::List(place("other"))).await.is_err());
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Probe, Question, Reply, Scene, Settings, Step, credentials, lines};
+use super::{Probe, Question, Reply, Scene, Settings, Step, Wanted, What, credentials, lines};
 use crate::{
     investigation::finding::Found,
     model::*,
@@ -22,6 +22,8 @@ const LAST: usize = 3;
 struct Jenkins {
     settings: Arc<Settings>,
     builds: Vec<Build>,
+    // What lines are to have in them; none for those that tell of failure.
+    text: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ struct Build {
 }
 
 pub(super) fn probe(settings: &Arc<Settings>) -> Box<dyn Probe> {
-    Box::new(Jenkins { settings: Arc::clone(settings), builds: Vec::new() })
+    Box::new(Jenkins { settings: Arc::clone(settings), builds: Vec::new(), text: None })
 }
 
 impl Probe for Jenkins {
@@ -54,6 +56,19 @@ impl Probe for Jenkins {
         (0..self.builds.len()).filter_map(|n| self.question(&base, n)).collect()
     }
 
+    fn wanted(&mut self, scene: &Scene, wanted: &Wanted) -> Vec<Question> {
+        let What::Lines(text) = &wanted.what else { return Vec::new() };
+        if wanted.host.is_some() {
+            return Vec::new();
+        }
+        self.text = text.clone();
+        let questions = self.begin(scene);
+        questions
+            .into_iter()
+            .filter(|q| wanted.service.is_none() || q.service.as_deref().is_some_and(|s| wanted.service(s)))
+            .collect()
+    }
+
     fn read(&mut self, scene: &Scene, question: &Question, reply: &Reply) -> Result<Step, &'static str> {
         let Some(build) = self.builds.get(question.tag).cloned() else { return Ok(Step::default()) };
         let size = reply.header.as_deref().and_then(|h| h.parse::<u64>().ok());
@@ -69,8 +84,15 @@ impl Probe for Jenkins {
                 return Ok(Step { further, ..Step::default() });
             }
         }
-        let found = lines::telling(reply.text.lines().map(|line| ((), line)));
+        let all = reply.text.lines().map(|line| ((), line));
+        let found = match &self.text {
+            Some(text) => lines::with(text, all),
+            None => lines::telling(all),
+        };
         let mut told: Vec<String> = found.lines.into_iter().map(|((), line)| line).collect();
+        if told.is_empty() && self.text.is_some() {
+            return Ok(Step { findings: vec![question.found(scene.until, Found::Quiet)], ..Step::default() });
+        }
         if told.is_empty() {
             let text = reply.text.lines().rev().map(lines::shown).filter(|l| !l.is_empty());
             told = text.take(LAST).collect();

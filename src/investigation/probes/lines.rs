@@ -8,6 +8,8 @@ use crate::investigation::words;
 
 /// Lines that are told, and letters of each.
 const TOLD: usize = 5;
+/// Lines that are told where a text is wanted in them.
+const WANTED: usize = 15;
 const LETTERS: usize = 300;
 /// Longer lines are not searched beyond this, in bytes.
 const SEARCHED: usize = 4_096;
@@ -47,6 +49,23 @@ pub fn telling<'a, T: Copy>(lines: impl IntoIterator<Item = (T, &'a str)>) -> Te
         if found.lines.len() < TOLD && !seen.contains(&shape) {
             found.lines.push((with, shown(searched)));
             seen.push(shape);
+        }
+    }
+    found
+}
+
+/// The lines with this text in them, in order, whatever the case of its letters.
+pub fn with<'a, T: Copy>(text: &str, lines: impl IntoIterator<Item = (T, &'a str)>) -> Telling<T> {
+    let text = text.to_lowercase();
+    let mut found = Telling { lines: Vec::new(), count: 0 };
+    for (with, line) in lines {
+        let plain = without_colours(beginning(line));
+        if !plain.to_lowercase().contains(&text) {
+            continue;
+        }
+        found.count += 1;
+        if found.lines.len() < WANTED {
+            found.lines.push((with, shown(&plain)));
         }
     }
     found

@@ -8,12 +8,14 @@
 
 mod breaker;
 mod expression;
+mod further;
 mod jenkins;
 mod lines;
 mod loki;
 mod netdata;
 mod prometheus;
 mod robust;
+mod status;
 mod usual;
 
 use std::{
@@ -27,6 +29,7 @@ use tokio::task::JoinSet;
 use super::{
     case::{Case, same},
     finding::{Finding, Found},
+    symptoms::Symptoms,
     words,
 };
 use crate::{
@@ -36,6 +39,8 @@ use crate::{
     runtime::clock::{Clock, Wait},
 };
 use breaker::Breaker;
+pub use further::{Brought, Further, Named, Wanted, What};
+use status::Statuses;
 pub use usual::{Usual, UsualError};
 
 /// Every tool that can be asked. None of them asks anything that is neither configured nor declared.
@@ -65,6 +70,17 @@ pub struct Probes {
     client: Client,
     settings: Arc<Settings>,
     breaker: Arc<Breaker>,
+    statuses: Arc<Statuses>,
+}
+
+impl Settings {
+    /// The tools that are configured, with host and port.
+    fn tools(&self) -> impl Iterator<Item = (Tool, String)> {
+        let ProbeSettings { prometheus, netdata, loki, jenkins, .. } = &self.given;
+        let all =
+            [(Tool::Netdata, netdata), (Tool::Prometheus, prometheus), (Tool::Loki, loki), (Tool::Jenkins, jenkins)];
+        all.into_iter().filter_map(|(tool, url)| Some((tool, address::host(url.as_ref()?))))
+    }
 }
 
 impl Probes {
@@ -75,7 +91,13 @@ impl Probes {
     pub fn open(client: Client, clock: Clock, given: ProbeSettings) -> Result<Self, UsualError> {
         let usual = Usual::open(given.metrics.as_deref())?;
         let settings = Arc::new(Settings { given, usual });
-        Ok(Self { client, settings, breaker: Arc::new(Breaker::new(clock)) })
+        let statuses = Arc::new(Statuses::new(clock.clone(), settings.tools()));
+        Ok(Self { client, settings, breaker: Arc::new(Breaker::new(clock)), statuses })
+    }
+
+    /// How the tools did that are configured or were asked: by tool and host.
+    pub fn status(&self) -> Vec<ToolStatus> {
+        self.statuses.all(|host| self.breaker.open(host))
     }
 
     /// Begins to ask about a case. `services` are those that are declared.
@@ -83,6 +105,7 @@ impl Probes {
         let scene = Scene::new(case, services);
         let mut probes: Vec<Box<dyn Probe>> = ALL.iter().map(|probe| probe(&self.settings)).collect();
         let off = self.settings.given.time.is_zero() || self.settings.given.questions == 0;
+        let notes = if off { Vec::new() } else { self.strange(&scene) };
         let waiting = probes
             .iter_mut()
             .enumerate()
@@ -93,13 +116,31 @@ impl Probes {
             client: self.client.clone(),
             settings: Arc::clone(&self.settings),
             breaker: Arc::clone(&self.breaker),
+            statuses: Arc::clone(&self.statuses),
             left: self.settings.given.questions,
             time: Wait::begin(self.settings.given.time),
             scene,
             probes,
             waiting,
             dead: BTreeSet::new(),
+            notes,
         }
+    }
+
+    /// What services declare that cannot be asked: it was taken when nobody looked at it.
+    fn strange(&self, scene: &Scene) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (subject, declared) in scene.subjects.iter().filter_map(|s| Some((s, s.declared.as_ref()?))) {
+            let netdata = declared.netdata.as_deref().and_then(|n| address::base(n).err());
+            let netdata =
+                netdata.map(|why| format!("the address of Netdata that is declared for {} {why}", subject.name));
+            let asked = declared.prometheus.as_deref().filter(|_| self.settings.given.prometheus.is_some());
+            let series = asked.and_then(|p| selector::matchers(p).err());
+            let series =
+                series.map(|why| format!("the series of Prometheus that are declared for {}: {why}", subject.name));
+            notes.extend(netdata.into_iter().chain(series));
+        }
+        notes
     }
 }
 
@@ -125,13 +166,15 @@ struct Scene {
     subjects: Vec<Subject>,
     /// Machines that alerts name, in order.
     hosts: Vec<String>,
+    /// Which words tell which symptom.
+    table: Symptoms,
 }
 
 impl Scene {
     fn new(case: &Case, services: &[Service]) -> Self {
         let onset = case.onset();
         let alerts: Vec<(Alert, Symptom)> =
-            case.alerts.iter().map(|a| (a.clone(), super::symptoms::of(a).symptom)).collect();
+            case.alerts.iter().map(|a| (a.clone(), super::symptoms::of(&case.symptoms, a).symptom)).collect();
         let mut hosts: Vec<String> = Vec::new();
         for host in case.alerts.iter().filter_map(|a| a.host.as_ref()).chain(&case.incident.host) {
             if !hosts.iter().any(|h| same(h, host)) {
@@ -158,7 +201,7 @@ impl Scene {
         }
         subjects.truncate(SUBJECTS);
         let until = case.now.min(onset.plus(AFTER)).max(onset);
-        Self { onset, until, alerts, changes: case.changes.clone(), subjects, hosts }
+        Self { onset, until, alerts, changes: case.changes.clone(), subjects, hosts, table: case.symptoms.clone() }
     }
 }
 
@@ -236,6 +279,8 @@ struct Reply {
 struct Step {
     findings: Vec<Finding>,
     further: Vec<Question>,
+    /// Names of figures, where those were asked for.
+    names: Vec<Named>,
     /// Said where nothing was found: no figures, a version that cannot tell.
     note: Option<String>,
 }
@@ -250,6 +295,10 @@ impl Step {
 trait Probe: Send + Sync + std::fmt::Debug {
     /// The first questions; none where nothing is configured or fits.
     fn begin(&mut self, scene: &Scene) -> Vec<Question>;
+    /// What to ask when something is wanted on top; none where nothing is configured or fits.
+    fn wanted(&mut self, _scene: &Scene, _wanted: &Wanted) -> Vec<Question> {
+        Vec::new()
+    }
     /// Reads an answer. The error says what was expected instead.
     fn read(&mut self, scene: &Scene, question: &Question, reply: &Reply) -> Result<Step, &'static str>;
     /// The tool answers, but refuses this question: what is to be said of it where that is no failure.
@@ -263,6 +312,8 @@ trait Probe: Send + Sync + std::fmt::Debug {
 pub struct Round {
     /// The answers, in order of their questions.
     pub findings: Vec<Finding>,
+    /// Names of figures, where those were asked for.
+    pub names: Vec<Named>,
     /// What is to be said besides.
     pub notes: Vec<String>,
 }
@@ -273,6 +324,7 @@ pub struct Asking {
     client: Client,
     settings: Arc<Settings>,
     breaker: Arc<Breaker>,
+    statuses: Arc<Statuses>,
     scene: Scene,
     probes: Vec<Box<dyn Probe>>,
     waiting: Vec<(usize, Question)>,
@@ -280,12 +332,14 @@ pub struct Asking {
     time: Wait,
     // Hosts that are asked no more in this investigation.
     dead: BTreeSet<String>,
+    // To be said before anything is asked.
+    notes: Vec<String>,
 }
 
 impl Asking {
     /// The questions of the next round; empty when everything was asked. What is left out is said in the round.
     pub fn questions(&mut self) -> (Vec<Question>, Round) {
-        let mut round = Round::default();
+        let mut round = Round { notes: std::mem::take(&mut self.notes), ..Round::default() };
         let mut told: BTreeSet<String> = BTreeSet::new();
         let (breaker, dead) = (&self.breaker, &mut self.dead);
         self.waiting.retain(|(_, q)| {
@@ -339,11 +393,14 @@ impl Asking {
             match read {
                 Ok(step) => {
                     self.breaker.answered(&question.at);
+                    self.statuses.asked(question.tool, &question.at, None);
+                    round.names.extend(step.names);
                     round.findings.extend(step.findings);
                     round.notes.extend(step.note);
                     self.waiting.extend(step.further.into_iter().map(|q| (*n, q)));
                 }
                 Err(e) => {
+                    self.statuses.asked(question.tool, &question.at, Some(e.to_string()));
                     // A host that does not answer fails once for all that was asked of it at the same time.
                     let silent = silent(&e);
                     if silent && !self.dead.insert(question.at.clone()) {

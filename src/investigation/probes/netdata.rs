@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Probe, Question, Reply, Scene, Settings, Step, credentials,
+    Named, Probe, Question, Reply, Scene, Settings, Step, Wanted, What, credentials,
     robust::{Course, Rule, course},
 };
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
 const AGENTS: usize = 4;
 const CHARTS: usize = 2;
 const CHANGED: usize = 4;
+/// Charts that are named when their names are wanted.
+const NAMES: usize = 150;
 /// Seconds that a point stands for.
 const STEP: i64 = 15;
 /// Alarms that are older than this before the onset are the house's habit.
@@ -61,6 +63,8 @@ struct Agent {
 enum Asked {
     Alarms(Agent),
     Weights(Agent),
+    // Which charts there are, those that changed most first.
+    Charts,
     Chart { chart: String, symptom: Option<Symptom>, unit: Option<String> },
 }
 
@@ -92,20 +96,30 @@ impl Probe for Netdata {
                     charts.push(chart.clone());
                 }
             }
-            let (onset, end) = (seconds(scene.onset), seconds(scene.until).max(seconds(scene.onset) + 1));
-            let (start, before) = (onset - 3_600, end - onset);
-            let fields = [
-                ("method", "volume"),
-                // Some time before the alert belongs to it, and a few points are needed.
-                ("after", &(onset - (60 - before).clamp(0, 60)).to_string()),
-                ("before", &end.to_string()),
-                ("baseline_after", &start.to_string()),
-                ("baseline_before", &(onset - 60).to_string()),
-                ("timeout", &self.settings.given.question_time.as_millis().to_string()),
-            ];
-            questions.push(self.ask(&agent, "api/v1/weights", &fields, Asked::Weights(agent.clone())));
+            questions.push(self.weights(scene, &agent, Asked::Weights(agent.clone())));
         }
         questions
+    }
+
+    fn wanted(&mut self, scene: &Scene, wanted: &Wanted) -> Vec<Question> {
+        let fits = |name: &Option<String>, wanted: &Option<String>| match (name, wanted) {
+            (Some(name), Some(wanted)) => same(name, wanted),
+            (_, None) => true,
+            (None, Some(_)) => false,
+        };
+        let agents = self.agents(scene).into_iter();
+        let agents: Vec<Agent> =
+            agents.filter(|a| fits(&a.service, &wanted.service) && fits(&a.host, &wanted.host)).collect();
+        let ask = |agent: &Agent| match &wanted.what {
+            What::Names => Some(self.weights(scene, agent, Asked::Charts)),
+            // As lists name it: the chart, and maybe one of its dimensions.
+            What::Figure(name) => {
+                let chart = name.split_whitespace().next().filter(|c| is_chart(c))?;
+                Some(self.chart(scene, agent, chart, None, None))
+            }
+            What::Lines(_) => None,
+        };
+        agents.iter().filter_map(ask).collect()
     }
 
     fn read(&mut self, scene: &Scene, question: &Question, reply: &Reply) -> Result<Step, &'static str> {
@@ -122,6 +136,16 @@ impl Probe for Netdata {
                 let further = charts.map(|c| self.chart(scene, &agent, &c, None, None)).collect();
                 Ok(Step { further, ..Step::default() })
             }
+            Some(Asked::Charts) => {
+                let weights: Weights = serde_json::from_str(&reply.text).map_err(|_| "an answer of Netdata")?;
+                let named = |name| Named {
+                    tool: Tool::Netdata,
+                    name,
+                    service: question.service.clone(),
+                    host: question.host.clone(),
+                };
+                Ok(Step { names: weights.most().into_iter().take(NAMES).map(named).collect(), ..Step::default() })
+            }
             Some(Asked::Chart { chart, symptom, unit }) => figures(scene, question, reply, &chart, symptom, unit),
             None => Ok(Step::default()),
         }
@@ -130,7 +154,7 @@ impl Probe for Netdata {
     fn refused(&self, question: &Question, status: u16) -> Option<String> {
         let whose = question.host.as_deref().or(question.service.as_deref()).unwrap_or("the machine");
         match self.asked.get(question.tag)? {
-            Asked::Weights(_) if matches!(status, 400 | 404) => Some(format!(
+            Asked::Weights(_) | Asked::Charts if matches!(status, 400 | 404) => Some(format!(
                 "the Netdata agent of {whose} is too old, or was started too recently, to say what changed most"
             )),
             // A parent knows the machines that stream to it, an agent the charts that it has.
@@ -197,6 +221,22 @@ impl Netdata {
         Question { tag, link, service: agent.service.clone(), host: agent.host.clone(), ..question }
     }
 
+    /// Which charts changed most around the onset.
+    fn weights(&mut self, scene: &Scene, agent: &Agent, asked: Asked) -> Question {
+        let (onset, end) = (seconds(scene.onset), seconds(scene.until).max(seconds(scene.onset) + 1));
+        let (start, before) = (onset - 3_600, end - onset);
+        let fields = [
+            ("method", "volume"),
+            // Some time before the alert belongs to it, and a few points are needed.
+            ("after", &(onset - (60 - before).clamp(0, 60)).to_string()),
+            ("before", &end.to_string()),
+            ("baseline_after", &start.to_string()),
+            ("baseline_before", &(onset - 60).to_string()),
+            ("timeout", &self.settings.given.question_time.as_millis().to_string()),
+        ];
+        self.ask(agent, "api/v1/weights", &fields, asked)
+    }
+
     fn chart(
         &mut self,
         scene: &Scene,
@@ -219,6 +259,12 @@ impl Netdata {
         let asked = Asked::Chart { chart: chart.to_owned(), symptom, unit };
         self.ask(agent, "api/v1/data", &fields, asked)
     }
+}
+
+/// Whether it can be the name of a chart, such as `disk_space._var`.
+fn is_chart(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'/');
+    text.contains('.') && text.len() <= 200 && text.bytes().all(plain)
 }
 
 fn seconds(at: Time) -> i64 {
@@ -263,7 +309,8 @@ fn alarms(scene: &Scene, agent: &Agent, question: &Question, reply: &Reply) -> R
             continue;
         }
         let said = format!("{} {}", alarm.name.replace(['_', '.'], " "), alarm.info);
-        let symptom = symptoms::of_text(&said).map(|r| r.symptom).unwrap_or_else(|| kind(&alarm.chart));
+        let symptom =
+            symptoms::of_text(&scene.table, &said).map(|r| r.symptom).unwrap_or_else(|| kind(scene, &alarm.chart));
         let text = format!("{}: {} ({})", alarm.status.to_lowercase(), alarm.info, alarm.value_string);
         step.findings.push(question.found(at, Found::Alarm { name: alarm.name, symptom, text }));
     }
@@ -340,7 +387,7 @@ fn figures(
                 if farthest.as_ref().is_none_or(|(d, ..)| deviation > *d) {
                     let found = Found::Shift {
                         metric: format!("{chart} {dimension}"),
-                        symptom: symptom.filter(|s| *s != Symptom::Unknown).unwrap_or_else(|| kind(chart)),
+                        symptom: symptom.filter(|s| *s != Symptom::Unknown).unwrap_or_else(|| kind(scene, chart)),
                         before,
                         after,
                         unit: unit.clone(),
@@ -361,7 +408,9 @@ fn figures(
     })
 }
 
-fn kind(chart: &str) -> Symptom {
+fn kind(scene: &Scene, chart: &str) -> Symptom {
     let known = KINDS.iter().find(|(start, _)| chart.starts_with(start)).map(|(_, s)| *s);
-    known.or_else(|| symptoms::of_text(&chart.replace(['_', '.'], " ")).map(|r| r.symptom)).unwrap_or(Symptom::Unknown)
+    known
+        .or_else(|| symptoms::of_text(&scene.table, &chart.replace(['_', '.'], " ")).map(|r| r.symptom))
+        .unwrap_or(Symptom::Unknown)
 }

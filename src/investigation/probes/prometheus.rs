@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    Probe, Question, Reply, Scene, Settings, Step, Subject, credentials, expression,
+    Named, Probe, Question, Reply, Scene, Settings, Step, Subject, Wanted, What, credentials, expression,
     robust::{Course, Rule, course},
     usual::Metric,
 };
@@ -21,6 +21,9 @@ const EXPRESSIONS: usize = 4;
 const SERVICES: usize = 4;
 const HOSTS: usize = 3;
 const METRICS: usize = 5;
+/// Places that are asked about when more is wanted, and names of metrics that are told of each.
+const PLACES: usize = 4;
+const NAMES: usize = 300;
 /// Series of one answer that are looked at.
 const SERIES: usize = 50;
 /// Seconds between two points, at least; and points of an answer.
@@ -38,6 +41,10 @@ enum Asked {
     Alert(usize),
     /// A usual one.
     Usual(Box<Metric>),
+    /// The names themselves are wanted.
+    List,
+    /// One that is wanted by its name.
+    Wanted(String),
 }
 
 #[derive(Debug)]
@@ -67,23 +74,65 @@ impl Probe for Prometheus {
             }
         }
         for subject in &scene.subjects {
-            let selected = |a: &Alert| a.service.as_deref().is_some_and(|s| same(s, &subject.name));
-            let declared = subject.declared.as_ref().and_then(|d| d.prometheus.as_deref()).and_then(matchers);
-            let labelled = || scene.alerts.iter().filter(|(a, _)| selected(a)).find_map(|(a, _)| by_labels(a));
-            if let Some(selector) = declared.or_else(labelled).filter(|_| questions.len() < EXPRESSIONS + SERVICES) {
+            let selector = selector_of(scene, subject);
+            if let Some(selector) = selector.filter(|_| questions.len() < EXPRESSIONS + SERVICES) {
                 let asked = Asked::Names { selector, subject: Some(Box::new(subject.clone())), host: None };
                 questions.extend(self.names(scene, asked));
             }
         }
         for host in scene.hosts.iter().take(HOSTS) {
-            let selector = format!("instance=~{}", expression::quoted_pattern(host, "(:[0-9]+)?"));
+            let selector = of_machine(host);
             questions.extend(self.names(scene, Asked::Names { selector, subject: None, host: Some(host.clone()) }));
+        }
+        questions
+    }
+
+    fn wanted(&mut self, scene: &Scene, wanted: &Wanted) -> Vec<Question> {
+        let mut places: Vec<(String, Option<String>, Option<String>)> = Vec::new();
+        for subject in scene.subjects.iter().filter(|s| wanted.host.is_none() && wanted.service(&s.name)) {
+            let selector = selector_of(scene, subject);
+            places.extend(selector.map(|s| (s, Some(subject.name.clone()), None)));
+        }
+        for host in scene.hosts.iter().filter(|h| wanted.service.is_none() && wanted.host(h)) {
+            places.push((of_machine(host), None, Some(host.clone())));
+        }
+        if let (Some(service), Some(host)) = (&wanted.service, &wanted.host) {
+            // What runs on it is told apart by the address that is asked for figures.
+            let selector = scene.subjects.first().and_then(|s| selector_of(scene, s));
+            let both = selector.map(|s| format!("{s},{}", of_machine(host)));
+            places.extend(both.map(|s| (s, Some(service.clone()), Some(host.clone()))));
+        }
+        let mut questions = Vec::new();
+        for (selector, service, host) in places.into_iter().take(PLACES) {
+            let question = match &wanted.what {
+                What::Names => self.listed(scene, &selector),
+                What::Figure(name) => self.figure(scene, name, &selector, host.is_some()),
+                What::Lines(_) => None,
+            };
+            questions.extend(question.map(|q| Question { service, host, ..q }));
         }
         questions
     }
 
     fn read(&mut self, scene: &Scene, question: &Question, reply: &Reply) -> Result<Step, &'static str> {
         match self.asked.get(question.tag).cloned() {
+            Some(Asked::List) => {
+                let names: Vec<String> = parse(&reply.text)?;
+                let named = |name: String| Named {
+                    tool: Tool::Prometheus,
+                    name,
+                    service: question.service.clone(),
+                    host: question.host.clone(),
+                };
+                let (all, names) = (names.len(), names.into_iter().take(NAMES).map(named).collect());
+                let note =
+                    (all > NAMES).then(|| format!("Prometheus has {all} metrics there; the first {NAMES} are named"));
+                Ok(Step { names, note, ..Step::default() })
+            }
+            Some(Asked::Wanted(name)) => {
+                let figure = Figure { name, symptom: Symptom::Unknown, unit: None, rule: Rule::default() };
+                judged(scene, question, reply, &figure, &BTreeMap::new())
+            }
             Some(Asked::Names { selector, subject, host }) => {
                 let names: Vec<String> = parse(&reply.text)?;
                 let symptoms = subject
@@ -137,6 +186,33 @@ impl Prometheus {
         Some(Question { query: format!("names of metrics of {selector}"), service, host, ..question })
     }
 
+    /// The names of all metrics there.
+    fn listed(&mut self, scene: &Scene, selector: &str) -> Option<Question> {
+        let selector = format!("{{{selector}}}");
+        let (start, end) = (seconds(scene.onset.minus(super::BEFORE)), seconds(scene.until));
+        let fields = [("match[]", selector.as_str()), ("start", &start.to_string()), ("end", &end.to_string())];
+        let question = self.tagged(Asked::List, "api/v1/label/__name__/values", &fields)?;
+        Some(Question { query: format!("names of metrics of {selector}"), ..question })
+    }
+
+    /// A metric by its name: as the list of usual ones asks for it, else its value, or how fast it grows.
+    fn figure(&mut self, scene: &Scene, name: &str, selector: &str, of_machine: bool) -> Option<Question> {
+        if !is_name(name) {
+            return None;
+        }
+        let settings = Arc::clone(&self.settings);
+        if let Some(metric) = settings.usual.of(of_machine, &[name.to_owned()], &[]).first() {
+            let query = metric.query.replace("$selector", selector);
+            return self.range(scene, &query, Asked::Usual(Box::new((*metric).clone())));
+        }
+        let query = if is_counter(name) {
+            format!("sum(rate({name}{{{selector}}}[5m]))")
+        } else {
+            format!("{name}{{{selector}}}")
+        };
+        self.range(scene, &query, Asked::Wanted(name.to_owned()))
+    }
+
     fn range(&mut self, scene: &Scene, query: &str, asked: Asked) -> Option<Question> {
         let (start, end) = (seconds(scene.onset.minus(super::BEFORE)), seconds(scene.until));
         let step = ((end - start) / POINTS).max(STEP);
@@ -158,18 +234,32 @@ impl Prometheus {
     }
 }
 
-fn seconds(at: Time) -> i64 {
-    at.millis().div_euclid(1_000)
+/// The labels by which the series of a service are found: those that people declared, else those of its alerts.
+fn selector_of(scene: &Scene, subject: &Subject) -> Option<String> {
+    let selected = |a: &Alert| a.service.as_deref().is_some_and(|s| same(s, &subject.name));
+    let declared =
+        subject.declared.as_ref().and_then(|d| d.prometheus.as_deref()).and_then(|p| selector::matchers(p).ok());
+    let labelled = || scene.alerts.iter().filter(|(a, _)| selected(a)).find_map(|(a, _)| by_labels(a));
+    declared.or_else(labelled)
 }
 
-/// The labels of a declared selector: `job="a"`, `{job="a"}` and `up{job="a"}` are the same.
-fn matchers(selector: &str) -> Option<String> {
-    let inner = match selector.split_once('{') {
-        Some((_, rest)) => rest.rsplit_once('}').map_or(rest, |(inner, _)| inner),
-        None => selector,
-    };
-    let inner = inner.trim().trim_end_matches(',').trim();
-    inner.contains('=').then(|| inner.to_owned())
+fn of_machine(host: &str) -> String {
+    format!("instance=~{}", expression::quoted_pattern(host, "(:[0-9]+)?"))
+}
+
+/// Whether it can be the name of a metric, and so nothing more than that.
+fn is_name(text: &str) -> bool {
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':'));
+    first && text.len() <= 200 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'))
+}
+
+/// Counters only ever grow: what tells is how fast.
+fn is_counter(name: &str) -> bool {
+    ["_total", "_count", "_sum", "_bucket"].iter().any(|end| name.ends_with(end))
+}
+
+fn seconds(at: Time) -> i64 {
+    at.millis().div_euclid(1_000)
 }
 
 /// The labels by which the series of an alert's service are found: where it has a job, since that is what Prometheus
@@ -253,19 +343,4 @@ fn judged(
         None if steady => Step { findings: vec![question.found(scene.until, Found::Quiet)], ..Step::default() },
         None => Step::note(format!("Prometheus has too few points of `{}` around the onset", question.query)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selectors() {
-        let check = |text: &str, want: Option<&str>| assert_eq!(matchers(text).as_deref(), want, "{text}");
-        check("job=\"a\"", Some("job=\"a\""));
-        check("{job=\"a\",}", Some("job=\"a\""));
-        check("up{job=\"a\", x=~\"b{2}\"}", Some("job=\"a\", x=~\"b{2}\""));
-        check("checkout", None);
-        check("", None);
-    }
 }

@@ -383,3 +383,96 @@ fn any_answer_is_read_or_refused() {
         }
     }
 }
+
+/// What is wanted of the service checkout.
+fn of_checkout(what: What) -> Wanted {
+    Wanted { service: Some("checkout".into()), host: None, what }
+}
+
+#[tokio::test]
+async fn what_is_wanted_besides_is_asked_the_same_way() {
+    let (base, fake) = Fake::start(&[
+        ("__name__/values", NAMES),
+        ("query=checkout_failing{", RANGE),
+        ("query=sum(rate(orders_total{", EMPTY),
+        ("/loki/api/v1/query_range", include_str!("fixtures/loki.json")),
+    ])
+    .await;
+    let given = ProbeSettings { prometheus: Some(base.clone()), loki: Some(base), ..settings() };
+    let probes = probes(given);
+    let case = checkout("grafana", &[], None);
+    let further =
+        probes.further(&case, declared(Some("{job=\"checkout\"}"), None), Wait::begin(Duration::from_secs(60)));
+    let listed = further.ask(&of_checkout(What::Names)).await.unwrap();
+    let names: Vec<&str> = listed.names.iter().map(|n| n.name.as_str()).collect();
+    assert!(names.contains(&"checkout_failing") && listed.findings.is_empty(), "{listed:?}");
+    let figure = further.ask(&of_checkout(What::Figure("checkout_failing".into()))).await.unwrap();
+    let Found::Shift { metric, since: Some(_), .. } = &figure.findings[0].found else { panic!("{figure:?}") };
+    assert_eq!((metric.as_str(), figure.findings[0].service.as_deref()), ("checkout_failing", Some("checkout")));
+    let nothing = further.ask(&of_checkout(What::Figure("orders_total".into()))).await.unwrap();
+    assert!(nothing.trouble().unwrap().contains("too few points"), "{nothing:?}");
+    let lines = further.ask(&of_checkout(What::Lines(Some("SLOTS".into())))).await.unwrap();
+    let Found::Lines { lines, count } = &lines.findings[0].found else { panic!("{lines:?}") };
+    assert!(*count > 0 && lines.iter().all(|l| l.to_lowercase().contains("slots")), "{lines:?}");
+    let asked = fake.asked();
+    assert!(asked[1].contains("query=checkout_failing{job=\"checkout\"}&"), "{asked:?}");
+    assert!(asked[3].contains("|~ \"(?i)SLOTS\""), "{asked:?}");
+    // Text of a model is a name or a text to look for, and never an expression.
+    let before = fake.asked().len();
+    for evil in ["up or vector(1)", "a{b=\"c\"}", "", "x) or (y"] {
+        assert!(further.ask(&of_checkout(What::Figure(evil.into()))).await.is_err(), "{evil}");
+    }
+    assert_eq!(fake.asked().len(), before);
+    further.ask(&of_checkout(What::Lines(Some("a\" or .*".into())))).await.unwrap();
+    assert!(fake.asked()[before].contains("|~ \"(?i)a\\\" or \\\\.\\\\*\""), "{:?}", fake.asked()[before]);
+    let status = probes.status();
+    let told: Vec<(Tool, u64, bool)> = status.iter().map(|s| (s.tool, s.answered, s.configured)).collect();
+    assert_eq!(told, [(Tool::Prometheus, 3, true), (Tool::Loki, 2, true)]);
+}
+
+#[tokio::test]
+async fn further_questions_are_bounded_in_number_and_time() {
+    let (base, fake) = Fake::start(&[("__name__/values", NAMES)]).await;
+    let probes = probes(ProbeSettings { prometheus: Some(base), questions: 3, ..settings() });
+    let case = checkout("grafana", &[], None);
+    let services = declared(Some("job=\"checkout\""), None);
+    let over = probes.further(&case, services.clone(), Wait::begin(Duration::ZERO));
+    assert!(over.ask(&of_checkout(What::Names)).await.unwrap_err().contains("No more questions"));
+    let further = probes.further(&case, services, Wait::begin(Duration::from_secs(60)));
+    for n in 0..6 {
+        assert_eq!(further.ask(&of_checkout(What::Names)).await.is_ok(), n < 3, "{n}");
+    }
+    assert_eq!(fake.asked().len(), 3);
+    let other = Wanted { service: Some("unheard".into()), host: None, what: What::Names };
+    assert!(further.ask(&other).await.unwrap_err().contains("No monitoring tool"), "nobody declared where it is");
+}
+
+#[tokio::test]
+async fn charts_of_an_agent_are_named_and_asked_for() {
+    let (base, fake) = Fake::start(&[
+        ("/api/v1/weights", include_str!("fixtures/netdata-weights.json")),
+        ("/api/v1/data", include_str!("fixtures/netdata-data.json")),
+    ])
+    .await;
+    let probes = probes(settings());
+    let case = checkout("netdata", &[], None);
+    let further = probes.further(&case, declared(None, Some(&base)), Wait::begin(Duration::from_secs(60)));
+    let listed = further.ask(&of_checkout(What::Names)).await.unwrap();
+    assert!(listed.names.iter().any(|n| n.name == "system.cpu"), "{listed:?}");
+    let figure = further.ask(&of_checkout(What::Figure("system.cpu user".into()))).await.unwrap();
+    assert!(!figure.findings.is_empty(), "{figure:?}");
+    assert!(fake.asked()[1].contains("chart=system.cpu&"), "{:?}", fake.asked());
+    let status = &probes.status()[0];
+    assert_eq!((status.tool, status.configured, status.answered), (Tool::Netdata, false, 2));
+}
+
+#[tokio::test]
+async fn what_was_declared_and_cannot_be_asked_is_said() {
+    let (base, _) = Fake::start(&[("/api/v1/label", "{}")]).await;
+    let probes = probes(ProbeSettings { prometheus: Some(base), ..settings() });
+    let mut services = declared(Some("checkout"), None);
+    services[0].netdata = Some("web-1:19999".into());
+    let (_, lines) = investigate(&probes, checkout("grafana", &[], None), &services).await;
+    says(&lines, &["address of Netdata that is declared for checkout", "http://"]);
+    says(&lines, &["series of Prometheus that are declared for checkout", "write matchers such as"]);
+}

@@ -224,7 +224,7 @@ impl<'a> Context<'a> {
                 .into_iter()
                 .flatten()
                 .any(|n| n.len() >= SHORTEST_NAME && names(&text.to_lowercase(), &n.to_lowercase()));
-            let says = symptoms::of_text(text).is_some_and(|r| shows(r.symptom));
+            let says = symptoms::of_text(&self.case.symptoms, text).is_some_and(|r| shows(r.symptom));
             touched && says || names_it && (says || touched)
         });
         by_cause || by_words

@@ -133,8 +133,11 @@ impl Desk for StoreDesk {
     }
 
     async fn alerts(&self, id: IncidentId) -> Result<Option<Case>, StoreError> {
-        let now = self.clock.now();
-        self.store.read(move |view| gather::alerts(view, id, now)).await
+        let (now, library) = (self.clock.now(), self.library.clone());
+        let known = tokio::task::spawn_blocking(move || library.known_symptoms()).await;
+        let symptoms = known.map_err(|e| StoreError::Io(e.to_string()))?;
+        let read = self.store.read(move |view| gather::alerts(view, id, now)).await?;
+        Ok(read.map(|case| Case { symptoms, ..case }))
     }
 
     async fn earlier(&self, case: Case) -> Result<Case, StoreError> {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{Tx, put};
 use crate::{
     model::*,
+    outgoing::address,
     store::{CommandError, StoreError, world::key},
 };
 
@@ -16,6 +17,9 @@ pub const MAX_LEARNED: usize = if cfg!(test) { 60 } else { 5_000 };
 const ROOM: usize = if cfg!(test) { 3 } else { 50 };
 /// Learned edges of which no alert told for so long are forgotten.
 pub const UNSEEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Mistakes told at once.
+const MISTAKES: usize = 100;
 
 /// How a service was kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,26 @@ fn edge_key(from: &str, to: &str) -> (String, String) {
     (key(from), key(to))
 }
 
+/// What is wrong with where a service says it can be asked about. What stood before is left alone: it was taken once, and
+/// investigations say what is wrong with it.
+fn addresses(at: &str, service: &Service, stood: Option<&Service>, wrong: &mut Vec<Mistake>) {
+    let new = |text: &Option<String>, of: fn(&Service) -> &Option<String>| {
+        text.clone().filter(|_| stood.is_none_or(|s| of(s) != text))
+    };
+    let checked = [
+        (
+            "netdata",
+            new(&service.netdata, |s| &s.netdata)
+                .and_then(|t| address::base(&t).err())
+                .map(|e| format!("the address {e}")),
+        ),
+        ("prometheus", new(&service.prometheus, |s| &s.prometheus).and_then(|t| selector::matchers(&t).err())),
+    ];
+    for (field, why) in checked {
+        wrong.extend(why.filter(|_| wrong.len() < MISTAKES).map(|what| Mistake::new(format!("{at}/{field}"), what)));
+    }
+}
+
 impl Tx<'_> {
     /// Declares a service, or changes one. With `was`, the service of that name takes the new name, and what depends on it
     /// follows.
@@ -56,6 +80,8 @@ impl Tx<'_> {
         let others = self.world.services.iter().filter(|(n, _)| **n != name && Some(*n) != old.as_ref());
         let renamed_onto = old.is_some() && self.world.services.contains_key(&name);
         let mut wrong = mistakes(others.map(|(_, s)| (String::new(), s)).chain([(String::new(), &service)]));
+        let stood = self.world.services.get(old.as_ref().unwrap_or(&name));
+        addresses("", &service, stood, &mut wrong);
         if renamed_onto {
             let what = format!("there is a service `{}` already", service.name);
             wrong.insert(0, Mistake { path: "/name".to_owned(), what });
@@ -131,7 +157,11 @@ impl Tx<'_> {
     ) -> Result<Replaced, CommandError> {
         let services: Vec<Service> = services.into_iter().map(Service::tidy).collect();
         let new = services.iter().enumerate().map(|(n, s)| (format!("/services/{n}"), s));
-        let wrong = mistakes(stay.iter().map(|s| ("/services".to_owned(), s)).chain(new));
+        let mut wrong = mistakes(stay.iter().map(|s| ("/services".to_owned(), s)).chain(new));
+        for (n, service) in services.iter().enumerate() {
+            let stood = self.world.services.get(&key(&service.name));
+            addresses(&format!("/services/{n}"), service, stood, &mut wrong);
+        }
         if !wrong.is_empty() {
             return Err(CommandError::Mistakes(wrong));
         }

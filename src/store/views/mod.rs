@@ -18,6 +18,7 @@ mod postmortems;
 mod runbooks;
 mod saved_views;
 mod searched;
+mod seen;
 mod services;
 mod sparks;
 mod spread;

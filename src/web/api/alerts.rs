@@ -95,7 +95,8 @@ const COLUMNS: &[&str] = &[
     "incident_id",
 ];
 
-fn csv(alerts: &[AlertObject]) -> String {
+/// A table with a head, for spreadsheets.
+pub fn csv(alerts: &[AlertObject]) -> String {
     let mut out = COLUMNS.join(",");
     out.push_str("\r\n");
     let text = |v: &Option<String>| v.clone().unwrap_or_default();

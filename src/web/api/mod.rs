@@ -2,7 +2,7 @@
 
 pub mod objects;
 
-mod alerts;
+pub mod alerts;
 mod audit;
 pub mod backtests;
 mod backup;
@@ -124,7 +124,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(postmortems::versions))
         .routes(routes!(postmortems::version))
         .routes(routes!(postmortems::restore))
-        .routes(routes!(postmortems::markdown))
+        .routes(routes!(postmortems::markdown, postmortems::put_markdown))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(deliveries::list))

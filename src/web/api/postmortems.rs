@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json as Answer,
+    body::Body,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -20,7 +21,7 @@ use crate::{
     web::{
         auth::{Responder, Viewer},
         error::ApiError,
-        extract::{Json, OptionalJson, Path},
+        extract::{Json, OptionalJson, Path, read_body},
         state::AppState,
     },
 };
@@ -252,6 +253,32 @@ pub struct PostmortemPut {
     actions: Option<Vec<PostmortemAction>>,
 }
 
+/// Saves what was written as a new version, or says who was faster.
+async fn save(
+    state: &AppState,
+    id: IncidentId,
+    version: Option<u64>,
+    edit: PostmortemEdit,
+    actor: Actor,
+) -> Result<Answer<PostmortemObject>, ApiError> {
+    let yours = serde_json::json!({ "version": version, "title": edit.title, "sections": edit.sections, "actions": edit.actions });
+    match state.store.save_postmortem(id, version, edit, Against::Whole, actor).await? {
+        Saved::Done(_) => Ok(Answer(standing(state, id).await?)),
+        Saved::Overtaken(p) => {
+            let now = state.clock.now();
+            let by = p.updated_by.clone();
+            let current = state.store.read(move |view| object(view, &p, now)).await?;
+            let detail = match version {
+                None => format!("{id} has a postmortem: `version` is needed, {} is what stands", current.head.version),
+                Some(had) => format!("version {had} no longer stands: {by} saved {} meanwhile", current.head.version),
+            };
+            let current = serde_json::to_value(current).unwrap_or_default();
+            let error = ApiError::new(StatusCode::CONFLICT, "overtaken", detail);
+            Err(error.with("current", current).with("yours", yours))
+        }
+    }
+}
+
 /// Saves a new version. When somebody saved meanwhile, 409 has what stands in `current` and what was sent in `yours`.
 #[utoipa::path(put, path = "/api/incidents/{id}/postmortem", tag = "postmortems", operation_id = "postmortem_put", request_body = PostmortemPut,
     params(("id" = String, Path)), responses((status = 200, body = PostmortemObject), (status = 409, description = "somebody saved meanwhile; `current` is what stands, `yours` what was sent")))]
@@ -263,22 +290,7 @@ pub async fn put(
 ) -> Result<Answer<PostmortemObject>, ApiError> {
     let id = incident_id(&id)?;
     let edit = PostmortemEdit { title: body.title, sections: body.sections, actions: body.actions };
-    let yours = serde_json::json!({ "version": body.version, "title": edit.title, "sections": edit.sections, "actions": edit.actions });
-    match state.store.save_postmortem(id, body.version, edit, Against::Whole, who.actor).await? {
-        Saved::Done(_) => Ok(Answer(standing(&state, id).await?)),
-        Saved::Overtaken(p) => {
-            let now = state.clock.now();
-            let by = p.updated_by.clone();
-            let current = state.store.read(move |view| object(view, &p, now)).await?;
-            let detail = match body.version {
-                None => format!("{id} has a postmortem: `version` is needed, {} is what stands", current.head.version),
-                Some(had) => format!("version {had} no longer stands: {by} saved {} meanwhile", current.head.version),
-            };
-            let current = serde_json::to_value(current).unwrap_or_default();
-            let error = ApiError::new(StatusCode::CONFLICT, "overtaken", detail);
-            Err(error.with("current", current).with("yours", yours))
-        }
-    }
+    save(&state, id, body.version, edit, who.actor).await
 }
 
 /// Drafts it from what is stored; what people wrote stays, and the draft is a version beside it.
@@ -413,4 +425,31 @@ pub async fn markdown(_: Viewer, State(state): State<AppState>, Path(id): Path<S
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
+}
+
+/// Saves the whole from a document of Markdown, in the form in which it is read: title, sections, the table of actions.
+/// What the document leaves out stays; facts and evidence in it are passed over. The version that it was made of stands in
+/// it, or in `version`. When somebody saved meanwhile, 409 as for the parts.
+#[utoipa::path(put, path = "/api/incidents/{id}/postmortem.md", tag = "postmortems", operation_id = "postmortem_put_markdown",
+    request_body(content = String, content_type = "text/markdown"),
+    params(("id" = String, Path), ("version" = Option<u64>, Query, description = "the version that was read before; else what the document says")),
+    responses((status = 200, body = PostmortemObject), (status = 409, description = "somebody saved meanwhile; `current` is what stands, `yours` what was sent"),
+        (status = 422, description = "the line that cannot be read, and what would be right")))]
+pub async fn put_markdown(
+    who: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    params: Params,
+    body: Body,
+) -> Result<Answer<PostmortemObject>, ApiError> {
+    let id = incident_id(&id)?;
+    let bytes = read_body(body, state.config.max_body).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|e| {
+        ApiError::bad_request("not_text", format!("the document is not UTF-8 from byte {} on", e.valid_up_to()))
+    })?;
+    let read = postmortem::read(text).map_err(|e| ApiError::invalid(format!("/line/{}", e.line), e.to_string()))?;
+    let postmortem::Written { version, title, sections, actions } = read;
+    let given = params.one("version").map(str::parse).transpose();
+    let given = given.map_err(|_| ApiError::invalid("version", "a number is needed"))?;
+    save(&state, id, given.or(version), PostmortemEdit { title, sections, actions }, who.actor).await
 }

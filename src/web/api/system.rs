@@ -92,7 +92,15 @@ pub async fn metrics(_: Viewer, State(state): State<AppState>, headers: HeaderMa
         [(IncidentStatus::Analyzed, analyzed), (IncidentStatus::Investigating, total.saturating_sub(analyzed))];
     let (sizes, backups) = (Sizes::of(&state).await, state.backups.status());
     let (bodies, tls) = (state.shared.bodies.held(), state.shared.tls.figures());
-    let now = Now { behind: state.store.behind(), bodies, rows: rows.to_vec(), sizes, backups, tls };
+    let now = Now {
+        behind: state.store.behind(),
+        bodies,
+        rows: rows.to_vec(),
+        sizes,
+        backups,
+        tls,
+        tools: state.probes.status(),
+    };
     let text = state.shared.metrics.render(&now, &by_status).map_err(|_| ApiError::internal())?;
     // The older form reads the newer one: what it does not know is a comment to it.
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
+    alerts_chart::Chart,
     frame::Frame,
     incidents::QueryError,
     platforms,
@@ -132,6 +133,46 @@ pub struct Payload {
     href: String,
 }
 
+/// What happened to an alert, and when.
+#[derive(Debug)]
+pub struct Happened {
+    at: When,
+    text: Markup,
+    href: Option<String>,
+}
+
+/// What is known of an alert's past.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// When it was received first and last, and as what.
+    pub received: Vec<(Time, DeliveryId, Option<SignalStatus>)>,
+    /// What its incident's timeline says of it.
+    pub told: Vec<TimelineEntry>,
+}
+
+impl Past {
+    fn tell(&self, a: &Alert) -> Vec<Happened> {
+        let mut all: Vec<(Time, String, Option<String>)> = Vec::new();
+        for (n, (at, id, status)) in self.received.iter().enumerate() {
+            let which = if n == 0 {
+                "Received first".to_owned()
+            } else {
+                format!("Received last, {} in all", ui::count(a.count))
+            };
+            let status = status.map(|s| format!(", {s}")).unwrap_or_default();
+            all.push((*at, format!("{which}{status}"), Some(format!("/deliveries/{id}"))));
+        }
+        all.extend(self.told.iter().map(|e| (e.at, e.text.clone(), None)));
+        all.sort_by_key(|(at, ..)| *at);
+        let told = |(at, text, href): (Time, String, _)| Happened {
+            at: When::full(at),
+            text: ui::foreign(&text::shorten(&text, 200)),
+            href,
+        };
+        all.into_iter().map(told).collect()
+    }
+}
+
 /// One alert beside the list.
 #[derive(Debug)]
 pub struct Detail {
@@ -147,12 +188,20 @@ pub struct Detail {
     rule: Markup,
     identity: Vec<(String, String)>,
     tables: Vec<Table>,
+    history: Vec<Happened>,
     raw: Option<Payload>,
 }
 
 impl Detail {
     /// With why it is where it is, and what was last received of it.
-    pub fn new(a: &Alert, m: Option<&Membership>, raw: Option<&Delivery>, q: &str, waiting: &Waiting) -> Self {
+    pub fn new(
+        a: &Alert,
+        m: Option<&Membership>,
+        raw: Option<&Delivery>,
+        past: &Past,
+        q: &str,
+        waiting: &Waiting,
+    ) -> Self {
         #[derive(Template)]
         #[template(
             source = "{% if let Some(t) = at %}{{ t }}{% endif %}{% if let Some(h) = href %}<a href=\"{{ h }}\" rel=\"noopener noreferrer\">{{ words }}</a>{% endif %}{% if let Some(s) = signal %}{{ s }}{% endif %}",
@@ -251,6 +300,7 @@ impl Detail {
                 .filter(|(_, r)| !r.is_empty())
                 .map(|(name, rows)| Table { name, rows })
                 .collect(),
+            history: past.tell(a),
             raw: raw.map(|d| Payload { text: text::body(&d.body, RAW).0, href: format!("/deliveries/{}", d.id) }),
         }
     }
@@ -291,6 +341,9 @@ pub struct AlertsPage {
     facets: Vec<Facet>,
     detail: Option<Detail>,
     heading: String,
+    chart: Option<Chart>,
+    csv: Option<String>,
+    first_page: bool,
     rows: Vec<AlertRow>,
     none: &'static str,
     none_why: &'static str,
@@ -310,7 +363,7 @@ impl AlertsPage {
     pub fn new(
         frame: Frame,
         q: &str,
-        (listing, waiting): (&Listing<Alert>, &Waiting),
+        (listing, waiting, chart): (&Listing<Alert>, &Waiting, Option<Chart>),
         before: Option<u64>,
         detail: Option<(AlertId, Detail)>,
         error: Option<QueryError>,
@@ -349,7 +402,10 @@ impl AlertsPage {
             .into_iter()
             .filter(|f| !f.options.is_empty())
             .collect(),
-            heading: format!("{about}{}", ui::plural(listing.total, "alert")),
+            heading: heading(listing),
+            csv: (!listing.items.is_empty()).then(|| href("/alerts.csv", q, &[])),
+            first_page: before.is_none() && error.is_none(),
+            chart,
             rows: listing
                 .items
                 .iter()
@@ -374,10 +430,23 @@ impl AlertsPage {
     }
 }
 
+impl AlertsPage {
+    /// The marks of severities, as the chart stacks them.
+    fn legend(&self) -> Vec<Markup> {
+        [Severity::Critical, Severity::High, Severity::Medium, Severity::Low].map(ui::severity).into()
+    }
+}
+
+/// `about 12,000 alerts`.
+pub fn heading(listing: &Listing<Alert>) -> String {
+    let about = if listing.total_is_exact { "" } else { "about " };
+    format!("{about}{}", ui::plural(listing.total, "alert"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::pages::{frame::Section, samples};
+    use crate::web::pages::{alerts_chart::Seen, frame::Section, samples};
 
     #[test]
     fn hostile_alerts_stay_text_in_list_and_detail() {
@@ -391,13 +460,25 @@ mod tests {
         let mut d = samples::delivery();
         d.body = evil.as_bytes().to_vec();
         let m = samples::membership(&a, Strategy::TimeCluster, 0.7, evil);
-        let detail = Detail::new(&a, Some(&m), Some(&d), evil, &Waiting::new());
+        let told = TimelineEntry {
+            seq: 1,
+            at: d.at,
+            kind: TimelineKind::AlertNote,
+            actor: evil.into(),
+            text: evil.into(),
+            data: serde_json::Value::Null,
+        };
+        let past = Past { received: vec![(d.at, d.id, Some(SignalStatus::Firing))], told: vec![told] };
+        let detail = Detail::new(&a, Some(&m), Some(&d), &past, evil, &Waiting::new());
         let id = a.id;
+        let alerts = vec![(a.last_seen, a.severity)];
+        let seen = Seen { alerts, whole: true, ..Seen::default() };
+        let chart = Chart::new(&seen, evil, samples::now());
         let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false, looked_through: None };
         let page = AlertsPage::new(
             samples::frame("Alerts", Section::Alerts),
             evil,
-            (&listing, &Waiting::new()),
+            (&listing, &Waiting::new(), chart),
             None,
             Some((id, detail)),
             None,

@@ -6,7 +6,7 @@ use super::ui;
 use crate::{
     model::*,
     store::{Overview, StoreError, View},
-    web::{assets, saved_views::Kept},
+    web::saved_views::Kept,
 };
 
 /// The figures that the rail, the title and the beacon show.
@@ -242,11 +242,6 @@ impl Frame {
     /// The fire on the hill.
     pub fn beacon(&self) -> ui::Markup {
         self.counts.beacon()
-    }
-
-    /// The scripts to preload.
-    pub fn scripts(&self) -> &'static [String] {
-        assets::scripts()
     }
 
     /// What the theme button sets: system, light, dark in turn.

@@ -17,13 +17,15 @@ use crate::{
     config::{Kind, Shown},
     model::*,
     store::{IncidentFilter, StoreError, View},
-    web::{error::ApiError, state::AppState},
+    web::{api::runbooks, error::ApiError, state::AppState},
 };
 
 const HERE: &str = "/settings/investigation";
 const ALL: &str = "investigation.";
 /// The newest incidents in which the last answers of tools are looked for.
 const LOOKED: usize = 30;
+/// Mistakes in files that are told.
+const FAULTS: usize = 20;
 /// Groups of options by how their keys begin, with their headings; what fits none belongs to the first.
 const GROUPS: [(&str, &str, &str); 3] = [
     ("", "Options: how it runs", "in the background, for every new incident"),
@@ -55,6 +57,39 @@ struct Last {
     at: When,
     what: Markup,
     incident: IncidentId,
+}
+
+/// A monitoring tool, and how it did when it was last asked.
+#[derive(Debug)]
+struct ToolRow {
+    tool: &'static str,
+    at: Markup,
+    whose: &'static str,
+    class: &'static str,
+    state: &'static str,
+    when: Option<When>,
+    why: Option<Markup>,
+}
+
+impl ToolRow {
+    fn new(s: &ToolStatus, now: Time) -> Self {
+        let failure = s.last.as_ref().and_then(|l| l.failure.as_ref());
+        let (class, state) = match (&s.last, failure, s.left_alone_until) {
+            (None, ..) => ("", "Not asked yet"),
+            (_, None, _) => ("ok", "Answered"),
+            (_, Some(_), None) => ("failing", "Did not answer well"),
+            (_, Some(_), Some(_)) => ("failing", "Left alone for a minute"),
+        };
+        Self {
+            tool: tool_name(s.tool),
+            at: ui::foreign(&text::shorten(&s.at, 80)),
+            whose: if s.configured { "from the settings" } else { "declared for a service" },
+            class,
+            state,
+            when: s.last.as_ref().map(|l| When::ago(l.at, now)),
+            why: failure.map(|why| ui::foreign(&text::shorten(&text::capital(why), 240))),
+        }
+    }
 }
 
 /// How the language model stands.
@@ -116,7 +151,10 @@ struct InvestigationPage {
     groups: Vec<Group>,
     reliable: Reliable,
     model: Option<ModelRow>,
+    tools: Vec<ToolRow>,
     last: Vec<Last>,
+    /// What is wrong with the files of this house, each with its place.
+    faults: Vec<Markup>,
 }
 
 impl ModelRow {
@@ -219,6 +257,7 @@ pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Re
         Ok((overview, seq, view.spending(now)?, last(view, now)?, view.reliability()?))
     };
     let (overview, seq, spent, last, reliability) = state.store.read(read).await?;
+    let shelf = runbooks::shelf(&state).await?;
     let status = state.model.as_ref().map(|m| m.borrow().clone());
     let page = InvestigationPage {
         frame: ask.frame("Investigation", Section::Settings, &overview, seq),
@@ -226,7 +265,9 @@ pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Re
         groups: groups(state.config.given.shown(ALL)),
         reliable: Reliable::new(&reliability),
         model: status.map(|s| ModelRow::new(&s, &spent, now)),
+        tools: state.probes.status().iter().map(|s| ToolRow::new(s, now)).collect(),
         last,
+        faults: shelf.faults.iter().take(FAULTS).map(|f| ui::foreign(&text::shorten(&f.to_string(), 400))).collect(),
     };
     Ok(ask.page(StatusCode::OK, &page))
 }
@@ -278,6 +319,19 @@ mod tests {
             groups: groups(given.shown(ALL)),
             reliable: Reliable::new(&reliability(12)),
             model: Some(ModelRow::new(&status, &spent, samples::now())),
+            tools: vec![
+                ToolRow::new(&ToolStatus::new(Tool::Prometheus, "prometheus:9090".into(), true), samples::now()),
+                ToolRow::new(
+                    &ToolStatus {
+                        failed: 3,
+                        last: Some(LastAnswer { at: samples::ago(4), failure: Some(evil.into()) }),
+                        left_alone_until: Some(samples::now()),
+                        ..ToolStatus::new(Tool::Netdata, evil.into(), false)
+                    },
+                    samples::now(),
+                ),
+            ],
+            faults: vec![ui::foreign(evil)],
             last: vec![Last {
                 tool: tool_name(Tool::Loki),
                 at: When::ago(samples::ago(9), samples::now()),
@@ -297,6 +351,10 @@ mod tests {
             "<bdi>1.50, without a limit</bdi>",
             "<a href=\"/incidents/INC-7#ev\">",
             "3\u{a0}min ago",
+            "Not asked yet",
+            "Left alone for a minute",
+            "declared for a service",
+            "Mistakes in your own files",
         ] {
             assert!(html.contains(part), "{part}: {html}");
         }

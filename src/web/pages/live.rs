@@ -17,7 +17,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
@@ -74,6 +74,7 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String,
     let mut need = *state.store.changes().borrow();
     let mut read_at: Option<tokio::time::Instant> = None;
     let mut tick = tokio::time::interval(TICK);
+    let mut editing = state.shared.editing.changes();
     loop {
         let due = read_at.map_or_else(tokio::time::Instant::now, |at| at + FIGURES);
         let sent = tokio::select! {
@@ -95,6 +96,12 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String,
                     Err(_) => return,
                 }
             }
+            of = editing.recv() => match of {
+                Ok(id) => send(&tx, "editing", None, &json!({"id": id})).await,
+                // What it fell behind by is told when the page is read again.
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return,
+            },
             batch = events.next() => match batch {
                 Ok(batch) => {
                     if let Some(last) = batch.iter().rev().find(|e| matches!(e.what, What::Incident(..))) {

@@ -2,6 +2,7 @@
 
 mod act;
 mod alerts;
+mod alerts_chart;
 mod ask;
 mod bulk;
 mod complete;
@@ -110,6 +111,8 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/incidents/{id}/causes/{rank}", post(act::cause))
         .route("/alerts", get(read::alerts))
+        .route("/alerts/rows", get(read::alert_rows))
+        .route("/alerts.csv", get(read::alerts_csv))
         .route("/silences", get(silences::list))
         .route("/silences/new", get(silence_form::new).post(silence_form::make))
         .route("/silences/thresholds", get(silence_thresholds::list))
@@ -122,6 +125,7 @@ pub fn router() -> Router<AppState> {
         .route("/silences/{id}/end", post(silences::end))
         .route("/postmortems", get(postmortems::list))
         .route("/postmortems/{id}", get(postmortem::show).post(postmortem_forms::save))
+        .route("/postmortems/{id}/editors", get(postmortem::editors))
         .route("/postmortems/{id}/draft", post(postmortem_forms::draft))
         .route("/postmortems/{id}/publish", post(postmortem_forms::publish))
         .route("/postmortems/{id}/restore", post(postmortem_forms::restore))

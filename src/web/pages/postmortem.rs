@@ -1,7 +1,10 @@
 //! One postmortem: read, edited part by part, compared with earlier versions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use askama::Template;
 use axum::{
+    Json,
     extract::{Path, State},
     response::Response,
 };
@@ -150,7 +153,6 @@ pub struct Doc {
     versions: Vec<VersionRow>,
     more_versions: bool,
     editing: Option<&'static str>,
-    others: Vec<Markup>,
     compared: Option<Compared>,
     has_evidence: bool,
     evidence: EvidenceList,
@@ -254,12 +256,27 @@ pub async fn page(
     Ok(ask.page(status, &page))
 }
 
+/// `GET /postmortems/{id}/editors`: part by part, who else is editing it, for the page that is open.
+pub async fn editors(
+    State(state): State<AppState>,
+    ask: Ask,
+    Path(id): Path<String>,
+) -> Result<Json<BTreeMap<String, String>>, ApiError> {
+    let others = state.shared.editing.others(incident_id(&id)?, &ask.identity.name(), ask.now);
+    let parts: BTreeSet<&String> = others.iter().map(|(part, _)| part).collect();
+    Ok(Json(parts.into_iter().filter_map(|p| Some((p.clone(), editing_words(&others, p)?))).collect()))
+}
+
 /// `kim is editing this.`
 fn editor(others: &[(String, String)], part: &str) -> Option<Markup> {
+    editing_words(others, part).map(|words| ui::foreign(&words))
+}
+
+fn editing_words(others: &[(String, String)], part: &str) -> Option<String> {
     let names: Vec<&str> = others.iter().filter(|(p, _)| p == part).map(|(_, who)| who.as_str()).collect();
     let is = if names.len() == 1 { "is" } else { "are" };
     let title = part_title(part)?;
-    (!names.is_empty()).then(|| ui::foreign(&format!("{} {is} editing {title}", names.join(" and "))))
+    (!names.is_empty()).then(|| text::visible(&format!("{} {is} editing {title}", names.join(" and "))))
 }
 
 impl Doc {
@@ -298,8 +315,6 @@ impl Doc {
         }
         let gaps = postmortem::gaps(&p.text);
         let day = today(now);
-        let mut names: Vec<&str> = others.iter().map(|(part, _)| part.as_str()).collect();
-        names.dedup();
         let marked = |e: &&Evidence| p.text.sections.values().any(|s| s.contains(&format!("[{}]", e.id)));
         let evidence: Vec<Evidence> = read.evidence.iter().filter(marked).cloned().collect();
         let published = p.published_at.filter(|_| p.state == PostmortemState::Published);
@@ -331,7 +346,6 @@ impl Doc {
             versions: read.versions.iter().take(VERSIONS).map(|v| VersionRow::new(v, p, now)).collect(),
             more_versions: read.versions.len() > VERSIONS,
             editing: wanted.edit.as_deref().and_then(part_title),
-            others: names.iter().filter_map(|part| editor(others, part)).collect(),
             compared: read.compared.as_ref().map(|v| Compared::new(v, p)),
             has_evidence: !evidence.is_empty(),
             evidence: EvidenceList::new(&evidence, now),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Asking, OfAlerts, OfLogs, OfMetric, OfPlace, Question, Wish};
+use super::{Answered, Asking, OfAlerts, OfLogs, OfMetric, OfPlace, Question, Wish};
 use crate::{
     investigation::{
         Case, Finding, Found,
@@ -17,6 +17,7 @@ use crate::{
             redact::Redactor,
             surroundings::{Neighbour, Surroundings},
         },
+        probes::Brought,
     },
     model::*,
 };
@@ -41,6 +42,10 @@ pub(in crate::investigation::model_client) struct Desk<'a> {
     pub facts: Facts,
     pub redactor: Redactor,
     pub tag: Tag,
+    /// What tools were asked, for the transcript.
+    pub asked: Vec<Answered>,
+    // Tools are not asked.
+    alone: bool,
     seen: BTreeSet<String>,
 }
 
@@ -54,7 +59,19 @@ impl<'a> Desk<'a> {
         redactor: Redactor,
         tag: Tag,
     ) -> Self {
-        Self { case, answer, around, asking, ledger, facts: Facts::of(case), redactor, tag, seen: BTreeSet::new() }
+        Self {
+            case,
+            answer,
+            around,
+            asking,
+            ledger,
+            facts: Facts::of(case),
+            redactor,
+            tag,
+            asked: Vec::new(),
+            alone: false,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// The evidence that the model was shown.
@@ -88,6 +105,8 @@ impl<'a> Desk<'a> {
 
     /// Everything at once, for the single-prompt form.
     pub async fn everything(&mut self) -> Value {
+        // Nobody chose what is worth asking for.
+        self.alone = true;
         let any = OfPlace::default();
         json!({
             "incident": self.incident(),
@@ -300,52 +319,85 @@ impl<'a> Desk<'a> {
         page.done("runbooks", all, shown)
     }
 
-    /// The investigation's own findings, and what asking brings on top.
-    async fn findings(&self, question: &Question) -> (Vec<Finding>, Option<String>) {
-        let mut all = self.case.findings.clone();
-        match self.asking.ask(question).await {
-            Ok(more) => {
-                all.extend(more);
-                (all, None)
-            }
-            Err(why) => (all, Some(why)),
+    /// What tools answer now. The error is a sentence.
+    async fn ask(&mut self, question: Question) -> Result<Brought, String> {
+        if self.alone {
+            return Err("Only what the investigation itself asked for is here.".to_owned());
         }
+        let (service, host) = question.place();
+        // Nothing is asked about names that a model or a text made up.
+        let strange = match (service, host) {
+            (Some(s), _) if self.around.known_service(s).is_none() => Some("service"),
+            (_, Some(h)) if self.around.known_host(h).is_none() => Some("machine"),
+            _ => None,
+        };
+        if let Some(what) = strange {
+            return Err(format!("Neither alerts nor topology know a {what} of that name."));
+        }
+        let answer = self.asking.ask(&question).await;
+        self.asked.push(Answered { question, answer: answer.clone() });
+        answer
+    }
+
+    /// What tools answer now, and what the investigation found before where that is of something else.
+    fn with_own(&self, brought: &Result<Brought, String>) -> Vec<Finding> {
+        let mut all = brought.as_ref().map(|b| b.findings.clone()).unwrap_or_default();
+        for own in &self.case.findings {
+            let again = |f: &Finding| {
+                (f.tool, &f.service, &f.host, figure(f)) == (own.tool, &own.service, &own.host, figure(own))
+                    && figure(f).is_some()
+            };
+            if !all.iter().any(again) {
+                all.push(own.clone());
+            }
+        }
+        all
     }
 
     async fn metrics(&mut self, of: &OfPlace) -> Value {
-        let (findings, why) = self.findings(&Question::List(of.clone())).await;
+        let brought = self.ask(Question::List(of.clone())).await;
         let mut page = Page::new(MOST);
         let mut all = 0;
-        for f in findings.iter().filter(|f| at(of.service.as_deref(), of.host.as_deref(), f)) {
-            let name = match &f.found {
-                Found::Shift { metric, .. } => metric,
-                Found::Alarm { name, .. } => name,
-                _ => continue,
-            };
+        let mut told: BTreeSet<(Tool, String, Option<String>, Option<String>)> = BTreeSet::new();
+        let own = self.case.findings.iter().filter(|f| at(of.service.as_deref(), of.host.as_deref(), f));
+        let own = own.filter_map(|f| Some((f.tool, figure(f)?.to_owned(), f.service.clone(), f.host.clone())));
+        let names = brought.as_ref().map(|b| b.names.as_slice()).unwrap_or_default();
+        let names = names.iter().map(|n| (n.tool, n.name.clone(), n.service.clone(), n.host.clone()));
+        for entry in own.chain(names) {
+            if !told.insert(entry.clone()) {
+                continue;
+            }
+            let (tool, name, service, host) = entry;
             all += 1;
-            let item = json!({"metric": cut_to(name, 200), "service": f.service, "host": f.host, "tool": f.tool});
+            let item = json!({"metric": cut_to(&name, 200), "service": service, "host": host, "tool": tool});
             if page.fits(&item) {
                 page.items.push(item);
             }
         }
         let shown = page.items.len();
-        said(page.done("metrics", all, shown), all == 0, why)
+        said(page.done("metrics", all, shown), all == 0, trouble(brought))
     }
 
     async fn metric(&mut self, of: &OfMetric) -> Value {
-        let (findings, why) = self.findings(&Question::Metric(of.clone())).await;
+        let brought = self.ask(Question::Metric(of.clone())).await;
+        let now = brought.as_ref().map_or(0, |b| b.findings.len());
         let mut page = Page::new(MOST);
         let mut all = 0;
-        for f in findings.iter().filter(|f| at(of.service.as_deref(), of.host.as_deref(), f)) {
+        let findings = self.with_own(&brought);
+        for (n, f) in findings.iter().enumerate().filter(|(_, f)| at(of.service.as_deref(), of.host.as_deref(), f)) {
             let (name, told) = match &f.found {
                 Found::Shift { metric, symptom, before, after, unit, deviation, since } => (
                     metric,
                     json!({"symptom": symptom, "before": before, "after": after, "unit": unit, "deviation": deviation, "since": since}),
                 ),
                 Found::Alarm { name, symptom, text } => (name, json!({"symptom": symptom, "says": cut(text)})),
+                // What was asked for now and stayed is an answer; which of the earlier ones it was is not known.
+                Found::Quiet if n < now => (&of.metric, json!({"unusual": false})),
                 _ => continue,
             };
-            if !same(name, &of.metric) {
+            // A chart has several lines, and the one that went farthest is told.
+            let part = name.split_whitespace().next().unwrap_or_default();
+            if !same(name, &of.metric) && !same(part, &of.metric) {
                 continue;
             }
             all += 1;
@@ -356,20 +408,22 @@ impl<'a> Desk<'a> {
             if page.fits(&item) {
                 let place = f.service.as_ref().or(f.host.as_ref()).map(|p| format!(" of {p}")).unwrap_or_default();
                 let title = format!("{}{place}", cut_to(name, 120));
-                let id = self.cite_other(EvidenceKind::Metric, title, f.at, f.url.clone(), told);
+                let data = with_query(told, f);
+                let id = self.cite_other(EvidenceKind::Metric, title, f.at, f.url.clone(), data);
                 page.add(Some(id), item);
             }
         }
         let shown = page.items.len();
-        said(page.done("metrics", all, shown), all == 0, why)
+        said(page.done("metrics", all, shown), all == 0, trouble(brought))
     }
 
     async fn logs(&mut self, of: &OfLogs) -> Value {
-        let (findings, why) = self.findings(&Question::Logs(of.clone())).await;
+        let brought = self.ask(Question::Logs(of.clone())).await;
         let text = of.text.as_deref().map(str::to_lowercase);
         let mut page = Page::new(MOST);
         let mut all = 0;
-        for f in findings.iter().filter(|f| at(of.service.as_deref(), of.host.as_deref(), f)) {
+        let mut told: BTreeSet<Vec<String>> = BTreeSet::new();
+        for f in self.with_own(&brought).iter().filter(|f| at(of.service.as_deref(), of.host.as_deref(), f)) {
             let Found::Lines { lines, count } = &f.found else { continue };
             let wanted: Vec<String> = lines
                 .iter()
@@ -377,7 +431,7 @@ impl<'a> Desk<'a> {
                 .take(15)
                 .map(|l| cut(l))
                 .collect();
-            if wanted.is_empty() {
+            if wanted.is_empty() || !told.insert(wanted.clone()) {
                 continue;
             }
             all += 1;
@@ -386,15 +440,38 @@ impl<'a> Desk<'a> {
             });
             if page.fits(&item) {
                 let place = f.service.as_ref().or(f.host.as_ref()).map(|p| format!(" of {p}")).unwrap_or_default();
-                let data = json!({"lines": wanted, "count": count, "query": f.query});
+                let data = with_query(json!({"lines": wanted, "count": count}), f);
                 let title = format!("Lines of the log{place}");
                 let id = self.cite_other(EvidenceKind::Log, title, f.at, f.url.clone(), data);
                 page.add(Some(id), item);
             }
         }
         let shown = page.items.len();
-        said(page.done("logs", all, shown), all == 0, why)
+        said(page.done("logs", all, shown), all == 0, trouble(brought))
     }
+}
+
+/// The name of the figure that a finding is about.
+fn figure(f: &Finding) -> Option<&str> {
+    match &f.found {
+        Found::Shift { metric, .. } => Some(metric),
+        Found::Alarm { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// What people see of it beside the figures: who said it, when asked what.
+fn with_query(mut data: Value, f: &Finding) -> Value {
+    if let Some(fields) = data.as_object_mut() {
+        fields.insert("tool".to_owned(), json!(f.tool));
+        fields.insert("query".to_owned(), json!(f.query));
+    }
+    data
+}
+
+/// Why there is no answer, or not all of it.
+fn trouble(brought: Result<Brought, String>) -> Option<String> {
+    brought.map_or_else(Some, |b| b.trouble())
 }
 
 /// Items of an answer, as many as fit.

@@ -94,17 +94,17 @@ pub const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "metric_list",
-        about: "Figures that monitoring tools were asked for in this investigation, by service and machine.",
+        about: "Names of figures that monitoring tools have: of the service or machine that you name, and those that this investigation asked for.",
         params: &[SERVICE, HOST],
     },
     Tool {
         name: "metric_query",
-        about: "One of those figures: what it was before the onset, what it became, and since when.",
+        about: "One of those figures, asked now: what it was before the onset, what it became, and since when.",
         params: &[needed(text("metric", 300, "its name, as metric_list has it")), SERVICE, HOST],
     },
     Tool {
         name: "log_search",
-        about: "Lines of logs around the onset that tell what went wrong.",
+        about: "Lines of logs around the onset, asked now: those with the text, or those that tell what went wrong.",
         params: &[text("text", 200, "only lines with this in them"), SERVICE, HOST],
     },
     Tool {

@@ -6,11 +6,13 @@ mod answers;
 mod asking;
 mod list;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub(super) use answers::Desk;
-pub use asking::{Asking, Nobody, Question};
+#[cfg(test)]
+pub use asking::Asks;
+pub use asking::{Answered, Asking, Nobody, Question, Recorded};
 pub use list::{TOOLS, TRIAL};
 
 use crate::model::Symptom;
@@ -133,7 +135,7 @@ pub struct OfAlerts {
 }
 
 /// Of which service or machine.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OfPlace {
     /// The service; none for any.
@@ -143,7 +145,7 @@ pub struct OfPlace {
 }
 
 /// Which figure.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OfMetric {
     /// Its name, as the list of figures has it.
@@ -155,7 +157,7 @@ pub struct OfMetric {
 }
 
 /// Which lines of logs.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OfLogs {
     /// What stands in them; none for all that tell what went wrong.

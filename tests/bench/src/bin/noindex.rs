@@ -51,6 +51,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         backups,
         backtests,
         library: Arc::default(),
+        probes,
         config,
         clock,
         stop: stop.clone(),
