@@ -11,11 +11,21 @@ async fn three() -> TestApp {
     let names = ["checkout-api", "orders-db", "search"];
     let apart = names.map(|name| json!({"name": name, "depends_on": [format!("{name}-store")]}));
     assert!(test.put("/api/topology", &json!({"services": apart})).await.status.is_success());
-    for (service, severity) in names.iter().zip(["critical", "high", "low"]) {
+    for (service, severity, title) in [
+        (names[0], "critical", "Certificate of the shop expires"),
+        (names[1], "high", "PostgreSQL replication lag"),
+        (names[2], "low", "Disk full on the third shard"),
+    ] {
         let labels = json!({"env": "prod"});
-        let body = json!({"id": service, "title": format!("{service} is slow"), "service": service, "severity": severity,
+        let body = json!({"id": service, "title": title, "service": service, "severity": severity,
             "host": format!("{service}-1"), "labels": labels});
-        assert_eq!(test.deliver("generic", &body).await.status, 202);
+        let sent = test.deliver("generic", &body).await;
+        assert_eq!(
+            (sent.status.as_u16(), &sent.json["alerts"][0]["new_incident"]),
+            (202, &json!(true)),
+            "{}",
+            sent.text
+        );
     }
     // The index has seen them: its clock stands still unless it is moved.
     let seen = async || {
@@ -51,7 +61,7 @@ async fn a_query_finds_the_same_in_pages_and_api_and_its_mistakes_are_told() {
         ("-severity:critical,high", vec!["INC-3"]),
         ("severity:>=high -service:orders-db", vec!["INC-1"]),
         ("owner:none alerts:1 host:search-1", vec!["INC-3"]),
-        ("label.env:prod is:open slow -orders", vec!["INC-3", "INC-1"]),
+        ("label.env:prod is:open -lag", vec!["INC-3", "INC-1"]),
         ("incident:2,3", vec!["INC-3", "INC-2"]),
         ("age:>1h", vec![]),
     ] {
@@ -75,7 +85,7 @@ async fn a_query_finds_the_same_in_pages_and_api_and_its_mistakes_are_told() {
     }
     assert!(!page.contains("data-row=\"INC-1\""));
     // A name that nobody has, and a term that fits nothing.
-    let page = test.get(&format!("/incidents?q={}", encoded("service:chekout-api slow"))).await.text;
+    let page = test.get(&format!("/incidents?q={}", encoded("service:chekout-api certificate"))).await.text;
     assert!(page.contains("Did you mean") && page.contains("service:checkout-api</code></a>, 1 open?"), "{page}");
     let page = test.get(&format!("/incidents?q={}", encoded("service:search severity:critical"))).await.text;
     assert!(page.contains("It is <code dir=\"auto\">service:search</code> that fits nothing here"), "{page}");
