@@ -6,13 +6,16 @@ const body = $('#alert-rows');
 const pill = $('#newalerts');
 const waiting = new Map();
 let timer = 0;
+let asked = 0;
 let announced = 0;
 
 // A page further back changes only by what is on it.
 export function stale() {
   if (!body || timer) return;
+  // A storm is looked at every three seconds.
   timer = setTimeout(async () => {
     timer = 0;
+    asked = Date.now();
     try {
       const { rows, heading } = await getJson('/alerts/rows?' + new URLSearchParams({ q: body.dataset.q }));
       $('[data-heading]').textContent = heading;
@@ -22,7 +25,7 @@ export function stale() {
       }
       tell();
     } catch { /* the next event asks again */ }
-  }, 700);
+  }, Math.max(700, asked + 3000 - Date.now()));
 }
 function tell() {
   const n = waiting.size;

@@ -14,3 +14,4 @@ mod noscript;
 mod story;
 #[path = "../it/support.rs"]
 mod support;
+mod watch;

@@ -312,3 +312,54 @@ async fn the_description_lists_every_route_and_the_figures_count() {
     assert_eq!(answer(test.request(Method::GET, "/metrics")).await.status, 401);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_over_time_are_counted_as_the_list_lists_them() {
+    let test = TestApp::start().await;
+    for (n, severity) in [(0, "critical"), (1, "high"), (2, "high"), (3, "low")] {
+        let body = json!({"id": format!("a{n}"), "title": format!("Queue {n} is late"), "service": format!("queue-{}", n / 2),
+            "severity": severity});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+        test.clock.advance(std::time::Duration::from_secs(3_600));
+    }
+    let ended =
+        json!({"id": "a3", "title": "Queue 3 is late", "service": "queue-1", "severity": "low", "status": "resolved"});
+    assert_eq!(test.deliver("generic", &ended).await.status, 202);
+    for (q, n) in [
+        ("", 4),
+        ("since:24h", 4),
+        ("since:150m", 2),
+        ("severity:high", 2),
+        ("status:firing", 3),
+        ("service:queue-1", 2),
+        ("late queue", 4),
+        ("incident:INC-1", 1),
+        ("nowhere", 0),
+    ] {
+        let page = test.get(&format!("/alerts?q={}", q.replace(' ', "+"))).await.text;
+        let listed = page.matches("<tr data-row=").count();
+        assert_eq!(listed, n, "{q}");
+        let words = format!("{n}\u{a0}alert{} stacked by severity", if n == 1 { "" } else { "s" });
+        assert_eq!(page.contains(&words), n > 0, "{q}: {page}");
+        let file = test.get(&format!("/alerts.csv?q={}", q.replace(' ', "+"))).await;
+        assert_eq!(
+            (file.text.lines().count(), &file.headers["content-type"]),
+            (n + 1, &"text/csv; charset=utf-8".parse().unwrap()),
+            "{q}"
+        );
+        // A bar leads to a list that is not empty.
+        let bar = page
+            .split("<a href=\"/alerts?")
+            .nth(1)
+            .and_then(|b| b.split('"').next())
+            .filter(|_| page.contains("data-chart"));
+        if let Some(bar) = bar {
+            let there = test.get(&format!("/alerts?{}", bar.replace("&#38;", "&").replace("&amp;", "&"))).await.text;
+            assert!(there.contains("<tr data-row="), "{q}: {bar}");
+        }
+    }
+    let rows = test.get("/alerts/rows?q=severity%3Ahigh").await.json;
+    assert_eq!((&rows["heading"], rows["rows"].as_array().unwrap().len()), (&json!("2\u{a0}alerts"), 2));
+    assert_eq!(test.get("/alerts.csv?q=severity%3Ahgh").await.status, 422);
+    test.stop().await;
+}

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Alerts that are looked at, the newest; of a search by words fewer, since whole alerts are read for it.
-const MOST: usize = 20_000;
+const MOST: usize = 10_000;
 const MOST_SAID: usize = 1_000;
 /// Slices at most.
 const SLICES: i64 = 72;

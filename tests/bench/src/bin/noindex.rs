@@ -36,7 +36,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(live.clone().run(stop.clone()));
     let client = Client::open(None)?;
     let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
-    tokio::spawn(Runner::new(store.clone(), clock.clone(), probes, config.investigation_workers).run(stop.clone()));
+    tokio::spawn(Runner::new(store.clone(), clock.clone(), probes.clone(), config.investigation_workers).run(stop.clone()));
     let of = store.clone();
     let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
     let config = Arc::new(config);
