@@ -54,9 +54,10 @@ function counts(c) {
 
 // Set-up waits for the first alert, also for one that came before the stream was there.
 async function arrived() {
-  if (!$('#waiting')) return;
-  const r = await getJson('/setup/arrived').catch(() => null);
-  if (r?.received) location.href = '/setup/done';
+  const w = $('#waiting');
+  if (!w) return;
+  const r = await getJson('/setup/arrived?after=' + w.dataset.after).catch(() => null);
+  if (r?.received) location.href = '/setup/people';
 }
 
 function delivery(e) {

@@ -1,5 +1,5 @@
 // Relative times follow the server's clock, never the device's.
-import { $$ } from './util.js';
+import { $$, clockAt } from './util.js';
 
 let ahead = Number(document.documentElement.dataset.now) - Date.now();
 export const now = () => Date.now() + ahead;
@@ -14,7 +14,7 @@ export function duration(ms) {
   if (h < 24) return h + NB + 'h' + NB + two(m % 60);
   return Math.floor(h / 24) + NB + 'd' + NB + (h % 24) + NB + 'h';
 }
-export function clock(ms) { return new Date(ms).toISOString().slice(11, 19); }
+export const clock = clockAt;
 
 function tick() {
   if (document.hidden) return;

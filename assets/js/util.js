@@ -6,7 +6,27 @@ export const $$ = (s, root = document) => [...root.querySelectorAll(s)];
 export function fragment(html) {
   const t = document.createElement('template');
   t.innerHTML = html.trim();
+  for (const el of $$('time[title$=UTC]', t.content)) here(el);
   return t.content;
+}
+
+// What is sent to everybody says its times in UTC; pages have them in the reader's zone already.
+const zone = document.documentElement.dataset.zone;
+const form = zone && new Intl.DateTimeFormat('en-GB', { timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+export function clockAt(ms) {
+  if (!form) return new Date(ms).toISOString().slice(11, 19);
+  return time(ms).clock;
+}
+function time(ms) {
+  const p = Object.fromEntries(form.formatToParts(ms).map((x) => [x.type, x.value]));
+  const clock = `${p.hour}:${p.minute}:${p.second}`;
+  return { clock, day: `${p.day} ${p.month}`, full: `${p.weekday} ${p.day} ${p.month} ${p.year}, ${clock} ${p.timeZoneName}` };
+}
+function here(el) {
+  if (!form) return;
+  const t = time(Date.parse(el.dateTime));
+  el.title = t.full;
+  el.textContent = el.textContent.replace(/^\d+ \w+(?=, \d\d:)/, t.day).replace(/\d\d:\d\d:\d\d/, t.clock);
 }
 
 const box = $('.toasts');

@@ -129,13 +129,8 @@ async fn add_to(store: &Store, name: &str, role: Role, secret: PasswordSource) -
         let what = "the first person must be able to set up everything; add them with --role admin";
         return Err(CliError::Usage(what.to_owned()));
     }
-    let account = Account {
-        name: name.to_owned(),
-        role,
-        password_hash: hashed(password::read(secret.password_stdin)?).await?,
-        created_at: Clock::System.now(),
-        last_seen: None,
-    };
+    let hash = hashed(password::read(secret.password_stdin)?).await?;
+    let account = Account::local(name.to_owned(), role, hash, Clock::System.now());
     if first {
         store.create_first_account(account).await?;
     } else {
@@ -148,7 +143,7 @@ async fn set_password(access: &Access, name: &str, secret: PasswordSource) -> Re
     let password = password::read(secret.password_stdin)?;
     match access {
         Access::Folder(store, _) => {
-            store.set_password(name.to_owned(), hashed(password).await?, Actor::System).await.map_err(Into::into)
+            store.set_password(name.to_owned(), hashed(password).await?, None, Actor::System).await.map_err(Into::into)
         }
         Access::Server(client) => {
             let body = json!({"password": password});

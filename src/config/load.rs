@@ -15,6 +15,7 @@ use super::{
     check::{Origin, Problem, Problems, place, suggestion},
     model::ModelConfig,
     options::{CONNECTOR_OPTIONS, Kind, OPTIONS, Opt, SOURCE_OPTIONS, connector_key, env_name, flag_name, source_key},
+    sign_in::SignIn,
     types::{Config, ConnectorConfig, CorrelationMode, LogFormat, ProbeSettings},
 };
 use crate::{connectors::declared, model::Declaration};
@@ -66,6 +67,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         proxy_cert_header: None,
         proxy_subject_header: None,
         proxy_verify_header: None,
+        sign_in: SignIn::default(),
         bootstrap_token: None,
         log_format: LogFormat::Text,
         log_level: String::new(),
@@ -253,6 +255,36 @@ impl Loader<'_> {
                 c.trusted_proxies.is_empty(),
                 "trusted_proxies",
                 "a header with a client certificate is believed only from proxies that are named here; name their addresses",
+            ),
+            (
+                c.sign_in.user_header.is_some(),
+                c.trusted_proxies.is_empty(),
+                "trusted_proxies",
+                "a header with a person's name is believed only from proxies that are named here; name their addresses",
+            ),
+            (
+                c.sign_in.groups_header.is_some(),
+                c.sign_in.user_header.is_none(),
+                "proxy.user_header",
+                "groups are those of a person, whom nobody names without this header; name it too",
+            ),
+            (
+                c.sign_in.issuer.is_some(),
+                c.sign_in.client_id.is_none(),
+                "oidc.client_id",
+                "the provider of `oidc.issuer` knows this server by a name that is missing; register it there",
+            ),
+            (
+                c.sign_in.client_id.is_some(),
+                c.sign_in.issuer.is_none(),
+                "oidc.issuer",
+                "the provider that knows `oidc.client_id` is missing; name its address",
+            ),
+            (
+                c.sign_in.issuer.is_some() || c.sign_in.user_header.is_some(),
+                !c.sign_in.lets_in(),
+                "groups.viewers",
+                "without groups.admins, groups.responders or groups.viewers nobody who comes by a provider or a proxy may do anything; name a group, or `*` for everybody",
             ),
         ] {
             if given && missing && !self.problems.iter().any(|p| p.key.as_deref() == Some(key)) {

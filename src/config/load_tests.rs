@@ -63,6 +63,16 @@ const ROWS: &[Row] = &[
     ("bootstrap_token", "\"0123456789abcdef01234567\"", "0123456789abcdef01234567", |c| {
         c.bootstrap_token = Some("0123456789abcdef01234567".to_owned());
     }),
+    ("oidc.client_secret", "\"s3cret\"", "s3cret", |c| c.sign_in.client_secret = Some("s3cret".to_owned())),
+    ("oidc.name", "\"Keycloak\"", "Keycloak", |c| c.sign_in.provider = "Keycloak".to_owned()),
+    ("oidc.scopes", "[\"openid\", \"groups\"]", "openid groups", |c| c.sign_in.scopes = vec!["groups".to_owned()]),
+    ("oidc.name_claim", "\"email\"", "email", |c| c.sign_in.name_claim = "email".to_owned()),
+    ("oidc.groups_claim", "\"roles\"", "roles", |c| c.sign_in.groups_claim = "roles".to_owned()),
+    ("groups.admins", "[\"ops\"]", "ops", |c| c.sign_in.admins = vec!["ops".to_owned()]),
+    ("groups.responders", "[\"a\", \"b c\"]", "a, b c", |c| {
+        c.sign_in.responders = vec!["a".to_owned(), "b c".to_owned()];
+    }),
+    ("groups.viewers", "[\"*\"]", "*", |c| c.sign_in.viewers = vec!["*".to_owned()]),
     ("log.format", "\"json\"", "json", |c| c.log_format = LogFormat::Json),
     ("log.level", "\"debug\"", "debug", |c| c.log_level = "debug".to_owned()),
     ("limits.max_body", "\"2MiB\"", "2097152", |c| c.max_body = 2 << 20),
@@ -218,7 +228,21 @@ const TOGETHER: &[Together] = &[
         c.proxy_subject_header = Some("x-s".to_owned());
         c.proxy_verify_header = Some("x-v".to_owned());
     }),
+    (&[("oidc.issuer", "https://id.example.com"), ("oidc.client_id", "w"), ("oidc.name", "K"), GROUPS], |c| {
+        c.sign_in.issuer = Some("https://id.example.com".parse().unwrap());
+        c.sign_in.client_id = Some("w".to_owned());
+        c.sign_in.provider = "K".to_owned();
+        c.sign_in.viewers = vec!["*".to_owned()];
+    }),
+    (&[("trusted_proxies", "10.0.0.2"), ("proxy.user_header", "X-U"), ("proxy.groups_header", "X-G"), GROUPS], |c| {
+        c.trusted_proxies = vec!["10.0.0.2/32".parse().unwrap()];
+        c.sign_in.user_header = Some("x-u".to_owned());
+        c.sign_in.groups_header = Some("x-g".to_owned());
+        c.sign_in.viewers = vec!["*".to_owned()];
+    }),
 ];
+
+const GROUPS: (&str, &str) = ("groups.viewers", "*");
 
 #[test]
 fn options_that_need_each_other() {
@@ -232,7 +256,11 @@ fn options_that_need_each_other() {
                 env.env.push(var(&env_name(key), text));
                 file.push_str(&format!(
                     "{key} = {}\n",
-                    if *key == "trusted_proxies" { "[\"10.0.0.2\"]".to_owned() } else { format!("{text:?}") }
+                    if ["trusted_proxies", "groups.viewers"].contains(key) {
+                        format!("[{text:?}]")
+                    } else {
+                        format!("{text:?}")
+                    }
                 ));
             }
             (Sources { flags, ..base() }, env, file)
@@ -250,6 +278,11 @@ fn options_that_need_each_other() {
         ("tls.key", "/k", "--tls-cert"),
         ("proxy.cert_header", "X-C", "--trusted-proxies"),
         ("proxy.subject_header", "X-S", "--proxy-verify-header"),
+        ("proxy.user_header", "X-U", "--trusted-proxies"),
+        ("proxy.groups_header", "X-G", "--proxy-user-header"),
+        ("oidc.issuer", "https://id.example.com", "--oidc-client-id"),
+        ("oidc.issuer", "https://id.example.com", "--groups-viewers"),
+        ("oidc.client_id", "w", "--oidc-issuer"),
     ] {
         let said = load(&Sources { flags: vec![var(key, text)], ..base() }, &PLATFORMS).unwrap_err().to_string();
         assert!(said.contains(missing), "{said}");

@@ -61,6 +61,18 @@ pub fn connector_key(platform: &str, option: &str) -> String {
 }
 
 macro_rules! set {
+    (sign_in some $field:ident, $parse:expr) => {
+        |to, text| {
+            to.sign_in.$field = Some($parse(text)?);
+            Ok(())
+        }
+    };
+    (sign_in $field:ident, $parse:expr) => {
+        |to, text| {
+            to.sign_in.$field = $parse(text)?;
+            Ok(())
+        }
+    };
     (model some $field:ident, $parse:expr) => {
         |to, text| {
             to.model.$field = Some($parse(text)?);
@@ -202,6 +214,114 @@ pub const OPTIONS: &[Opt<Config>] = &[
         example: "X-Client-Verify",
         help: "Header in which they say SUCCESS when they verified that certificate.",
         set: set!(some proxy_verify_header, values::header),
+    },
+    Opt {
+        key: "proxy.user_header",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "X-Forwarded-User",
+        help: "Header in which the proxies in trusted_proxies name the person whom they signed in, with no other sign-in. The proxy must overwrite it in every request. From any other address it is ignored, and the log says so.",
+        set: set!(sign_in some user_header, values::header),
+    },
+    Opt {
+        key: "proxy.groups_header",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "X-Forwarded-Groups",
+        help: "Header in which they name that person's groups, with commas; groups.admins and its like say what those may do.",
+        set: set!(sign_in some groups_header, values::header),
+    },
+    Opt {
+        key: "oidc.issuer",
+        kind: Kind::Text,
+        placeholder: "URL",
+        default: None,
+        example: "https://id.example.com/realms/ops",
+        help: "An OpenID provider at which people sign in, exactly as its /.well-known/openid-configuration names itself. Register this server there as a confidential client with the redirect address PUBLIC_URL/login/oidc/return.",
+        set: set!(sign_in some issuer, super::sign_in::issuer),
+    },
+    Opt {
+        key: "oidc.client_id",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: None,
+        example: "watchfire",
+        help: "What the provider knows this server as.",
+        set: set!(sign_in some client_id, values::name),
+    },
+    Opt {
+        key: "oidc.client_secret",
+        kind: Kind::Secret,
+        placeholder: "SECRET",
+        default: None,
+        example: "as the provider made it",
+        help: "The secret that the provider made for it. Left out: a public client, which PKCE alone protects.",
+        set: set!(sign_in some client_secret, values::credentials),
+    },
+    Opt {
+        key: "oidc.name",
+        kind: Kind::Text,
+        placeholder: "NAME",
+        default: Some("single sign-on"),
+        example: "Keycloak",
+        help: "What people call the provider: the button says \"Sign in with\" it.",
+        set: set!(sign_in provider, values::name),
+    },
+    Opt {
+        key: "oidc.scopes",
+        kind: Kind::List,
+        placeholder: "SCOPES",
+        default: Some("profile, email"),
+        example: "profile, email, groups",
+        help: "What is asked of the provider besides openid.",
+        set: set!(sign_in scopes, super::sign_in::scopes),
+    },
+    Opt {
+        key: "oidc.name_claim",
+        kind: Kind::Text,
+        placeholder: "CLAIM",
+        default: Some("preferred_username"),
+        example: "email",
+        help: "The claim with a person's name for signing in. Whom the provider already told of keeps their name here.",
+        set: set!(sign_in name_claim, values::name),
+    },
+    Opt {
+        key: "oidc.groups_claim",
+        kind: Kind::Text,
+        placeholder: "CLAIM",
+        default: Some("groups"),
+        example: "roles",
+        help: "The claim with a person's groups: a list, or a text with commas or spaces; dots go into objects, as in realm_access.roles. Where the ID token has none, the provider's userinfo is asked.",
+        set: set!(sign_in groups_claim, values::name),
+    },
+    Opt {
+        key: "groups.admins",
+        kind: Kind::List,
+        placeholder: "GROUPS",
+        default: Some(""),
+        example: "platform-team",
+        help: "Groups of the provider or the proxy whose people are administrators. `*` is everybody who signs in there.",
+        set: set!(sign_in admins, group_names),
+    },
+    Opt {
+        key: "groups.responders",
+        kind: Kind::List,
+        placeholder: "GROUPS",
+        default: Some(""),
+        example: "on-call",
+        help: "Groups whose people act on incidents.",
+        set: set!(sign_in responders, group_names),
+    },
+    Opt {
+        key: "groups.viewers",
+        kind: Kind::List,
+        placeholder: "GROUPS",
+        default: Some(""),
+        example: "*",
+        help: "Groups whose people look. Somebody of no group in these three lists is not let in.",
+        set: set!(sign_in viewers, group_names),
     },
     Opt {
         key: "log.format",
@@ -768,6 +888,10 @@ pub const CONNECTOR_OPTIONS: &[Opt<ConnectorConfig>] = &[
         set: set!(some client_cn, values::names),
     },
 ];
+
+fn group_names(text: &str) -> Result<Vec<String>, String> {
+    Ok(values::list(text).map(str::to_owned).collect())
+}
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
     match text.trim() {

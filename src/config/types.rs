@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::model::ModelConfig;
+use super::{model::ModelConfig, sign_in::SignIn};
 pub use crate::model::CorrelationMode;
 use crate::model::{AuthMode, Declaration, IdentityField, Severity};
 pub use crate::outgoing::address::Url;
@@ -48,6 +48,8 @@ pub struct Config {
     pub proxy_subject_header: Option<String>,
     /// The header, in lower case, that says `SUCCESS` when they did.
     pub proxy_verify_header: Option<String>,
+    /// Sign-in by an OpenID provider or a proxy in front, and what groups may do.
+    pub sign_in: SignIn,
     /// `WATCHFIRE_BOOTSTRAP_TOKEN`: an administrator's token from outside, at least 24 characters.
     pub bootstrap_token: Option<String>,
     /// Log line format.

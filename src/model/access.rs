@@ -44,6 +44,22 @@ impl Scope {
     }
 }
 
+words! {
+    /// Who says that a person is who they are.
+    Voucher {
+        /// This server, by a password.
+        Local = "local",
+        /// An OpenID provider.
+        Oidc = "oidc",
+        /// A proxy in front.
+        Proxy = "proxy",
+    }
+}
+
+fn local() -> Voucher {
+    Voucher::Local
+}
+
 /// A person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Account {
@@ -51,13 +67,57 @@ pub struct Account {
     pub name: String,
     /// May do.
     pub role: Role,
-    /// Argon2id, in PHC form.
+    /// Argon2id, in PHC form; empty where somebody else says who they are.
     pub password_hash: String,
     /// Made at.
     pub created_at: Time,
     /// Last sign-in.
     #[serde(default)]
     pub last_seen: Option<Time>,
+    /// May not sign in for now.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Who says that it is them.
+    #[serde(default = "local")]
+    pub origin: Voucher,
+    /// The name that they are called by, where one is known.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// What the provider knows them by, for ever: issuer and subject with a space between.
+    #[serde(default)]
+    pub subject: Option<String>,
+}
+
+impl Account {
+    /// A person with a password of their own.
+    pub fn local(name: String, role: Role, password_hash: String, created_at: Time) -> Self {
+        Self {
+            name,
+            role,
+            password_hash,
+            created_at,
+            last_seen: None,
+            disabled: false,
+            origin: Voucher::Local,
+            full_name: None,
+            subject: None,
+        }
+    }
+}
+
+/// A person of whom a provider or a proxy has told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// As the name for signing in would be.
+    pub name: String,
+    /// Who told.
+    pub origin: Voucher,
+    /// By their groups; none when no group lets them in.
+    pub role: Option<Role>,
+    /// The name that they are called by.
+    pub full_name: Option<String>,
+    /// Of a provider: issuer and subject with a space between.
+    pub subject: Option<String>,
 }
 
 /// A signed-in browser. The row's key is the SHA-256 of the cookie's value.
@@ -72,6 +132,23 @@ pub struct Session {
     /// What the browser calls itself.
     #[serde(default)]
     pub user_agent: Option<String>,
+    /// Last used, to five minutes.
+    #[serde(default)]
+    pub last_used: Option<Time>,
+    /// Where it was last used from.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// It outlives the browser.
+    #[serde(default)]
+    pub kept: bool,
+    /// Who said who it is.
+    #[serde(default = "local")]
+    pub origin: Voucher,
+}
+
+/// What a session goes by where people see it: the beginning of its key, which opens nothing.
+pub fn session_id(hash: &[u8; 32]) -> String {
+    hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A program's key. The row's key is the SHA-256 of the token.
@@ -135,4 +212,22 @@ pub struct AuditEntry {
     /// Before, after, reason.
     #[serde(default)]
     pub data: Value,
+    /// The address that it was asked from; none for the product's own acts and those at the machine itself.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+/// Which entries of the audit log are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// By these actors; `*` at the end is a prefix.
+    pub actor: Vec<String>,
+    /// These acts, such as `incident.resolve`; `*` at the end is a prefix.
+    pub action: Vec<String>,
+    /// Each of these words stands in what it was done to.
+    pub object: Vec<String>,
+    /// Not before.
+    pub since: Option<Time>,
+    /// Before.
+    pub until: Option<Time>,
 }

@@ -34,7 +34,7 @@ mod timeline;
 mod tool;
 mod topology;
 
-pub use access::{Account, Actor, AuditEntry, Role, Scope, Session, Token};
+pub use access::{Account, Actor, AuditEntry, AuditFilter, Foreign, Role, Scope, Session, Token, Voucher, session_id};
 pub use alert::{Alert, AlertStatus, Flapping, IdentityRule, Membership, Reason, Strategy};
 pub use backtest::{Backtest, BacktestFigures, BacktestOutcome, BacktestState, Regrouped};
 pub use change::{Change, ChangeKind};

@@ -3,6 +3,7 @@
 //! Readers take a `View` (one snapshot) on the blocking pool; every change is a command to the writer thread, or a
 //! delivery through the intake. Nothing is answered, published or followed before it is durable.
 
+pub mod acting;
 mod apply;
 pub mod backup;
 mod codec;

@@ -37,6 +37,8 @@ pub struct Tx<'t> {
     pub policy: &'t Policy,
     /// The time of this transaction.
     pub now: Time,
+    /// The address that asks for it, if one does.
+    pub(super) from: Option<String>,
     held: BTreeMap<u64, Held>,
     counters: BTreeMap<Platform, ConnectorCounters>,
     minutes: BTreeMap<i64, u32>,
@@ -163,6 +165,7 @@ impl<'t> Tx<'t> {
             world,
             policy,
             now,
+            from: None,
             held: BTreeMap::new(),
             counters: BTreeMap::new(),
             minutes: BTreeMap::new(),
@@ -456,6 +459,7 @@ impl<'t> Tx<'t> {
             action: action.to_owned(),
             subject: subject.into(),
             data,
+            address: self.from.clone(),
         };
         put(&mut self.audit, number, &entry)
     }

@@ -18,7 +18,7 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, apply, codec, file::File, pack, pack::Stored, retention, tables,
+    CommandError, Policy, StoreError, acting, apply, codec, file::File, pack, pack::Stored, retention, tables,
     trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
@@ -109,10 +109,15 @@ impl Handle {
     ) -> Result<R, CommandError> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let (answer, answered) = oneshot::channel();
+        let from = acting::here();
         let command: Command = Box::new(move |writer| {
             let _place = place;
+            let acted = |tx: &mut Tx<'_>| {
+                tx.from = from;
+                f(tx)
+            };
             // The asker may have gone away; the command is done all the same.
-            let _ = answer.send(writer.transaction(f));
+            let _ = answer.send(writer.transaction(acted));
         });
         self.work.send(Work::Command(command)).map_err(|_| StoreError::Stopped)?;
         answered.await.unwrap_or(Err(CommandError::Store(StoreError::Stopped)))

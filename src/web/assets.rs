@@ -128,6 +128,8 @@ fn read(name: &str) -> Vec<u8> {
     Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
 }
 
+/// A script without what only its authors read: lines of comments, and indentation. No text in it goes over several lines,
+/// as a test makes sure.
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }

@@ -28,6 +28,7 @@ use super::{
     extract::Deadline,
     state::AppState,
 };
+use crate::store::acting;
 
 /// What a browser may load: only what comes from here. No inline script and no inline style.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
@@ -141,7 +142,8 @@ async fn same_site(State(state): State<AppState>, request: Request, next: Next) 
         )
         .into_response();
     }
-    next.run(Request::from_parts(parts, body)).await
+    // For the audit log: whatever is done for this request is done from there.
+    acting::from(client.addr, next.run(Request::from_parts(parts, body))).await
 }
 
 /// What browsers are told with every answer, unless the handler said otherwise.

@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 use super::{
     auth::{
         limits::LoginLimits,
+        oidc::Oidc,
+        proxied::Strangers,
         secret::{self, NoRandom},
     },
     tls::Tls,
@@ -18,7 +20,7 @@ use super::{
 use crate::{
     config::Config,
     ingest::{Memory, rate::SharedTicks},
-    model::{Time, Token},
+    model::{Session, Time, Token},
     runtime::clock::Clock,
     store::Overview,
 };
@@ -34,6 +36,10 @@ pub struct Shared {
     pub door: Arc<Memory>,
     /// How often somebody may try to sign in.
     pub logins: LoginLimits,
+    /// The OpenID provider, where one is configured.
+    pub oidc: Option<Oidc>,
+    /// Who sends headers that are not believed from them.
+    pub strangers: Strangers,
     /// Figures for `/metrics`.
     pub metrics: super::metrics::Metrics,
     /// The memory that the bodies of all requests may hold.
@@ -71,6 +77,8 @@ impl Shared {
             door: Arc::new(Memory::new(ticks.clone(), tls.trust(), config.outside.clone())),
             tls,
             logins: LoginLimits::new(ticks),
+            oidc: Oidc::of(&config.sign_in),
+            strangers: Strangers::default(),
             metrics: super::metrics::Metrics::new(),
             bodies: super::room::Room::default(),
             requests: Semaphore::new(MOST_REQUESTS),
@@ -104,16 +112,27 @@ impl Shared {
 
     /// Whether the use of a token should be noted: once an hour.
     pub fn should_touch(&self, token: &Token, now: Time) -> bool {
-        let hour_ago = now.minus(Duration::from_secs(3600));
-        if token.last_used.is_some_and(|used| used > hour_ago) {
+        self.touch(token.hash, token.last_used, now, Duration::from_secs(3600))
+    }
+
+    /// Whether the use of a session should be noted: every five minutes.
+    pub fn should_touch_session(&self, hash: [u8; 32], session: &Session, now: Time) -> bool {
+        let used = session.last_used.unwrap_or(session.created_at);
+        self.touch(hash, Some(used), now, Duration::from_secs(300))
+    }
+
+    fn touch(&self, hash: [u8; 32], used: Option<Time>, now: Time, every: Duration) -> bool {
+        let before = now.minus(every);
+        if used.is_some_and(|used| used > before) {
             return false;
         }
         let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        if touched.get(&token.hash).is_some_and(|at| *at > hour_ago) {
+        if touched.get(&hash).is_some_and(|at| *at > before) {
             return false;
         }
-        touched.retain(|_, at| *at > hour_ago);
-        touched.insert(token.hash, now);
+        let oldest = now.minus(Duration::from_secs(3600));
+        touched.retain(|_, at| *at > oldest);
+        touched.insert(hash, now);
         true
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     ingest::Door,
     investigation::{Library, Probes},
     live::Hub,
-    model::{ModelStatus, Token},
+    model::{ModelStatus, Session, Token},
     outgoing::Client,
     runtime::clock::Clock,
     search::Search,
@@ -60,6 +60,19 @@ impl Parts {
             config: self.config.clone(),
             clock: self.clock.clone(),
             memory: self.shared.door.clone(),
+        }
+    }
+
+    /// Notes that a session was used, and from where, at most every five minutes, while the caller goes on.
+    pub fn touch_session(&self, hash: [u8; 32], session: &Session, address: std::net::IpAddr) {
+        let now = self.clock.now();
+        if self.shared.should_touch_session(hash, session, now) {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                if let Err(e) = store.touch_session(hash, now, address.to_string()).await {
+                    tracing::debug!(error = %e, "the last use of a session was not noted");
+                }
+            });
         }
     }
 

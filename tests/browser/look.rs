@@ -109,6 +109,7 @@ async fn look_at_the_start() {
     look.at("connectors-empty", "/connectors").await;
     look.at("deliveries-empty", "/deliveries").await;
     test.deliver("generic", &json!({"title": "My first alert", "severity": "high", "service": "demo"})).await;
+    look.at("setup-people", "/setup/people").await;
     look.at("setup-done", "/setup/done").await;
     look.at("incidents-one", "/incidents").await;
     look.at("incident-waiting", "/incidents/1").await;
@@ -178,7 +179,14 @@ async fn look_at_a_day() {
     look.at("settings-browser", "/settings/browser").await;
     let token = test.post("/api/tokens", &json!({"name": "deploy-pipeline", "scopes": ["ingest", "read"]})).await;
     assert_eq!(token.status, 201, "{}", token.text);
+    let kim = json!({"name": "kim", "role": "responder", "password": "a long password"});
+    assert_eq!(test.post("/api/users", &kim).await.status, 201);
+    test.patch("/api/users/kim", &json!({"full_name": "Kim of the night shift"})).await;
+    look.at("settings-you", "/settings/you").await;
     look.at("settings-people", "/settings/people").await;
+    look.at("settings-person", "/settings/people/kim").await;
+    look.at("settings-audit", "/settings/audit").await;
+    look.at("settings-audit-some", "/settings/audit?action=user&object=kim").await;
     let wider = json!({"settings": {"mode": "any", "reopen_within_secs": 60}, "days": 30});
     let tried = test.post("/api/backtests", &wider).await.json["id"].to_string();
     test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;

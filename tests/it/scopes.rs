@@ -7,12 +7,16 @@ use watchfire::model::Scope;
 use crate::support::{TOKEN, TestApp, answer};
 
 /// What an operation needs; none for what everybody may ask.
-fn needed(method: &Method, path: &str) -> Option<Scope> {
+pub fn needed(method: &Method, path: &str) -> Option<Scope> {
     let public = ["/healthz", "/readyz", "/api/version", "/api/openapi.json"];
     let of_admins = ["/api/users", "/api/tokens", "/api/audit", "/api/backup"];
     let set_up = ["rotate-key", "reveal-key", "/declaration", "/try", "/netdata/connect", "/netdata/disconnect"];
+    // One's own: who may look has them.
+    let own = ["/api/me", "/api/sessions"];
     if public.contains(&path) {
         None
+    } else if own.iter().any(|p| path.starts_with(p)) {
+        Some(Scope::Read)
     } else if path.starts_with("/api/webhooks") {
         Some(Scope::Ingest)
     } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
@@ -33,7 +37,7 @@ fn needed(method: &Method, path: &str) -> Option<Scope> {
 }
 
 /// Method and path of every operation.
-async fn operations(test: &TestApp) -> Vec<(Method, String)> {
+pub async fn operations(test: &TestApp) -> Vec<(Method, String)> {
     let description = answer(test.request(Method::GET, "/api/openapi.json")).await.json;
     let paths = description["paths"].as_object().unwrap();
     let of = |(path, item): (&String, &Value)| {
@@ -47,7 +51,7 @@ async fn operations(test: &TestApp) -> Vec<(Method, String)> {
 }
 
 /// A server in which every kind of thing exists, and the names of those things.
-async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
+pub async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let test = TestApp::start().await;
     let change = json!({"title": "v2", "service": "api", "at": "2026-03-03T10:28:00Z"});
     test.post("/api/changes", &change).await;
@@ -76,7 +80,11 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     assert_eq!((silence.status, window.status, threshold.status).0, 201, "{}", silence.text);
     assert_eq!(test.post("/api/views", &json!({"name": "x", "q": "status:open"})).await.status, 201);
     let runbook = test.post("/api/runbooks", &json!({"title": "x", "url": "https://wiki.example.com/x"})).await;
+    let form = test.request(Method::POST, "/login").header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(answer(form.body("user=kim&password=a+long+password")).await.status, 303);
+    let session = test.get("/api/sessions").await.json["sessions"][0]["id"].clone();
     let names = vec![
+        ("/api/sessions/{id}", text(&session)),
         ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
         ("/api/views/{id}", "V-1".to_owned()),
@@ -99,7 +107,7 @@ async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     (test, names)
 }
 
-fn fill(path: &str, names: &[(&str, String)]) -> String {
+pub fn fill(path: &str, names: &[(&str, String)]) -> String {
     let mut filled = path.to_owned();
     for (pattern, name) in names {
         if let Some((before, _)) = pattern.split_once('{') {
@@ -222,6 +230,8 @@ async fn pages_are_for_people_who_signed_in() {
         "/settings/lessons",
         "/settings/storage",
         "/settings/about",
+        "/settings/you",
+        "/settings/audit",
         "/live",
     ] {
         let stranger = test.request(Method::GET, path).send().await.unwrap();
@@ -280,8 +290,11 @@ async fn pages_are_for_people_who_signed_in() {
         "/topology/edges",
         "/topology/import",
         "/settings/people",
-        "/settings/people/role",
-        "/settings/people/remove",
+        "/settings/people/lee/role",
+        "/settings/people/lee/password",
+        "/settings/people/lee/disable",
+        "/settings/people/lee/sign-out",
+        "/settings/people/lee/remove",
         "/settings/tokens",
         "/settings/tokens/revoke",
         "/settings/storage/backup",

@@ -74,13 +74,8 @@ async fn the_setup_link_is_there_until_somebody_is() {
     let test = TestApp::start().await;
     let link = test.app().setup_link().await.unwrap().unwrap();
     assert!(link.starts_with(&format!("{}/setup?token=", test.app().url())), "{link}");
-    let account = watchfire::model::Account {
-        name: "kim".to_owned(),
-        role: watchfire::model::Role::Admin,
-        password_hash: "none".to_owned(),
-        created_at: test.clock.now(),
-        last_seen: None,
-    };
+    let role = watchfire::model::Role::Admin;
+    let account = watchfire::model::Account::local("kim".to_owned(), role, "none".to_owned(), test.clock.now());
     test.app().store().create_first_account(account).await.unwrap();
     assert_eq!(test.app().setup_link().await.unwrap(), None);
     test.stop().await;

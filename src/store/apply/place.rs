@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{
     lifecycle, moves,
     taught::{self, Advice},
@@ -124,6 +126,7 @@ pub fn settled(tx: &mut Tx<'_>, alert: &Alert, decided: Decided, opened: bool) -
         // The one that somebody has already stays.
         if gone.is_open() && gone.owner.is_none() && !taught::kept_from(tx, other.incident, id)? {
             moves::merge(tx, other.incident, id, other.reasons, &Actor::System)?;
+            tx.audit(&Actor::System, "incident.merge", id.to_string(), json!({ "incident_ids": [other.incident] }))?;
         }
     }
     if decided.doubtful && !alert.test {
@@ -165,7 +168,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         }
         if !taught::kept_from(tx, own, to)? && tx.world.engine.fits_all(&subjects, to, |id| tx.standing(id)) {
             moves::merge(tx, own, to, better.to.reasons, &Actor::System)?;
-            return Ok(());
+            return tx.audit(&Actor::System, "incident.merge", to.to_string(), json!({ "incident_ids": [own] }));
         }
     }
     if !better.clearly {
@@ -177,7 +180,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         better.stays * 100.0
     );
     moves::move_alerts(tx, &[number], own, to, better.to.reasons, &Actor::System, &text)?;
-    Ok(())
+    tx.audit(&Actor::System, "incident.attach", to.to_string(), json!({ "from": [own], "alerts": 1 }))
 }
 
 /// Whether people made an incident part of another one.

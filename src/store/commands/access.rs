@@ -21,7 +21,8 @@ impl Store {
             let actor = Actor::Person(account.name.clone());
             let account = Account { role: Role::Admin, ..account };
             put(&mut tx.accounts, account.name.as_str(), &account)?;
-            Ok(tx.audit(&actor, "user.create_first", account.name, json!({ "role": account.role }))?)
+            let after = told(&account);
+            Ok(tx.audit(&actor, "user.create_first", account.name, json!({ "after": after }))?)
         })
         .await
     }
@@ -33,19 +34,30 @@ impl Store {
                 return Err(taken(format!("there is a user {} already", account.name)));
             }
             put(&mut tx.accounts, account.name.as_str(), &account)?;
-            Ok(tx.audit(&actor, "user.create", account.name, json!({ "role": account.role }))?)
+            let after = told(&account);
+            Ok(tx.audit(&actor, "user.create", account.name, json!({ "after": after }))?)
         })
         .await
     }
 
-    /// A new password; ends the person's sessions.
-    pub async fn set_password(&self, name: String, hash: String, actor: Actor) -> Result<(), CommandError> {
+    /// A new password; ends the person's sessions but for `except`, the one of whoever changes their own.
+    pub async fn set_password(
+        &self,
+        name: String,
+        hash: String,
+        except: Option<[u8; 32]>,
+        actor: Actor,
+    ) -> Result<(), CommandError> {
         self.command(move |tx| {
             let mut account = known(tx, &name)?;
+            if account.origin != Voucher::Local {
+                let detail = format!("{name} signs in by {}, so there is no password here", by(account.origin));
+                return Err(taken(detail));
+            }
             account.password_hash = hash;
             put(&mut tx.accounts, name.as_str(), &account)?;
-            end_sessions(tx, &name)?;
-            Ok(tx.audit(&actor, "user.password", name, serde_json::Value::Null)?)
+            let ended = end_sessions(tx, &name, except)?;
+            Ok(tx.audit(&actor, "user.password", name, json!({ "sessions_ended": ended }))?)
         })
         .await
     }
@@ -54,14 +66,68 @@ impl Store {
     pub async fn set_role(&self, name: String, role: Role, actor: Actor) -> Result<(), CommandError> {
         self.command(move |tx| {
             let mut account = known(tx, &name)?;
+            if account.origin != Voucher::Local {
+                return Err(taken(format!("the role of {name} follows from their groups at {}", by(account.origin))));
+            }
             if role != Role::Admin {
                 not_the_last_admin(tx, &account)?;
             }
             let before = std::mem::replace(&mut account.role, role);
             put(&mut tx.accounts, name.as_str(), &account)?;
-            Ok(tx.audit(&actor, "user.role", name, json!({ "from": before, "to": role }))?)
+            let data = json!({ "before": { "role": before }, "after": { "role": role } });
+            Ok(tx.audit(&actor, "user.role", name, data)?)
         })
         .await
+    }
+
+    /// Shuts a person out, with the end of their sessions, or lets them in again. The last administrator stays in.
+    pub async fn set_disabled(&self, name: String, disabled: bool, actor: Actor) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            let mut account = known(tx, &name)?;
+            if disabled {
+                not_the_last_admin(tx, &account)?;
+            }
+            let before = std::mem::replace(&mut account.disabled, disabled);
+            put(&mut tx.accounts, name.as_str(), &account)?;
+            if disabled {
+                end_sessions(tx, &name, None)?;
+            }
+            let action = if disabled { "user.disable" } else { "user.enable" };
+            let data = json!({ "before": { "disabled": before }, "after": { "disabled": disabled } });
+            Ok(tx.audit(&actor, action, name, data)?)
+        })
+        .await
+    }
+
+    /// The name that a person is called by; none takes it away.
+    pub async fn set_full_name(
+        &self,
+        name: String,
+        full_name: Option<String>,
+        actor: Actor,
+    ) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            let mut account = known(tx, &name)?;
+            let before = std::mem::replace(&mut account.full_name, full_name.clone());
+            if before == full_name {
+                return Ok(());
+            }
+            put(&mut tx.accounts, name.as_str(), &account)?;
+            let data = json!({ "before": { "full_name": before }, "after": { "full_name": full_name } });
+            Ok(tx.audit(&actor, "user.full_name", name, data)?)
+        })
+        .await
+    }
+
+    /// Somebody of whom a provider or a proxy has told: made when they are new, brought in line when they have changed,
+    /// and shut out when no group of theirs lets them in. The person as they are now.
+    ///
+    /// # Errors
+    /// `Conflict` when nobody of that name may come in this way: no group does, they are disabled, or the name is another
+    /// person's.
+    pub async fn welcome(&self, who: Foreign) -> Result<Account, CommandError> {
+        // The refusal is written down as well, so it is no error of the transaction.
+        self.command(move |tx| Ok(welcome(tx, who)?)).await?.map_err(taken)
     }
 
     /// Takes a person and their sessions away. The last administrator stays.
@@ -70,8 +136,8 @@ impl Store {
             let account = known(tx, &name)?;
             not_the_last_admin(tx, &account)?;
             tx.accounts.remove(name.as_str())?;
-            end_sessions(tx, &name)?;
-            Ok(tx.audit(&actor, "user.remove", name, json!({ "role": account.role }))?)
+            end_sessions(tx, &name, None)?;
+            Ok(tx.audit(&actor, "user.remove", name, json!({ "before": told(&account) }))?)
         })
         .await
     }
@@ -80,11 +146,15 @@ impl Store {
     pub async fn start_session(&self, hash: [u8; 32], session: Session) -> Result<(), CommandError> {
         self.command(move |tx| {
             let mut account = known(tx, &session.account)?;
+            if account.disabled {
+                return Err(taken(format!("{} is disabled", account.name)));
+            }
             account.last_seen = Some(session.created_at);
             put(&mut tx.accounts, session.account.as_str(), &account)?;
             put(&mut tx.sessions, hash, &session)?;
             let actor = Actor::Person(session.account.clone());
-            Ok(tx.audit(&actor, "session.start", session.account, serde_json::Value::Null)?)
+            let data = json!({ "session": session_id(&hash), "by": session.origin, "until": session.expires_at });
+            Ok(tx.audit(&actor, "session.start", session.account, data)?)
         })
         .await
     }
@@ -92,7 +162,66 @@ impl Store {
     /// Signs out.
     pub async fn end_session(&self, hash: [u8; 32]) -> Result<(), CommandError> {
         self.command(move |tx| {
+            let Some(session) = get::<_, Session>(&tx.sessions, hash)? else { return Ok(()) };
             tx.sessions.remove(hash)?;
+            let actor = Actor::Person(session.account.clone());
+            Ok(tx.audit(&actor, "session.end", session.account, json!({ "session": session_id(&hash) }))?)
+        })
+        .await
+    }
+
+    /// Ends the session that goes by this id, if it is of that person or nobody is named.
+    pub async fn revoke_session(&self, id: String, of: Option<String>, actor: Actor) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            let found = sessions(tx)?.into_iter().find(|(hash, session)| {
+                session_id(hash) == id && of.as_ref().is_none_or(|name| *name == session.account)
+            });
+            let (hash, session) = found.ok_or_else(|| CommandError::NotFound("session of that id".to_owned()))?;
+            tx.sessions.remove(hash)?;
+            Ok(tx.audit(&actor, "session.revoke", session.account, json!({ "session": id }))?)
+        })
+        .await
+    }
+
+    /// Ends all sessions of a person but for `except`. How many there were.
+    pub async fn revoke_sessions(
+        &self,
+        name: String,
+        except: Option<[u8; 32]>,
+        actor: Actor,
+    ) -> Result<usize, CommandError> {
+        self.command(move |tx| {
+            known(tx, &name)?;
+            let ended = end_sessions(tx, &name, except)?;
+            tx.audit(&actor, "session.revoke_all", name, json!({ "sessions_ended": ended }))?;
+            Ok(ended)
+        })
+        .await
+    }
+
+    /// Lets a session last until then.
+    pub async fn extend_session(&self, hash: [u8; 32], until: Time) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            let found = get::<_, Session>(&tx.sessions, hash)?;
+            let mut session = found.ok_or_else(|| CommandError::NotFound("session".to_owned()))?;
+            let before = std::mem::replace(&mut session.expires_at, until);
+            put(&mut tx.sessions, hash, &session)?;
+            let data = json!({
+                "session": session_id(&hash), "before": { "expires_at": before }, "after": { "expires_at": until },
+            });
+            let actor = Actor::Person(session.account.clone());
+            Ok(tx.audit(&actor, "session.extend", session.account, data)?)
+        })
+        .await
+    }
+
+    /// Notes that a session was used; call at most every five minutes for each.
+    pub async fn touch_session(&self, hash: [u8; 32], at: Time, address: String) -> Result<(), CommandError> {
+        self.command(move |tx| {
+            if let Some(mut session) = get::<_, Session>(&tx.sessions, hash)? {
+                (session.last_used, session.address) = (Some(at), Some(address));
+                put(&mut tx.sessions, hash, &session)?;
+            }
             Ok(())
         })
         .await
@@ -105,7 +234,7 @@ impl Store {
                 return Err(taken(format!("there is a token {} already", token.name)));
             }
             put(&mut tx.tokens, token.hash, &token)?;
-            let data = json!({ "scopes": token.scopes, "expires_at": token.expires_at });
+            let data = json!({ "after": told_token(&token) });
             Ok(tx.audit(&actor, "token.create", token.name, data)?)
         })
         .await
@@ -116,7 +245,7 @@ impl Store {
         self.command(move |tx| {
             let token = token_named(tx, &name)?.ok_or_else(|| CommandError::NotFound(format!("token {name}")))?;
             tx.tokens.remove(token.hash)?;
-            Ok(tx.audit(&actor, "token.revoke", name, serde_json::Value::Null)?)
+            Ok(tx.audit(&actor, "token.revoke", name, json!({ "before": told_token(&token) }))?)
         })
         .await
     }
@@ -157,7 +286,7 @@ fn not_the_last_admin(tx: &Tx<'_>, account: &Account) -> Result<(), CommandError
     let mut others = 0;
     for row in tx.accounts.iter()? {
         let other: Account = codec::decode(row?.1.value())?;
-        others += u32::from(other.role == Role::Admin && other.name != account.name);
+        others += u32::from(other.role == Role::Admin && !other.disabled && other.name != account.name);
     }
     if account.role == Role::Admin && others == 0 {
         return Err(taken(format!("{} is the last administrator; make another one first", account.name)));
@@ -165,18 +294,100 @@ fn not_the_last_admin(tx: &Tx<'_>, account: &Account) -> Result<(), CommandError
     Ok(())
 }
 
-fn end_sessions(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
-    let mut theirs = Vec::new();
-    for row in tx.sessions.iter()? {
-        let (hash, bytes) = row?;
-        if codec::decode::<Session>(bytes.value())?.account == name {
-            theirs.push(hash.value());
+/// What the audit log says of a person: nothing that is a secret.
+fn told(account: &Account) -> serde_json::Value {
+    json!({
+        "role": account.role, "disabled": account.disabled, "origin": account.origin, "full_name": account.full_name,
+    })
+}
+
+fn told_token(token: &Token) -> serde_json::Value {
+    json!({ "scopes": token.scopes, "expires_at": token.expires_at })
+}
+
+fn by(origin: Voucher) -> &'static str {
+    match origin {
+        Voucher::Local => "this server",
+        Voucher::Oidc => "the OpenID provider",
+        Voucher::Proxy => "the proxy in front",
+    }
+}
+
+/// The person, or why they may not come in.
+fn welcome(tx: &mut Tx<'_>, who: Foreign) -> Result<Result<Account, String>, StoreError> {
+    let mut found: Option<Account> = None;
+    for row in tx.accounts.iter()? {
+        let account: Account = codec::decode(row?.1.value())?;
+        // What the provider knows them by holds when their name there changes.
+        let same = account.origin == who.origin && account.subject == who.subject && who.subject.is_some();
+        if same || (found.is_none() && account.name == who.name) {
+            found = Some(account);
         }
     }
-    for hash in theirs {
-        tx.sessions.remove(hash)?;
+    // As they are called here, which may no longer be what they are called there.
+    let actor = Actor::Person(found.as_ref().map_or_else(|| who.name.clone(), |account| account.name.clone()));
+    let refused = |tx: &mut Tx<'_>, why: &str| {
+        tx.audit(&actor, "user.refused", who.name.clone(), json!({ "by": who.origin, "why": why }))
+    };
+    let Some(account) = found else {
+        let Some(role) = who.role else {
+            refused(tx, "no group lets them in")?;
+            return Ok(Err("none of your groups lets you in".to_owned()));
+        };
+        let account = Account {
+            origin: who.origin,
+            full_name: who.full_name,
+            subject: who.subject,
+            ..Account::local(who.name.clone(), role, String::new(), tx.now)
+        };
+        put(&mut tx.accounts, account.name.as_str(), &account)?;
+        tx.audit(&actor, "user.create", who.name, json!({ "after": told(&account) }))?;
+        return Ok(Ok(account));
+    };
+    if account.origin != who.origin || account.subject != who.subject {
+        refused(tx, "the name is another person's")?;
+        return Ok(Err(format!(
+            "there is another {} here already; an administrator can remove that person to let you in",
+            who.name
+        )));
     }
-    Ok(())
+    let Some(role) = who.role else {
+        let ended = end_sessions(tx, &account.name, None)?;
+        let data = json!({ "by": who.origin, "why": "no group lets them in", "sessions_ended": ended });
+        tx.audit(&actor, "user.refused", account.name, data)?;
+        return Ok(Err("none of your groups lets you in any more".to_owned()));
+    };
+    if account.disabled {
+        refused(tx, "disabled")?;
+        return Ok(Err("an administrator has disabled your account".to_owned()));
+    }
+    let after = Account { role, full_name: who.full_name.or_else(|| account.full_name.clone()), ..account.clone() };
+    if after != account {
+        put(&mut tx.accounts, after.name.as_str(), &after)?;
+        let data = json!({ "before": told(&account), "after": told(&after) });
+        tx.audit(&actor, "user.update", after.name.clone(), data)?;
+    }
+    Ok(Ok(after))
+}
+
+fn sessions(tx: &Tx<'_>) -> Result<Vec<([u8; 32], Session)>, StoreError> {
+    let mut all = Vec::new();
+    for row in tx.sessions.iter()? {
+        let (hash, bytes) = row?;
+        all.push((hash.value(), codec::decode(bytes.value())?));
+    }
+    Ok(all)
+}
+
+fn end_sessions(tx: &mut Tx<'_>, name: &str, except: Option<[u8; 32]>) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for (hash, session) in sessions(tx)? {
+        if session.account == name && Some(hash) != except {
+            tx.sessions.remove(hash)?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
 }
 
 fn token_named(tx: &Tx<'_>, name: &str) -> Result<Option<Token>, StoreError> {

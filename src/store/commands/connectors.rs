@@ -50,11 +50,14 @@ impl Store {
     /// Removes a connector with its key and its counters. What it delivered stays.
     pub async fn remove_connector(&self, platform: String, actor: Actor) -> Result<(), CommandError> {
         self.command(move |tx| {
-            if !tx.connectors.remove(platform.as_str())? {
+            let found: Option<ConnectorSettings> = get(&tx.connectors, platform.as_str())?;
+            let Some(settings) = found else {
                 return Err(CommandError::NotFound(format!("connector {platform}")));
-            }
+            };
+            let before = serde_json::json!({ "before": plain(&settings, |_| true) });
+            tx.connectors.remove(platform.as_str())?;
             tx.connector_counters.remove(platform.as_str())?;
-            tx.audit(&actor, "connector.remove", platform, serde_json::Value::Null)?;
+            tx.audit(&actor, "connector.remove", platform, before)?;
             Ok(())
         })
         .await
@@ -72,6 +75,7 @@ impl Store {
             let found: Option<ConnectorSettings> = get(&tx.connectors, platform.as_str())?;
             let mut settings = found.ok_or_else(|| CommandError::NotFound(format!("connector {platform}")))?;
             let identity = settings.identity.clone();
+            let before = plain(&settings, |field| what.get(field).is_some());
             change(&mut settings);
             put(&mut tx.connectors, platform.as_str(), &settings)?;
             if settings.identity != identity {
@@ -80,9 +84,34 @@ impl Store {
                 counters.identity_missing.clear();
                 counters.identity_asked = 0;
             }
-            tx.audit(&actor, "connector.update", platform, what)?;
+            tx.audit(&actor, "connector.update", platform, serde_json::json!({ "before": before, "after": what }))?;
             Ok(settings)
         })
         .await
     }
+}
+
+/// Fields of a connector that are no secret, so that the audit log may have them.
+const PLAIN: [&str; 13] = [
+    "enabled",
+    "paused_until",
+    "auth",
+    "basic_user",
+    "rca_enabled",
+    "group_by_sender",
+    "opens",
+    "severity_map",
+    "closes_after_secs",
+    "identity",
+    "rate_per_minute",
+    "declaration",
+    "platform",
+];
+
+/// Those of them that are wanted, with their values.
+fn plain(settings: &ConnectorSettings, wanted: impl Fn(&str) -> bool) -> serde_json::Value {
+    let all = serde_json::to_value(settings).unwrap_or_default();
+    let fields = PLAIN.into_iter().filter(|field| wanted(field));
+    let picked = fields.filter_map(|field| Some((field.to_owned(), all.get(field)?.clone())));
+    serde_json::Value::Object(picked.collect())
 }

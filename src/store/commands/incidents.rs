@@ -43,11 +43,12 @@ impl Store {
             let incident = open(tx, id, "given back")?;
             let Some(owner) = incident.owner.take() else { return Ok(()) };
             incident.acknowledged_at = None;
+            let data = changed("owner", &owner, &serde_json::Value::Null);
             tx.changed(id, IncidentChange::Owner);
             let text =
                 if owner == actor.to_string() { "Given back.".to_owned() } else { format!("Taken from {owner}.") };
             tx.note(id, TimelineKind::Unacknowledged, &actor, text, json!({ "owner": owner }))?;
-            Ok(tx.audit(&actor, "incident.unacknowledge", id.to_string(), json!({ "owner": owner }))?)
+            Ok(tx.audit(&actor, "incident.unacknowledge", id.to_string(), data)?)
         })
         .await
     }
@@ -98,7 +99,10 @@ impl Store {
         self.on_incident(id, move |tx| {
             tx.asked_incident(id)?;
             tx.changed(id, IncidentChange::Comment);
-            Ok(tx.note(id, TimelineKind::Comment, &actor, text, serde_json::Value::Null)?)
+            // The text stands in the timeline; what people say to each other is not for the log of acts.
+            let data = json!({ "characters": text.chars().count() });
+            tx.note(id, TimelineKind::Comment, &actor, text, serde_json::Value::Null)?;
+            Ok(tx.audit(&actor, "incident.comment", id.to_string(), data)?)
         })
         .await
     }
@@ -137,6 +141,11 @@ impl Store {
 
 fn invalid(field: &str, detail: String) -> CommandError {
     CommandError::Invalid { field: field.to_owned(), detail }
+}
+
+/// What the audit log says of a field that has another value now.
+fn changed<T: serde::Serialize>(field: &str, before: &T, after: &impl serde::Serialize) -> serde_json::Value {
+    json!({ "before": { field: before }, "after": { field: after } })
 }
 
 fn at_most(field: &str, text: Option<&str>, max: usize) -> Result<(), CommandError> {
@@ -185,8 +194,8 @@ fn own(tx: &mut Tx<'_>, id: IncidentId, owner: Option<String>, actor: &Actor) ->
         (_, None) => (TimelineKind::Unacknowledged, "Given back to nobody.".to_owned()),
     };
     let data = json!({ "from": before, "to": owner });
-    tx.note(id, kind, actor, text, data.clone())?;
-    Ok(tx.audit(actor, "incident.owner", id.to_string(), data)?)
+    tx.note(id, kind, actor, text, data)?;
+    Ok(tx.audit(actor, "incident.owner", id.to_string(), changed("owner", &before, &owner))?)
 }
 
 /// Ends an open incident and closes its alerts.
@@ -196,7 +205,7 @@ pub(in crate::store) fn resolve(
     reason: Option<String>,
     actor: &Actor,
 ) -> Result<(), CommandError> {
-    open(tx, id, "resolved")?;
+    let before = open(tx, id, "resolved")?.status;
     let now = tx.now;
     for number in tx.member_numbers(id)? {
         let Some(mut alert) = tx.alert(number)?.filter(Alert::is_open) else { continue };
@@ -217,7 +226,14 @@ pub(in crate::store) fn resolve(
     }
     let text = reason.clone().unwrap_or_else(|| "Resolved by hand.".to_owned());
     lifecycle::end(tx, id, actor, text)?;
-    Ok(tx.audit(actor, "incident.resolve", id.to_string(), json!({ "reason": reason }))?)
+    Ok(tx.audit(
+        actor,
+        "incident.resolve",
+        id.to_string(),
+        json!({
+            "before": { "status": before }, "after": { "status": IncidentStatus::Resolved }, "reason": reason,
+        }),
+    )?)
 }
 
 fn reopen(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandError> {
@@ -226,7 +242,9 @@ fn reopen(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandE
         return Err(conflict(incident, "reopened"));
     }
     lifecycle::reopen(tx, id, actor, "Reopened by hand.".to_owned())?;
-    Ok(tx.audit(actor, "incident.reopen", id.to_string(), serde_json::Value::Null)?)
+    let after = tx.known_incident(id)?.status;
+    let data = changed("status", &IncidentStatus::Resolved, &after);
+    Ok(tx.audit(actor, "incident.reopen", id.to_string(), data)?)
 }
 
 fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -> Result<(), CommandError> {
@@ -250,14 +268,8 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
             lifecycle::urgency(tx, id, severity)?;
             let data = json!({ "from": before, "to": severity });
             tx.changed(id, IncidentChange::Severity);
-            tx.note(
-                id,
-                TimelineKind::Severity,
-                actor,
-                format!("Severity set from {before} to {severity}."),
-                data.clone(),
-            )?;
-            tx.audit(actor, "incident.severity", id.to_string(), data)?;
+            tx.note(id, TimelineKind::Severity, actor, format!("Severity set from {before} to {severity}."), data)?;
+            tx.audit(actor, "incident.severity", id.to_string(), changed("severity", &before, &severity))?;
         }
     }
     if let Some(title) = patch.title {
@@ -266,8 +278,8 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
         if before != title {
             let data = json!({ "from": before, "to": title });
             tx.changed(id, IncidentChange::Title);
-            tx.note(id, TimelineKind::Title, actor, format!("Title set to “{title}”."), data.clone())?;
-            tx.audit(actor, "incident.title", id.to_string(), data)?;
+            tx.note(id, TimelineKind::Title, actor, format!("Title set to “{title}”."), data)?;
+            tx.audit(actor, "incident.title", id.to_string(), changed("title", &before, &title))?;
         }
     }
     if let Some(service) = patch.service {
@@ -283,8 +295,8 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
             let data = json!({ "from": before, "to": service });
             tx.changed(id, IncidentChange::Service);
             let text = format!("Service set to {}.", service.as_deref().unwrap_or("none"));
-            tx.note(id, TimelineKind::Service, actor, text, data.clone())?;
-            tx.audit(actor, "incident.service", id.to_string(), data)?;
+            tx.note(id, TimelineKind::Service, actor, text, data)?;
+            tx.audit(actor, "incident.service", id.to_string(), changed("service", &before, &service))?;
         }
     }
     if let Some(owner) = patch.owner {
@@ -297,10 +309,16 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
         Some(IncidentStatus::Analyzed) => {
             let now = tx.now;
             let incident = tx.known_incident(id)?;
+            let before = incident.status;
             incident.status = IncidentStatus::Analyzed;
             incident.analyzed_at = Some(now);
             tx.changed(id, IncidentChange::Status);
-            Ok(tx.audit(actor, "incident.analyzed", id.to_string(), serde_json::Value::Null)?)
+            Ok(tx.audit(
+                actor,
+                "incident.analyzed",
+                id.to_string(),
+                changed("status", &before, &IncidentStatus::Analyzed),
+            )?)
         }
         Some(IncidentStatus::Merged) | None => Ok(()),
     }

@@ -129,8 +129,8 @@ pub fn csv(alerts: &[AlertObject]) -> String {
     out
 }
 
-// Text from outside may begin like a formula, which spreadsheets would run.
-fn cell(text: &str) -> String {
+/// A field of CSV (RFC 4180). Text from outside may begin like a formula, which spreadsheets would run.
+pub(super) fn cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     if !guard.is_empty() || text.contains(['"', ',', '\n', '\r']) {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))

@@ -43,5 +43,6 @@ pub async fn report(
     let parsed = Parsed { changes: vec![change], ..Parsed::default() };
     let stored = state.door().declare("changes", parsed, bytes.to_vec(), retry.as_deref(), &who.actor).await?;
     state.shared.metrics.delivery("changes", "accepted");
+    state.store.audit(who.actor, "change.report", stored.id.to_string(), serde_json::Value::Null).await?;
     Ok((StatusCode::ACCEPTED, Answer(Reported { delivery_id: stored.id })))
 }

@@ -313,11 +313,18 @@ pub async fn run_test(state: &AppState, platform: &str) -> Result<Tested, ApiErr
 #[utoipa::path(post, path = "/api/connectors/{platform}/test", tag = "connectors", operation_id = "connector_test",
     params(("platform" = String, Path)), responses((status = 200, body = Tested)))]
 pub async fn test(
-    _: Responder,
+    who: Responder,
     State(state): State<AppState>,
     Path(platform): Path<String>,
 ) -> Result<Answer<Tested>, ApiError> {
-    Ok(Answer(run_test(&state, &platform).await?))
+    let tested = run_test(&state, &platform).await?;
+    note_test(&state, who.actor, platform).await?;
+    Ok(Answer(tested))
+}
+
+/// Writes into the audit log that somebody sent a test.
+pub async fn note_test(state: &AppState, actor: Actor, platform: String) -> Result<(), ApiError> {
+    Ok(state.store.audit(actor, "connector.test", platform, Value::Null).await?)
 }
 
 /// A key, shown.

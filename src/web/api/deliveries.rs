@@ -102,7 +102,7 @@ fn waiting(d: &Delivery) -> DeliveryObject {
 #[utoipa::path(post, path = "/api/deliveries/{id}/replay", tag = "deliveries", operation_id = "delivery_replay", params(("id" = String, Path)),
     responses((status = 202, body = Taken), (status = 422, description = "still not understood")))]
 pub async fn replay(
-    _: Responder,
+    who: Responder,
     State(state): State<AppState>,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -117,6 +117,7 @@ pub async fn replay(
         }
         Err(refusal) => return Err(refused("", refusal, state.config.max_body)),
     };
+    state.store.audit(who.actor, "delivery.replay", id.to_string(), serde_json::Value::Null).await?;
     let mut alerts: Vec<TakenAlert> = taken
         .signals
         .iter()

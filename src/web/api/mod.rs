@@ -3,7 +3,7 @@
 pub mod objects;
 
 pub mod alerts;
-mod audit;
+pub mod audit;
 pub mod backtests;
 mod backup;
 mod bulk;
@@ -29,11 +29,12 @@ pub mod postmortems;
 pub mod runbooks;
 mod saved_views;
 pub mod services;
+pub mod sessions;
 mod sources;
 pub mod system;
 mod thresholds;
 mod tokens;
-mod users;
+pub mod users;
 
 use axum::{Router, http::HeaderMap};
 use utoipa::openapi::{
@@ -164,13 +165,18 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(saved_views::list, saved_views::make))
         .routes(routes!(saved_views::get, saved_views::change, saved_views::remove))
         .routes(routes!(users::list, users::create))
-        .routes(routes!(users::patch, users::remove))
+        .routes(routes!(users::get, users::patch, users::remove))
+        .routes(routes!(users::sign_out))
+        .routes(routes!(users::me, users::change_me))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::revoke))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(correlation::get, correlation::patch))
         .routes(routes!(backtests::list, backtests::create))
         .routes(routes!(backtests::get, backtests::cancel))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(backup::make))
         .routes(routes!(system::version))
         .routes(routes!(system::openapi))

@@ -488,12 +488,66 @@ pub struct UserObject {
     pub created_at: Time,
     /// Last sign-in.
     pub last_seen: Option<Time>,
+    /// May not sign in for now.
+    pub disabled: bool,
+    /// Who says that it is them: `local` is this server, by a password.
+    pub origin: Voucher,
+    /// The name that they are called by.
+    pub full_name: Option<String>,
 }
 
 impl UserObject {
     /// From the stored row.
     pub fn of(a: &Account) -> Self {
-        Self { name: a.name.clone(), role: a.role, created_at: a.created_at, last_seen: a.last_seen }
+        Self {
+            name: a.name.clone(),
+            role: a.role,
+            created_at: a.created_at,
+            last_seen: a.last_seen,
+            disabled: a.disabled,
+            origin: a.origin,
+            full_name: a.full_name.clone(),
+        }
+    }
+}
+
+/// A signed-in browser.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct SessionObject {
+    /// To end it by; it opens nothing.
+    pub id: String,
+    /// Whose.
+    pub user: String,
+    /// The session that asks.
+    pub current: bool,
+    /// Since when.
+    pub created_at: Time,
+    /// Until when, at most.
+    pub expires_at: Time,
+    /// Last used, to five minutes.
+    pub last_used: Option<Time>,
+    /// Where it was last used from.
+    pub address: Option<String>,
+    /// What the browser calls itself.
+    pub user_agent: Option<String>,
+    /// Who said who it is.
+    pub origin: Voucher,
+}
+
+impl SessionObject {
+    /// From the stored row; `mine` is the session that asks.
+    pub fn of(hash: &[u8; 32], s: &Session, mine: Option<[u8; 32]>) -> Self {
+        Self {
+            id: session_id(hash),
+            user: s.account.clone(),
+            current: mine == Some(*hash),
+            created_at: s.created_at,
+            expires_at: s.expires_at,
+            last_used: s.last_used,
+            address: s.address.clone(),
+            user_agent: s.user_agent.clone(),
+            origin: s.origin,
+        }
     }
 }
 

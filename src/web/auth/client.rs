@@ -20,6 +20,8 @@ use crate::{
 pub struct Client {
     /// Its address.
     pub addr: IpAddr,
+    /// The address of the connection, which may be a proxy's.
+    pub peer: IpAddr,
     /// The way here is encrypted, as far as we know.
     pub secure: bool,
     /// The `Host` it asked for.
@@ -40,6 +42,7 @@ impl Client {
         let forwarded_host = headers.get("x-forwarded-host").filter(|_| trusted).and_then(|v| v.to_str().ok());
         Self {
             addr: if trusted { forwarded_for(headers, config).unwrap_or(peer) } else { peer }.to_canonical(),
+            peer: peer.to_canonical(),
             secure: public_https || https,
             host: forwarded_host.or_else(|| text(header::HOST)).filter(|h| is_host(h)).map(str::to_owned),
             user_agent: text(header::USER_AGENT).map(|u| u.chars().take(200).collect()),

@@ -16,20 +16,28 @@ pub fn name(client: &Client) -> &'static str {
 
 /// The value of the session cookie, if it is plausible.
 pub fn read<'a>(headers: &'a HeaderMap, client: &Client) -> Option<&'a str> {
+    named(headers, name(client))
+}
+
+fn named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(n, _)| *n == name(client))
+        .find(|(n, _)| *n == name)
         .map(|(_, value)| value)
         .filter(|v| v.len() == 43)
 }
 
 /// `Set-Cookie` of a session; without `max_age_secs` it ends with the browser.
 pub fn set(client: &Client, value: &str, max_age_secs: Option<u64>) -> Option<HeaderValue> {
-    let mut cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", name(client));
+    written(name(client), client, value, max_age_secs)
+}
+
+fn written(name: &str, client: &Client, value: &str, max_age_secs: Option<u64>) -> Option<HeaderValue> {
+    let mut cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax");
     if let Some(secs) = max_age_secs {
         cookie.push_str(&format!("; Max-Age={secs}"));
     }
@@ -42,6 +50,24 @@ pub fn set(client: &Client, value: &str, max_age_secs: Option<u64>) -> Option<He
     })
 }
 
+/// The cookie of a sign-in that was begun at a provider.
+const BEGUN_SECURE: &str = "__Host-watchfire-begun";
+const BEGUN_PLAIN: &str = "watchfire-begun";
+
+fn begun(client: &Client) -> &'static str {
+    if client.secure { BEGUN_SECURE } else { BEGUN_PLAIN }
+}
+
+/// What shows that this browser began a sign-in at a provider.
+pub fn read_begun<'a>(headers: &'a HeaderMap, client: &Client) -> Option<&'a str> {
+    named(headers, begun(client))
+}
+
+/// `Set-Cookie` of that.
+pub fn set_begun(client: &Client, value: &str, max_age_secs: u64) -> Option<HeaderValue> {
+    written(begun(client), client, value, Some(max_age_secs))
+}
+
 /// `Set-Cookie` that takes the session away.
 pub fn clear(client: &Client) -> Option<HeaderValue> {
     set(client, "", Some(0))
@@ -52,7 +78,8 @@ mod tests {
     use super::*;
 
     fn client(secure: bool) -> Client {
-        Client { addr: "127.0.0.1".parse().unwrap(), secure, host: None, user_agent: None }
+        let addr = "127.0.0.1".parse().unwrap();
+        Client { addr, peer: addr, secure, host: None, user_agent: None }
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl LoginLimits {
         self.check(&self.name, &name)
     }
 
+    /// Takes one try of somebody who gives no name here. `Err` is the seconds until the next one.
+    pub fn take_address(&self, addr: IpAddr) -> Result<(), u32> {
+        self.check(&self.address, &network(addr))
+    }
+
     fn check<K: Hash + Eq + Clone>(&self, limit: &Keyed<K>, key: &K) -> Result<(), u32> {
         if limit.len() > MANY {
             limit.retain_recent();

@@ -4,7 +4,9 @@ pub mod certificate;
 pub mod cookie;
 pub mod csrf;
 pub mod limits;
+pub mod oidc;
 pub mod password;
+pub mod proxied;
 pub mod secret;
 
 mod client;
@@ -23,7 +25,9 @@ use super::{
 };
 use crate::model::*;
 pub use client::{Client, of_parts};
-pub use sessions::{LoginError, SetupError, check_name, hash_password, login, logout, set_up, verify_password};
+pub use sessions::{
+    LoginError, SetupError, check_name, current, extend, hash_password, login, logout, set_up, verify_password,
+};
 pub use tokens::{NewToken, create_token};
 
 /// Somebody or something that has proved who it is.
@@ -33,7 +37,18 @@ pub struct Identity {
     pub actor: Actor,
     /// The person; none for tokens. Without the password's hash.
     pub account: Option<Account>,
+    /// The session that it was shown by; none for tokens, and for people whom a proxy names.
+    pub session: Option<Signed>,
     scopes: Vec<Scope>,
+}
+
+/// The session of a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Its key in the store.
+    pub hash: [u8; 32],
+    /// When it ends.
+    pub ends: Time,
 }
 
 impl Identity {
@@ -64,11 +79,11 @@ impl Identity {
             Role::Responder => Scope::Write,
             Role::Admin => Scope::Admin,
         };
-        Self { actor: Actor::Person(account.name.clone()), account: Some(account), scopes: vec![scope] }
+        Self { actor: Actor::Person(account.name.clone()), account: Some(account), session: None, scopes: vec![scope] }
     }
 
     fn program(name: &str, scopes: Vec<Scope>) -> Self {
-        Self { actor: Actor::Program(name.to_owned()), account: None, scopes }
+        Self { actor: Actor::Program(name.to_owned()), account: None, session: None, scopes }
     }
 }
 
@@ -77,17 +92,26 @@ pub async fn identify(state: &AppState, headers: &HeaderMap, client: &Client) ->
     if let Some(token) = bearer(headers) {
         return identify_token(state, token).await;
     }
+    if let Some(account) = proxied::identify(state, headers, client).await? {
+        return Ok(Some(Identity::person(account)));
+    }
     let Some(value) = cookie::read(headers, client) else { return Ok(None) };
     let hash = secret::digest(value);
     let now = state.clock.now();
-    let account = state
+    let found = state
         .store
         .read(move |view| match view.session(&hash)? {
-            Some(session) if session.expires_at > now => view.account(&session.account),
+            Some(session) if session.expires_at > now => {
+                let account = view.account(&session.account)?.filter(|account| !account.disabled);
+                Ok(account.map(|account| (account, session)))
+            }
             _ => Ok(None),
         })
         .await?;
-    Ok(account.map(Identity::person))
+    let Some((account, session)) = found else { return Ok(None) };
+    state.touch_session(hash, &session, client.addr);
+    let signed = Signed { hash, ends: session.expires_at };
+    Ok(Some(Identity { session: Some(signed), ..Identity::person(account) }))
 }
 
 /// The program that holds this token.
@@ -149,6 +173,19 @@ pub fn safe_next(next: Option<&str>) -> &str {
         .unwrap_or("/")
 }
 
+/// Whether somebody must make the first account: nobody has one, and nobody else can say who people are.
+pub async fn nobody_yet(state: &AppState) -> Result<bool, ApiError> {
+    let elsewhere = state.shared.oidc.is_some() || state.config.sign_in.user_header.is_some();
+    Ok(!elsewhere && state.store.read(|view| Ok(view.accounts()?.is_empty())).await?)
+}
+
+/// Path and query of the page of ours that a form was sent from.
+fn page_of<'h>(headers: &'h HeaderMap, client: &Client) -> Option<&'h str> {
+    let from = headers.get(header::REFERER)?.to_str().ok()?;
+    let (host, _) = from.split_once("://")?.1.split_once('/')?;
+    (Some(host) == client.host.as_deref()).then(|| from.split_once(host).map(|(_, path)| path))?
+}
+
 async fn require(parts: &Parts, state: &AppState, wanted: Scope) -> Result<Identity, Denied> {
     let client = of_parts(parts, &state.config);
     match identify(state, &parts.headers, &client).await? {
@@ -162,10 +199,11 @@ async fn require(parts: &Parts, state: &AppState, wanted: Scope) -> Result<Ident
             Err(ApiError::forbidden(format!("{} may not do this; it needs {need}", identity.actor)).into())
         }
         None if audience(parts.uri.path()) == Audience::Person => {
-            let first = state.store.read(|view| Ok(view.accounts()?.is_empty())).await.map_err(ApiError::from)?;
-            // Only what can be asked for again by following a link is worth coming back to.
+            let first = nobody_yet(state).await?;
+            // What can be asked for again by following a link is worth coming back to; so is the page with the form.
+            let page = || page_of(&parts.headers, &client).unwrap_or("/");
             let wanted = parts.uri.path_and_query().filter(|_| parts.method.is_safe());
-            Err(Denied::SignIn { next: wanted.map_or("/", |p| p.as_str()).to_owned(), first })
+            Err(Denied::SignIn { next: wanted.map_or_else(page, |p| p.as_str()).to_owned(), first })
         }
         None => Err(ApiError::unauthorized(
             "sign in, or send a token as `Authorization: Bearer …`; tokens are made in Settings or with `watchfire token create`",
@@ -241,13 +279,7 @@ mod tests {
 
     #[test]
     fn roles_include_the_ones_before_and_hashes_stay_inside() {
-        let account = |role| Account {
-            name: "ann".into(),
-            role,
-            password_hash: "$argon2id$".into(),
-            created_at: Time::default(),
-            last_seen: None,
-        };
+        let account = |role| Account::local("ann".into(), role, "$argon2id$".into(), Time::default());
         for (role, read, write, admin) in
             [(Role::Viewer, true, false, false), (Role::Responder, true, true, false), (Role::Admin, true, true, true)]
         {

@@ -62,14 +62,14 @@ pub async fn login(
     let wanted = name.clone();
     let account =
         state.store.read(move |view| view.account(&wanted)).await.map_err(|e| LoginError::Failed(e.into()))?;
-    // An unknown name takes as long as a wrong password.
+    // An unknown name takes as long as a wrong password; so does one that somebody else signs in.
     let hash = match &account {
-        Some(account) => account.password_hash.clone(),
-        None => nobodys_hash(state).await.map_err(LoginError::Failed)?,
+        Some(account) if account.origin == Voucher::Local => account.password_hash.clone(),
+        _ => nobodys_hash(state).await.map_err(LoginError::Failed)?,
     };
     let right = verify_password(state, password.to_owned(), hash).await.map_err(LoginError::Failed)?;
-    match account.filter(|_| right) {
-        Some(account) => start(state, client, account.name, keep).await.map_err(LoginError::Failed),
+    match account.filter(|account| right && !account.disabled && account.origin == Voucher::Local) {
+        Some(account) => start(state, client, account, keep).await.map_err(LoginError::Failed),
         None => {
             tracing::info!(addr = %client.addr, "a sign-in failed");
             Err(LoginError::Wrong)
@@ -106,15 +106,9 @@ pub async fn set_up(
     }
     let name = check_name(name).ok_or(SetupError::Name)?;
     let password_hash = hash_password(state, password.to_owned()).await.map_err(failed)??;
-    let account = Account {
-        name: name.clone(),
-        role: Role::Admin,
-        password_hash,
-        created_at: state.clock.now(),
-        last_seen: None,
-    };
-    match state.store.create_first_account(account).await {
-        Ok(()) => start(state, client, name, false).await.map_err(failed),
+    let account = Account::local(name, Role::Admin, password_hash, state.clock.now());
+    match state.store.create_first_account(account.clone()).await {
+        Ok(()) => start(state, client, account, false).await.map_err(failed),
         Err(CommandError::Conflict { .. }) => Err(SetupError::Done),
         Err(e) => Err(failed(e.into())),
     }
@@ -139,17 +133,62 @@ pub async fn verify_password(state: &AppState, password: String, hash: String) -
     blocking(state, move || password::verify(&password, &hash)).await
 }
 
-async fn start(state: &AppState, client: &Client, account: String, keep: bool) -> Result<HeaderValue, ApiError> {
+/// The session that a cookie stands for, with its key.
+pub async fn current(
+    state: &AppState,
+    client: &Client,
+    headers: &HeaderMap,
+) -> Result<Option<([u8; 32], Session)>, ApiError> {
+    let Some(value) = cookie::read(headers, client) else { return Ok(None) };
+    let hash = secret::digest(value);
+    Ok(state.store.read(move |view| Ok(view.session(&hash)?.map(|session| (hash, session)))).await?)
+}
+
+// A browser that forgets the cookie at its end should not leave a session for weeks.
+fn lifetime(state: &AppState, keep: bool) -> Duration {
+    let most = state.config.session_lifetime;
+    if keep { most } else { most.min(Duration::from_secs(86_400)) }
+}
+
+/// Lets a session last as long as a new one would, but for no more than the longest one after its beginning: then its
+/// person signs in again. When it ends now, and the `Set-Cookie` of one that outlives the browser.
+pub async fn extend(
+    state: &AppState,
+    client: &Client,
+    headers: &HeaderMap,
+) -> Result<(Time, Option<HeaderValue>), ApiError> {
+    let now = state.clock.now();
+    let found = current(state, client, headers).await?.filter(|(_, session)| session.expires_at > now);
+    let (hash, session) = found.ok_or_else(|| ApiError::unauthorized("sign in"))?;
+    let most = session.created_at.plus(state.config.session_lifetime.max(Duration::from_secs(86_400)));
+    let until = now.plus(lifetime(state, session.kept)).min(most).max(session.expires_at);
+    if until > session.expires_at {
+        state.store.extend_session(hash, until).await?;
+    }
+    let value = cookie::read(headers, client).filter(|_| session.kept);
+    Ok((until, value.and_then(|v| cookie::set(client, v, Some(until.since(now).as_secs())))))
+}
+
+/// Signs a person in whose word was taken: the `Set-Cookie` of a new session.
+pub(super) async fn start(
+    state: &AppState,
+    client: &Client,
+    account: Account,
+    keep: bool,
+) -> Result<HeaderValue, ApiError> {
     let value = secret::random::<32>().map_err(|_| ApiError::internal())?;
     let now = state.clock.now();
-    // A browser that forgets the cookie at its end should not leave a session for weeks.
-    let lifetime = if keep {
-        state.config.session_lifetime
-    } else {
-        state.config.session_lifetime.min(Duration::from_secs(86_400))
+    let lifetime = lifetime(state, keep);
+    let session = Session {
+        account: account.name,
+        created_at: now,
+        expires_at: now.plus(lifetime),
+        user_agent: client.user_agent.clone(),
+        last_used: Some(now),
+        address: Some(client.addr.to_string()),
+        kept: keep,
+        origin: account.origin,
     };
-    let session =
-        Session { account, created_at: now, expires_at: now.plus(lifetime), user_agent: client.user_agent.clone() };
     state.store.start_session(secret::digest(&value), session).await?;
     cookie::set(client, &value, keep.then_some(lifetime.as_secs())).ok_or_else(ApiError::internal)
 }

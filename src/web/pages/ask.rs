@@ -80,9 +80,15 @@ impl Ask {
             counts: Counts::from(overview),
             said: self.said.map(|s| s.to_string()),
             views: self.views.clone(),
+            ends: self.identity.session.map(|s| s.ends),
             density: if self.prefs.compact { "density-compact" } else { "" },
             ..Frame::bare(title, self.now, &self.prefs)
         }
+    }
+
+    /// The frame of a page of set-up, which has no rail.
+    pub fn bare(&self, title: &str) -> Frame {
+        Frame { ends: self.identity.session.map(|s| s.ends), ..Frame::bare(title, self.now, &self.prefs) }
     }
 
     /// What they may do, as a person's role.

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     text,
-    time::{When, clock_short, date},
+    time::{When, clock_short, date, zone_name},
     ui::{self, Markup},
 };
 use crate::{ingest::Run, model::*, web::health::Health};
@@ -40,8 +40,8 @@ pub fn mark(health: &Health, now: Time) -> Markup {
 /// `02:34 UTC`, with the date when it is not today.
 fn moment(at: Time, now: Time) -> String {
     match date(at) == date(now) {
-        true => format!("{}\u{a0}UTC", clock_short(at)),
-        false => format!("{}, {}\u{a0}UTC", date(at), clock_short(at)),
+        true => format!("{}\u{a0}{}", clock_short(at), zone_name(at)),
+        false => format!("{}, {}\u{a0}{}", date(at), clock_short(at), zone_name(at)),
     }
 }
 

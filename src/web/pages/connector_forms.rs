@@ -21,7 +21,7 @@ use crate::{
     model::*,
     web::{
         api::{
-            connectors::{ConnectorPatch, apply, reveal as reveal_key, rotate as rotate_key},
+            connectors::{ConnectorPatch, apply, note_test, reveal as reveal_key, rotate as rotate_key},
             netdata_cloud,
         },
         auth::{Admin, Client, Denied},
@@ -108,7 +108,7 @@ pub async fn rotate(
 }
 
 /// `POST /connectors/{platform}/test`
-pub async fn test(State(state): State<AppState>, Path(slug): Path<String>, _form: Form) -> Result<Response, ApiError> {
+pub async fn test(State(state): State<AppState>, Path(slug): Path<String>, form: Form) -> Result<Response, ApiError> {
     let began = state.clock.now();
     let (stored, code) = match state.door().test(&slug).await {
         Ok(accepted) if accepted.problem.is_some() => (accepted.stored, 422),
@@ -117,6 +117,7 @@ pub async fn test(State(state): State<AppState>, Path(slug): Path<String>, _form
         Err(refusal) => return Err(refused(&refusal)),
     };
     let ms = state.clock.now().since(began).as_millis();
+    note_test(&state, form.actor, slug.clone()).await?;
     state.store.applied(stored.seq, APPLIED).await;
     let to = format!("/connectors/{slug}?tested={}&code={code}&ms={ms}#test", stored.id);
     Ok(back(&to, Some(Said::new("tested"))))

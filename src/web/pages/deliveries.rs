@@ -356,7 +356,7 @@ pub fn door(state: &AppState) -> Door {
 pub const APPLIED: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// `POST /deliveries/{id}/replay`
-pub async fn replay(State(state): State<AppState>, Path(id): Path<String>, _form: Form) -> Result<Response, ApiError> {
+pub async fn replay(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
     let id = parse(&id)?;
     let again = match door(&state).replay(id).await {
         Ok(Some(accepted)) => accepted.stored,
@@ -366,6 +366,7 @@ pub async fn replay(State(state): State<AppState>, Path(id): Path<String>, _form
         Err(Refusal::NotUnderstood(_, stored)) => stored,
         Err(refusal) => return Err(refused(&refusal)),
     };
+    state.store.audit(form.actor, "delivery.replay", id.to_string(), serde_json::Value::Null).await?;
     state.store.applied(again.seq, APPLIED).await;
     Ok(back(&format!("/deliveries/{}", again.id), Some(Said::new("replayed"))))
 }

@@ -81,6 +81,12 @@ pub struct Prefs {
     pub keys_off: bool,
     /// Compact rows.
     pub compact: bool,
+    /// The name of the zone that times are said in; none is UTC.
+    pub zone: Option<String>,
+    /// What the desktop is told of: `critical` or `all`; none is nothing.
+    pub notify: Option<&'static str>,
+    /// With a sound: `once`, or `until` somebody acknowledges.
+    pub sound: Option<&'static str>,
 }
 
 impl Prefs {
@@ -95,8 +101,15 @@ impl Prefs {
             theme,
             keys_off: cookie(headers, "keys") == Some("off"),
             compact: cookie(headers, "density") == Some("compact"),
+            zone: cookie(headers, "tz").filter(|name| super::time::zone(name).is_some()).map(str::to_owned),
+            notify: one_of(cookie(headers, "notify"), &["critical", "all"]),
+            sound: one_of(cookie(headers, "sound"), &["once", "until"]),
         }
     }
+}
+
+fn one_of(value: Option<&str>, words: &[&'static str]) -> Option<&'static str> {
+    words.iter().find(|word| Some(**word) == value).copied()
 }
 
 /// The value of a cookie.
@@ -167,6 +180,14 @@ pub struct Frame {
     pub theme: Option<&'static str>,
     /// Single keys work.
     pub keys: bool,
+    /// The zone that times are said in, where it is not UTC.
+    pub zone: Option<String>,
+    /// What the desktop is told of.
+    pub notify: Option<&'static str>,
+    /// With a sound.
+    pub sound: Option<&'static str>,
+    /// When the session ends.
+    pub ends: Option<Time>,
     /// Class of the body.
     pub density: &'static str,
     /// The outcome of what was just done.
@@ -189,6 +210,10 @@ impl Frame {
             counts: Counts::default(),
             theme: prefs.theme,
             keys: !prefs.keys_off,
+            zone: prefs.zone.clone(),
+            notify: prefs.notify,
+            sound: prefs.sound,
+            ends: None,
             density: "",
             said: None,
             views: Vec::new(),
@@ -263,6 +288,11 @@ impl Frame {
         ui::clock(self.now)
     }
 
+    /// The short name of the zone that it is in, `UTC`.
+    pub fn zone_name(&self) -> String {
+        super::time::zone_name(self.now)
+    }
+
     /// May act on incidents.
     pub fn may_act(&self) -> bool {
         self.role >= Role::Responder
@@ -304,6 +334,6 @@ mod tests {
         let mut h = http::HeaderMap::new();
         h.insert(http::header::COOKIE, "a=b; theme=dark; keys=off; density=\"><script>".parse().unwrap());
         let p = Prefs::of(&h);
-        assert_eq!(p, Prefs { theme: Some("dark"), keys_off: true, compact: false });
+        assert_eq!(p, Prefs { theme: Some("dark"), keys_off: true, ..Prefs::default() });
     }
 }

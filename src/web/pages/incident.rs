@@ -266,9 +266,10 @@ impl IncidentPage {
         let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
         let raw_line = match &read.raw {
             Some(d) => ui::foreign(&format!(
-                "as received from {}, {} UTC, {}",
+                "as received from {}, {} {}, {}",
                 platforms::tile_and_name(&d.platform).1,
                 ui::clock(d.at),
+                super::time::zone_name(d.at),
                 ui::bytes(d.body.len() as u64)
             )),
             None if i.manual => ui::foreign("opened by hand"),

@@ -12,10 +12,17 @@ use super::{
     frame::{Frame, Prefs},
     text, ui,
 };
-use crate::web::{
-    auth::{self, Client, LoginError, safe_next},
-    error::ApiError,
-    state::AppState,
+use crate::{
+    model::Voucher,
+    web::{
+        auth::{
+            self, Client, LoginError,
+            oidc::{self, OidcError},
+            safe_next,
+        },
+        error::ApiError,
+        state::AppState,
+    },
 };
 
 #[derive(Template)]
@@ -27,6 +34,10 @@ struct LoginPage {
     next: String,
     keep: bool,
     days: u64,
+    /// Where else one may sign in: the way there, and its name.
+    provider: Option<(String, String)>,
+    /// Signed out here, and not at the provider.
+    still: bool,
 }
 
 fn page(state: &AppState, headers: &HeaderMap, fields: &Fields, error: Option<String>) -> LoginPage {
@@ -37,6 +48,12 @@ fn page(state: &AppState, headers: &HeaderMap, fields: &Fields, error: Option<St
         next: safe_next(Some(fields.get("next"))).to_owned(),
         keep: fields.checked("keep"),
         days: state.config.session_lifetime.as_secs() / 86_400,
+        provider: state.shared.oidc.as_ref().map(|_| {
+            let next: String =
+                form_urlencoded::byte_serialize(safe_next(Some(fields.get("next"))).as_bytes()).collect();
+            (format!("/login/oidc?next={next}"), text::visible(&state.config.sign_in.provider))
+        }),
+        still: state.shared.oidc.is_some() && fields.get("out") == "provider",
     }
 }
 
@@ -50,8 +67,7 @@ pub async fn form(
     if auth::identify(&state, &headers, &client).await?.is_some() {
         return Ok(Redirect::to(safe_next(Some(params.get("next")))).into_response());
     }
-    let nobody = state.store.read(|view| Ok(view.accounts()?.is_empty())).await?;
-    if nobody {
+    if auth::nobody_yet(&state).await? {
         return Ok(Redirect::to("/setup").into_response());
     }
     Ok(html(StatusCode::OK, &page(&state, &headers, &params, None)))
@@ -83,10 +99,79 @@ pub async fn sign_in(
     }
 }
 
+/// `GET /login/oidc?next=&keep=`: on to the provider.
+pub async fn begin(
+    State(state): State<AppState>,
+    client: Client,
+    headers: HeaderMap,
+    Params(params): Params,
+) -> Result<Response, ApiError> {
+    let next = safe_next(Some(params.get("next")));
+    match oidc::begin(&state, &client, next, params.checked("keep")).await {
+        Ok(onwards) => Ok(go(onwards)),
+        Err(e) => not_let_in(&state, &headers, &params, e),
+    }
+}
+
+/// `GET /login/oidc/return?state=&code=`: back from the provider.
+pub async fn finish(
+    State(state): State<AppState>,
+    client: Client,
+    headers: HeaderMap,
+    Params(params): Params,
+) -> Result<Response, ApiError> {
+    let answer = oidc::Answer {
+        state: params.get("state"),
+        code: params.get("code"),
+        error: params.get("error"),
+        said: params.get("error_description"),
+        issuer: params.get("iss"),
+    };
+    match oidc::finish(&state, &client, &headers, answer).await {
+        Ok(onwards) => Ok(go(onwards)),
+        Err(e) => not_let_in(&state, &headers, &Fields::default(), e),
+    }
+}
+
+/// `GET /logout/provider`: signs out there as well, where the provider has a place for it.
+pub async fn sign_out_at_provider(State(state): State<AppState>, client: Client) -> Response {
+    match oidc::sign_out_at(&state, &client).await {
+        Ok(Some(to)) => Redirect::to(&to).into_response(),
+        _ => Redirect::to("/login").into_response(),
+    }
+}
+
+fn go(onwards: oidc::Onwards) -> Response {
+    let mut response = Redirect::to(&onwards.to).into_response();
+    for cookie in onwards.cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The page of sign-in with why not.
+fn not_let_in(state: &AppState, headers: &HeaderMap, fields: &Fields, e: OidcError) -> Result<Response, ApiError> {
+    let status = match &e {
+        OidcError::Failed(failed) => return Err(failed.clone()),
+        OidcError::NotConfigured => return Err(ApiError::not_found("OpenID provider")),
+        OidcError::Stale => StatusCode::BAD_REQUEST,
+        OidcError::Denied(_) | OidcError::Refused(_) => StatusCode::FORBIDDEN,
+        OidcError::Token(_) => StatusCode::UNAUTHORIZED,
+        OidcError::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        OidcError::Provider(_) | OidcError::Outgoing(_) => StatusCode::BAD_GATEWAY,
+    };
+    tracing::info!(why = %e, "a sign-in at the OpenID provider failed");
+    let said = text::visible(&text::capital(&format!("{}.", e.to_string().trim_end_matches('.'))));
+    Ok(html(status, &page(state, headers, fields, Some(said))))
+}
+
 /// `POST /logout`
 pub async fn sign_out(State(state): State<AppState>, client: Client, headers: HeaderMap) -> Result<Response, ApiError> {
+    let session = auth::current(&state, &client, &headers).await?;
     let cookie = auth::logout(&state, &client, &headers).await?;
-    let mut response = Redirect::to("/login").into_response();
+    // Whoever sits down here next would be signed in again without a question.
+    let still = session.is_some_and(|(_, s)| s.origin == Voucher::Oidc) && state.shared.oidc.is_some();
+    let mut response = Redirect::to(if still { "/login?out=provider" } else { "/login" }).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

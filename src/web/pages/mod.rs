@@ -6,6 +6,7 @@ mod alerts_chart;
 mod ask;
 mod bulk;
 mod complete;
+mod audit;
 mod condition;
 mod connector;
 mod connector_forms;
@@ -31,6 +32,7 @@ mod markdown;
 mod netdata_alerts;
 mod nothing;
 mod panels;
+mod people;
 mod platforms;
 mod postmortem;
 mod postmortem_diff;
@@ -62,9 +64,10 @@ mod topology;
 mod ui;
 mod watch;
 mod words;
+mod you;
 
 use axum::{
-    Router,
+    Router, middleware,
     response::Redirect,
     routing::{get, post},
 };
@@ -78,11 +81,16 @@ pub fn router() -> Router<AppState> {
         .route("/", get(|| async { Redirect::to("/incidents") }))
         .route("/assets/{*name}", get(assets::serve))
         .route("/login", get(login::form).post(login::sign_in))
+        .route("/login/oidc", get(login::begin))
+        .route("/login/oidc/return", get(login::finish))
         .route("/logout", post(login::sign_out))
+        .route("/logout/provider", get(login::sign_out_at_provider))
+        .route("/session/extend", post(you::extend))
         .route("/theme", post(login::theme))
         .route("/setup", get(setup::start).post(setup::make))
         .route("/setup/first-alert", get(setup::first_alert).post(setup::send))
         .route("/setup/arrived", get(setup::has_arrived))
+        .route("/setup/people", get(setup::people).post(setup::tell))
         .route("/setup/done", get(setup::done))
         .route("/live", get(live::live))
         .route("/incidents", get(list::list))
@@ -157,12 +165,20 @@ pub fn router() -> Router<AppState> {
         .route("/deliveries/{id}/replay", post(deliveries::replay))
         .route("/settings", get(settings::index))
         .route("/settings/browser", get(settings::browser).post(settings::save_browser))
-        .route("/settings/password", post(settings::change_password))
-        .route("/settings/people", get(settings::people).post(settings::add_person))
-        .route("/settings/people/role", post(settings::set_role))
-        .route("/settings/people/remove", post(settings::remove_person))
-        .route("/settings/tokens", post(settings::make_token))
-        .route("/settings/tokens/revoke", post(settings::revoke_token))
+        .route("/settings/you", get(you::show).post(you::save))
+        .route("/settings/you/password", post(you::password))
+        .route("/settings/you/sign-out", post(you::sign_out_elsewhere))
+        .route("/settings/sessions/{id}/end", post(you::end_session))
+        .route("/settings/people", get(people::people).post(people::add))
+        .route("/settings/people/{name}", get(people::person))
+        .route("/settings/people/{name}/role", post(people::set_role))
+        .route("/settings/people/{name}/password", post(people::reset))
+        .route("/settings/people/{name}/disable", post(people::disable))
+        .route("/settings/people/{name}/sign-out", post(people::sign_out))
+        .route("/settings/people/{name}/remove", post(people::remove))
+        .route("/settings/tokens", post(people::make_token))
+        .route("/settings/tokens/revoke", post(people::revoke_token))
+        .route("/settings/audit", get(audit::audit))
         .route("/settings/correlation", get(correlation::correlation).post(correlation::set))
         .route("/settings/correlation/undo", post(correlation::undo))
         .route("/settings/correlation/try", post(correlation::attempt))
@@ -173,4 +189,5 @@ pub fn router() -> Router<AppState> {
         .route("/settings/lessons", get(lessons::lessons))
         .route("/settings/lessons/forget", post(lessons::forget))
         .route("/settings/about", get(settings::about))
+        .layer(middleware::from_fn(time::in_zone))
 }

@@ -295,12 +295,13 @@ impl Doc {
             }
         };
         let onset = i.onset_at.min(i.detected_at);
+        let zone = time::zone_name(onset);
         let span = match i.resolved_at {
             Some(at) if time::date(at) == time::date(onset) => {
-                format!("{}, {} to {}\u{a0}UTC", time::date(onset), time::clock_short(onset), time::clock_short(at))
+                format!("{}, {} to {}\u{a0}{zone}", time::date(onset), time::clock_short(onset), time::clock_short(at))
             }
-            Some(at) => format!("{} to {}\u{a0}UTC", day_and_time(onset), day_and_time(at)),
-            None => format!("since {}\u{a0}UTC", day_and_time(onset)),
+            Some(at) => format!("{} to {}\u{a0}{zone}", day_and_time(onset), day_and_time(at)),
+            None => format!("since {}\u{a0}{zone}", day_and_time(onset)),
         };
         let services = match i.affected_services.as_slice() {
             [] => i.host.clone().unwrap_or_else(|| "not known".to_owned()),

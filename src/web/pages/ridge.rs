@@ -81,7 +81,12 @@ impl Ridge {
             marks,
             peak,
             label,
-            axis: axis.iter().take(4).cloned().chain(axis.last().map(|t| format!("now, {t} UTC"))).collect(),
+            axis: axis
+                .iter()
+                .take(4)
+                .cloned()
+                .chain(axis.last().map(|t| format!("now, {t} {}", super::time::zone_name(now))))
+                .collect(),
         }
     }
 }

@@ -55,9 +55,14 @@ const SENTENCES: &[(&str, &str)] = &[
     ("replayed", "Parsed again"),
     ("person", "Person added"),
     ("person-gone", "Person removed"),
+    ("person-off", "Disabled: their sessions have ended"),
+    ("person-on", "Let in again"),
     ("token-gone", "Token revoked"),
-    ("password", "Password changed"),
-    ("signed-out", "Signed out"),
+    ("password", "Password changed; all other sessions have ended"),
+    ("reset", "New password set; their sessions have ended"),
+    ("session-gone", "Session ended"),
+    ("sessions-gone", "All other sessions have ended"),
+    ("sessions-ended", "All their sessions have ended"),
 ];
 
 impl Said {

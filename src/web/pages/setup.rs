@@ -13,7 +13,8 @@ use super::{
     connector_forms::AdminForm,
     deliveries::{APPLIED, door, refused},
     frame::{Frame, Prefs},
-    platforms, text, ui,
+    people::add_person,
+    platforms, text, ui, words,
 };
 use crate::{
     connectors::Info,
@@ -21,6 +22,7 @@ use crate::{
     model::*,
     store::{StoreError, View},
     web::{
+        api::connectors::note_test,
         auth::{self, Admin, Client, SetupError},
         error::ApiError,
         state::AppState,
@@ -42,6 +44,20 @@ pub struct Waiting {
     slug: &'static str,
     name: &'static str,
     curl: String,
+    /// Only what comes after this counts.
+    after: i64,
+    again: bool,
+}
+
+/// Who is told.
+#[derive(Debug)]
+pub struct Told {
+    incident: Option<IncidentId>,
+    received: bool,
+    people: Vec<(String, &'static str)>,
+    roles: Vec<(&'static str, &'static str, &'static str)>,
+    error: Option<String>,
+    name: String,
 }
 
 /// The end of it.
@@ -49,6 +65,7 @@ pub struct Waiting {
 pub struct Done {
     incident: Option<IncidentId>,
     received: bool,
+    people: String,
 }
 
 /// What the page is about.
@@ -60,6 +77,8 @@ pub enum Part {
     Account(FirstAccount),
     /// The first alert.
     Alert(Waiting),
+    /// Who is told.
+    Told(Told),
     /// Ready.
     Done(Done),
 }
@@ -69,7 +88,9 @@ pub enum Part {
 struct SetupPage {
     frame: Frame,
     step: u8,
-    waiting: bool,
+    waiting: Option<String>,
+    /// Somebody is signed in, so that the steps can be gone back to.
+    signed_in: bool,
     part: Part,
 }
 
@@ -77,9 +98,14 @@ fn page(frame: Frame, part: Part) -> SetupPage {
     let step = match part {
         Part::NoLink | Part::Account(_) => 1,
         Part::Alert(_) => 2,
-        Part::Done(_) => 3,
+        Part::Told(_) => 3,
+        Part::Done(_) => 4,
     };
-    SetupPage { frame, step, waiting: step == 2, part }
+    let waiting = match &part {
+        Part::Alert(a) => Some(format!("/setup/first-alert?platform={}&after={}", a.slug, a.after)),
+        _ => None,
+    };
+    SetupPage { frame, step, waiting, signed_in: step > 1, part }
 }
 
 /// `GET /setup?token=`
@@ -133,17 +159,23 @@ pub async fn make(
     }
 }
 
-/// Whether anything was accepted yet, and the newest incident.
-fn arrived(view: &View) -> Result<(bool, Option<IncidentId>), StoreError> {
+/// Whether anything was accepted after that moment, and the newest incident.
+fn arrived(view: &View, after: Time) -> Result<(bool, Option<IncidentId>), StoreError> {
     let mut received = false;
     for connector in view.connectors()? {
-        received |= view.counters(&connector.platform)?.last_accepted.is_some();
+        received |= view.counters(&connector.platform)?.last_accepted.is_some_and(|at| at > after);
     }
     let (open, _) = view.open_incidents(1)?;
     Ok((received, open.first().map(|i| i.id)))
 }
 
-/// `GET /setup/first-alert?platform=`: a command that works, with the real key in it.
+/// The moment that the page names; the beginning of time where it names none.
+fn after(params: &Fields) -> Time {
+    Time::from_millis(params.get("after").parse().unwrap_or(0))
+}
+
+/// `GET /setup/first-alert?platform=&after=`: a command that works, with the real key in it. It waits for what comes after
+/// the moment that is named, or with `again` after now: the step can be found again.
 pub async fn first_alert(
     State(state): State<AppState>,
     admin: Admin,
@@ -154,10 +186,12 @@ pub async fn first_alert(
     let info = platforms::info(params.get("platform"))
         .or_else(|| platforms::info("generic"))
         .ok_or_else(|| ApiError::not_found("connector"))?;
+    let again = params.checked("again");
+    let after = if again { ask.now } else { after(&params) };
     let ((received, _), settings) =
-        state.store.read(move |view| Ok((arrived(view)?, view.connector(info.slug)?))).await?;
+        state.store.read(move |view| Ok((arrived(view, after)?, view.connector(info.slug)?))).await?;
     if received {
-        return Ok(Redirect::to("/setup/done").into_response());
+        return Ok(Redirect::to("/setup/people").into_response());
     }
     let settings = settings.ok_or_else(|| ApiError::not_found("connector of that name"))?;
     let key = state.store.sealer().open(&settings.key)?;
@@ -167,34 +201,76 @@ pub async fn first_alert(
         slug: info.slug,
         name: info.name,
         curl: curl(&client.base_url(&state.config), info.slug, &key),
+        after: after.millis(),
+        again,
     });
-    let frame = Frame::bare("First alert", ask.now, &ask.prefs);
+    let frame = ask.bare("First alert");
     Ok(html(StatusCode::OK, &page(frame, part)))
 }
 
 /// `POST /setup/first-alert`: sends it for the reader.
 pub async fn send(State(state): State<AppState>, form: AdminForm) -> Result<Response, ApiError> {
-    match door(&state).test(form.fields.get("platform")).await {
+    let platform = form.fields.get("platform").to_owned();
+    match door(&state).test(&platform).await {
         Ok(accepted) => {
+            note_test(&state, form.actor, platform).await?;
             state.store.applied(accepted.stored.seq, APPLIED).await;
-            Ok(back("/setup/done", None))
+            Ok(back("/setup/people", None))
         }
         Err(Refusal::NotUnderstood(_, stored)) => Ok(back(&format!("/deliveries/{}", stored.id), None)),
         Err(refusal) => Err(refused(&refusal)),
     }
 }
 
-/// `GET /setup/arrived`: whether the page may move on.
-pub async fn has_arrived(State(state): State<AppState>, _ask: Ask) -> Result<Response, ApiError> {
-    let (received, _) = state.store.read(arrived).await?;
+/// `GET /setup/arrived?after=`: whether the page may move on.
+pub async fn has_arrived(
+    State(state): State<AppState>,
+    _ask: Ask,
+    Params(params): Params,
+) -> Result<Response, ApiError> {
+    let after = after(&params);
+    let (received, _) = state.store.read(move |view| arrived(view, after)).await?;
     Ok(super::ask::json(StatusCode::OK, &json!({ "received": received })))
+}
+
+async fn draw_told(state: &AppState, ask: &Ask, error: Option<String>, name: &str) -> Result<Response, ApiError> {
+    let ((received, incident), accounts) =
+        state.store.read(|view| Ok((arrived(view, Time::from_millis(0))?, view.accounts()?))).await?;
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let part = Part::Told(Told {
+        incident,
+        received,
+        people: accounts.iter().map(|a| (text::visible(&a.name), words::role(a.role).0)).collect(),
+        roles: Role::ALL.iter().rev().map(|r| (r.as_str(), words::role(*r).0, words::role(*r).1)).collect(),
+        error,
+        name: text::visible(name),
+    });
+    Ok(html(status, &page(ask.bare("Who is told"), part)))
+}
+
+/// `GET /setup/people`: who is told.
+pub async fn people(State(state): State<AppState>, _admin: Admin, ask: Ask) -> Result<Response, ApiError> {
+    draw_told(&state, &ask, None, "").await
+}
+
+/// `POST /setup/people`: one person more.
+pub async fn tell(State(state): State<AppState>, form: AdminForm) -> Result<Response, ApiError> {
+    let AdminForm { ask, actor, fields } = form;
+    match add_person(&state, actor, &fields, ask.now).await? {
+        Ok(()) => Ok(back("/setup/people", None)),
+        Err(error) => draw_told(&state, &ask, Some(error), fields.get("name")).await,
+    }
 }
 
 /// `GET /setup/done`
 pub async fn done(State(state): State<AppState>, ask: Ask) -> Result<Response, ApiError> {
-    let (received, incident) = state.store.read(arrived).await?;
-    let frame = Frame::bare("Ready", ask.now, &ask.prefs);
-    Ok(html(StatusCode::OK, &page(frame, Part::Done(Done { incident, received }))))
+    let ((received, incident), people) =
+        state.store.read(|view| Ok((arrived(view, Time::from_millis(0))?, view.accounts()?.len()))).await?;
+    let frame = ask.bare("Ready");
+    Ok(html(
+        StatusCode::OK,
+        &page(frame, Part::Done(Done { incident, received, people: ui::plural(people as u64, "account") })),
+    ))
 }
 
 /// A command that sends one alert of that platform.

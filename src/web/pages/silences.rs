@@ -15,7 +15,7 @@ use super::{
     frame::{Frame, Section, counts_and_seq},
     said::Said,
     text,
-    time::{When, clock_short, date},
+    time::{When, clock_short, date, zone_name},
     ui::{self, Markup},
 };
 use crate::{
@@ -32,8 +32,8 @@ const ROWS: usize = 200;
 /// `3 Mar, 12:00 UTC`; only the time when it is today.
 pub(super) fn moment(at: Time, now: Time) -> String {
     match date(at) == date(now) {
-        true => format!("{}\u{a0}UTC", clock_short(at)),
-        false => format!("{}, {}\u{a0}UTC", date(at), clock_short(at)),
+        true => format!("{}\u{a0}{}", clock_short(at), zone_name(at)),
+        false => format!("{}, {}\u{a0}{}", date(at), clock_short(at), zone_name(at)),
     }
 }
 

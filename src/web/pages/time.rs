@@ -3,8 +3,47 @@
 use std::{fmt, time::Duration};
 
 use askama::filters::HtmlSafe;
+use axum::{extract::Request, middleware::Next, response::Response};
+use jiff::{Zoned, tz::TimeZone};
 
+use super::frame::cookie;
 use crate::model::Time;
+
+tokio::task_local! {
+    /// The zone of whoever the present page is for.
+    static ZONE: TimeZone;
+}
+
+/// The zone that a reader chose for this browser, by its name in the cookie; none is UTC.
+pub fn chosen(headers: &http::HeaderMap) -> Option<TimeZone> {
+    zone(cookie(headers, "tz")?)
+}
+
+/// A zone by its name, such as `Europe/Berlin`.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    // What names no place and no time is not looked for.
+    let plain =
+        name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
+    plain.then(|| TimeZone::get(name).ok()).flatten().filter(|zone| *zone != TimeZone::UTC)
+}
+
+/// Has every page say times in the zone of its reader.
+pub async fn in_zone(request: Request, next: Next) -> Response {
+    match chosen(request.headers()) {
+        Some(zone) => ZONE.scope(zone, next.run(request)).await,
+        None => next.run(request).await,
+    }
+}
+
+/// The time where the reader is.
+pub fn local(at: Time) -> Zoned {
+    at.timestamp().to_zoned(ZONE.try_with(Clone::clone).unwrap_or(TimeZone::UTC))
+}
+
+/// The zone's short name at that time: `UTC`, `CET`.
+pub fn zone_name(at: Time) -> String {
+    local(at).strftime("%Z").to_string()
+}
 
 /// A no-break space: a number stays with its unit.
 const NB: char = '\u{a0}';
@@ -24,24 +63,24 @@ pub fn duration(d: Duration) -> String {
     }
 }
 
-/// `03:02:11`, in UTC.
+/// `03:02:11`.
 pub fn clock(at: Time) -> String {
-    at.timestamp().strftime("%H:%M:%S").to_string()
+    local(at).strftime("%H:%M:%S").to_string()
 }
 
-/// `03:02`, in UTC.
+/// `03:02`.
 pub fn clock_short(at: Time) -> String {
-    at.timestamp().strftime("%H:%M").to_string()
+    local(at).strftime("%H:%M").to_string()
 }
 
 /// `3 Mar 2026`.
 pub fn date(at: Time) -> String {
-    at.timestamp().strftime("%-d %b %Y").to_string()
+    local(at).strftime("%-d %b %Y").to_string()
 }
 
 /// `Tue 3 Mar 2026, 03:02:00 UTC`.
 pub fn full(at: Time) -> String {
-    at.timestamp().strftime("%a %-d %b %Y, %H:%M:%S UTC").to_string()
+    local(at).strftime("%a %-d %b %Y, %H:%M:%S %Z").to_string()
 }
 
 /// A `<time>` element. The attribute `data-rel` lets the script go on counting; it holds the words that follow.
@@ -95,7 +134,7 @@ impl fmt::Display for When {
             Form::Age => (Some(""), duration(age)),
             Form::Ago => (Some(" ago"), format!("{} ago", duration(age))),
             Form::Clock if date(at) == date(now) => (None, clock(at)),
-            Form::Clock => (None, format!("{}, {}", at.timestamp().strftime("%-d %b"), clock(at))),
+            Form::Clock => (None, format!("{}, {}", local(at).strftime("%-d %b"), clock(at))),
             Form::Full => (None, full(at)),
         };
         write!(f, "<time datetime=\"{stamp}\"")?;
@@ -124,6 +163,25 @@ mod tests {
             (273_600, "3\u{a0}d\u{a0}4\u{a0}h"),
         ] {
             assert_eq!(duration(Duration::from_secs(secs)), want);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_has_times_of_their_own_place() {
+        let at: Time = "2026-07-03T22:02:00Z".parse().unwrap();
+        let here = async { (full(at), clock_short(at), date(at), zone_name(at)) };
+        let want = ("Sat 4 Jul 2026, 00:02:00 CEST", "00:02", "4 Jul 2026", "CEST");
+        let got = ZONE.scope(zone("Europe/Berlin").unwrap(), here).await;
+        assert_eq!((got.0.as_str(), got.1.as_str(), got.2.as_str(), got.3.as_str()), want);
+        assert_eq!(full(at), "Fri 3 Jul 2026, 22:02:00 UTC");
+        for (name, known) in [
+            ("Europe/Berlin", true),
+            ("UTC", false),
+            ("", false),
+            ("../etc/passwd", false),
+            ("Atlantis/Capital", false),
+        ] {
+            assert_eq!(zone(name).is_some(), known, "{name}");
         }
     }
 

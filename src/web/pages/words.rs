@@ -115,6 +115,15 @@ pub const fn role(r: Role) -> (&'static str, &'static str) {
     }
 }
 
+/// Who says that a person is who they are.
+pub const fn origin(o: Voucher) -> &'static str {
+    match o {
+        Voucher::Local => "password",
+        Voucher::Oidc => "OpenID provider",
+        Voucher::Proxy => "proxy in front",
+    }
+}
+
 /// What a scope allows.
 pub const fn scope(s: Scope) -> &'static str {
     match s {

@@ -168,7 +168,11 @@ fn known(i: &Incident, answer: &Investigation) -> Markup {
         n => format!("{} before it [{}]", ui::plural(n, "change"), changes.join(", ")),
     };
     let alerts = ui::plural(i.alert_count, "alert");
-    let text = format!("{alerts}{places} since {} UTC{firing}; {changes}", time::clock(i.onset_at));
+    let text = format!(
+        "{alerts}{places} since {} {}{firing}; {changes}",
+        time::clock(i.onset_at),
+        time::zone_name(i.onset_at)
+    );
     ui::with_marks(&text, &answer.evidence)
 }
 

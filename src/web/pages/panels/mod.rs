@@ -57,7 +57,11 @@ impl Head {
             service_href: terms::href("/incidents", &query, &[]),
             tags,
             opened: When::ago(i.detected_at, now),
-            opened_clock: super::time::clock_short(i.detected_at),
+            opened_clock: format!(
+                "{} {}",
+                super::time::clock_short(i.detected_at),
+                super::time::zone_name(i.detected_at)
+            ),
             source: ui::source(&i.source),
             source_url: text::url(&i.source_url).map(str::to_owned),
             owner: ui::foreign_or(&i.owner, "Nobody yet"),

@@ -111,7 +111,7 @@ impl Axis {
             let at = Time::from_millis(n * step);
             let midnight = at.millis().rem_euclid(86_400_000) == 0;
             let label = if step >= 86_400_000 || (midnight && span > 43_200) {
-                at.timestamp().strftime("%-d %b").to_string()
+                crate::web::pages::time::local(at).strftime("%-d %b").to_string()
             } else {
                 moment(at, step < 60_000)
             };
