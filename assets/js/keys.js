@@ -4,7 +4,7 @@ import { current, move, pick, selected, showNew } from './list.js';
 import { step } from './incident.js';
 import { act, askReason } from './forms.js';
 
-const goTo = { i: '/incidents', a: '/alerts', v: '/topology', c: '/connectors', p: '/postmortems', s: '/settings' };
+const goTo = { i: '/incidents', a: '/alerts', v: '/topology', c: '/connectors', t: '/insights', p: '/postmortems', s: '/settings' };
 let g = 0;
 
 function acknowledge() {

@@ -32,6 +32,7 @@ const LAYERS: &[&str] = &[
     "alerts",
     "connectors",
     "services",
+    "insights",
     "forms",
     "document",
     "small",

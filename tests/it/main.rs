@@ -23,6 +23,7 @@ mod hostile;
 mod hostile_text;
 mod identity;
 mod ingest;
+mod insights;
 mod main_job;
 mod model;
 mod netdata;

@@ -81,7 +81,12 @@ pub struct Prefs {
     pub keys_off: bool,
     /// Compact rows.
     pub compact: bool,
+    /// What is shown is made up.
+    pub demo: bool,
 }
+
+/// The header by which pages know that they are those of a demo; set by us (`layers`).
+pub const DEMO_HEADER: &str = "x-watchfire-demo";
 
 impl Prefs {
     /// From the `Cookie` header. Unknown values are as if not set.
@@ -95,6 +100,7 @@ impl Prefs {
             theme,
             keys_off: cookie(headers, "keys") == Some("off"),
             compact: cookie(headers, "density") == Some("compact"),
+            demo: headers.contains_key(DEMO_HEADER),
         }
     }
 }
@@ -121,6 +127,8 @@ pub enum Section {
     Connectors,
     /// `/topology`
     Services,
+    /// `/insights`
+    Insights,
     /// `/postmortems`
     Postmortems,
     /// `/settings`
@@ -171,6 +179,8 @@ pub struct Frame {
     pub density: &'static str,
     /// The outcome of what was just done.
     pub said: Option<String>,
+    /// What is shown is made up.
+    pub demo: bool,
 }
 
 impl Frame {
@@ -189,6 +199,7 @@ impl Frame {
             keys: !prefs.keys_off,
             density: "",
             said: None,
+            demo: prefs.demo,
         }
     }
 
@@ -212,6 +223,9 @@ impl Frame {
         }
         let calm = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
         items.insert(2, calm);
+        let current = self.section == Section::Insights;
+        let seen = NavItem { href: "/insights", icon: "chart", name: "Insights", current, counts: false };
+        items.insert(items.len() - 1, seen);
         let current = self.section == Section::Postmortems;
         let told = NavItem { href: "/postmortems", icon: "doc", name: "Postmortems", current, counts: false };
         items.insert(items.len() - 1, told);
@@ -306,6 +320,6 @@ mod tests {
         let mut h = http::HeaderMap::new();
         h.insert(http::header::COOKIE, "a=b; theme=dark; keys=off; density=\"><script>".parse().unwrap());
         let p = Prefs::of(&h);
-        assert_eq!(p, Prefs { theme: Some("dark"), keys_off: true, compact: false });
+        assert_eq!(p, Prefs { theme: Some("dark"), keys_off: true, ..Prefs::default() });
     }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod alerts;
 mod ask;
+mod charts;
 mod condition;
 mod connector;
 mod connector_forms;
@@ -16,6 +17,7 @@ mod frame;
 mod identity;
 mod incident;
 mod incidents;
+mod insights;
 mod investigation;
 mod layers;
 mod lessons;
@@ -64,6 +66,7 @@ use axum::{
 
 use super::{assets, state::AppState};
 pub use errors::error_page;
+pub use frame::DEMO_HEADER;
 
 /// The pages, their forms, their stream and their assets.
 pub fn router() -> Router<AppState> {
@@ -108,6 +111,8 @@ pub fn router() -> Router<AppState> {
         .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
         .route("/silences/{id}/extend", post(silences::extend))
         .route("/silences/{id}/end", post(silences::end))
+        .route("/insights", get(insights::show))
+        .route("/insights/hour", get(insights::hour))
         .route("/postmortems", get(postmortems::list))
         .route("/postmortems/{id}", get(postmortem::show).post(postmortem_forms::save))
         .route("/postmortems/{id}/draft", post(postmortem_forms::draft))
