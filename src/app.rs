@@ -16,10 +16,11 @@ use crate::{
     backtest::Backtests,
     config::Config,
     connectors,
+    demo::{self, DemoError},
     ingest::{certificate::FileError, default_settings, sources},
     investigation::{Library, Model, ModelError, Probes, Runner, Shelf, probes::UsualError, replay_stored},
     live::Hub,
-    model::{IncidentId, Transcript},
+    model::{Account, IncidentId, Role, Transcript},
     outgoing::{Client, OutgoingError},
     runtime::{
         clock::Clock,
@@ -85,6 +86,9 @@ pub enum AppError {
     /// The operator's list of metrics.
     #[error(transparent)]
     Metrics(#[from] UsualError),
+    /// The demo.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// The text index.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -107,6 +111,8 @@ pub struct App {
     shared: Arc<Shared>,
     backups: Backups,
     addr: SocketAddr,
+    // Of the demo's account, at its first start.
+    password: Option<String>,
     // Two supervisors, because the door closes before the rooms behind it.
     door: Supervisor,
     door_stop: CancellationToken,
@@ -118,10 +124,11 @@ impl App {
     /// Opens the store and starts everything; ready when it returns.
     pub async fn start(config: Config, clock: Clock) -> Result<App, AppError> {
         tls::install_provider();
+        let password = if config.demo { fill_demo(&config, &clock).await? } else { None };
         let store = open_store(&config, clock.clone()).await?;
         // Dropping a store that did not get as far as serving must not leave its threads behind.
         match Self::start_on(store.clone(), config, clock).await {
-            Ok(app) => Ok(app),
+            Ok(app) => Ok(App { password, ..app }),
             Err(e) => {
                 close(store).await;
                 Err(e)
@@ -235,6 +242,12 @@ impl App {
             shared: shared.clone(),
             model: model.as_ref().map(|m| m.status()),
         });
+        if config.demo {
+            rooms.spawn("demo", OnEnd::Restart, {
+                let (door, stop) = (state.door(), rooms_stop.clone());
+                move || demo::tell(door.clone(), stop.clone())
+            });
+        }
         let mut once = Some((listener, state));
         door.spawn("web", OnEnd::Fatal, move || {
             let taken = once.take();
@@ -244,7 +257,7 @@ impl App {
                 }
             }
         });
-        Ok(App { config, store, shared, backups, addr, door, door_stop, rooms, rooms_stop })
+        Ok(App { config, store, shared, backups, addr, password: None, door, door_stop, rooms, rooms_stop })
     }
 
     /// The address it listens on, with the port that was taken.
@@ -265,6 +278,11 @@ impl App {
     /// TLS of its listener.
     pub fn tls(&self) -> &Tls {
         &self.shared.tls
+    }
+
+    /// Name and password of the account that the demo made at its first start.
+    pub fn demo_account(&self) -> Option<(&'static str, &str)> {
+        self.password.as_deref().map(|p| (DEMO, p))
     }
 
     /// The store.
@@ -312,6 +330,46 @@ impl App {
         local::withdraw(&self.config.data_dir);
         close(self.store).await;
     }
+}
+
+/// Name of the demo's account.
+const DEMO: &str = "demo";
+
+/// Fills the folder of a new demo with the months before now, on a clock that runs through them, and makes an account:
+/// its password. Nothing where that was done before.
+async fn fill_demo(config: &Config, clock: &Clock) -> Result<Option<String>, AppError> {
+    if demo::is_marked(&config.data_dir) {
+        return Ok(None);
+    }
+    let config = Arc::new(config.clone());
+    // On the present clock first: what is stored must not be looked at from the past.
+    let store = open_store(&config, clock.clone()).await?;
+    let (empty, nobody) = (demo::is_empty(&store), store.read(|v| Ok(v.accounts()?.is_empty())).await);
+    close(store).await;
+    if !empty {
+        return Err(DemoError::NotEmpty(config.data_dir.display().to_string()).into());
+    }
+    let now = clock.now();
+    let past = Clock::manual(demo::beginning(now));
+    let store = open_store(&config, past.clone()).await?;
+    let filled = async {
+        ensure_connectors(&store, &past, &config).await?;
+        demo::fill(&store, &config, &past, now).await?;
+        if !nobody? {
+            return Ok(None);
+        }
+        let password: String = random::<16>()?.chars().take(16).collect();
+        let hashed = password.clone();
+        let hash = tokio::task::spawn_blocking(move || hash_password(&hashed)).await;
+        let hash = hash.map_err(|e| AppError::Interrupted(e.to_string()))?;
+        let password_hash = hash.map_err(|e| AppError::Interrupted(e.to_string()))?;
+        let account = Account::local(DEMO.to_owned(), Role::Admin, password_hash, now);
+        store.create_first_account(account).await?;
+        Ok(Some(password))
+    };
+    let filled = filled.await;
+    close(store).await;
+    filled
 }
 
 fn late(what: &str, names: Vec<&'static str>) {
@@ -377,6 +435,7 @@ pub fn policy(config: &Config) -> Policy {
 /// alerts are done.
 pub async fn reindex(config: &Config, clock: Clock, told: impl Fn(u64, u64) + Send + 'static) -> Result<u64, AppError> {
     let store = open_store(config, clock).await?;
+    store.recount_insights().await?;
     let of = store.clone();
     let made = tokio::task::spawn_blocking(move || Search::anew(of, told).map(|search| search.len())).await;
     close(store).await;

@@ -25,6 +25,8 @@ pub mod search;
 
 pub mod web;
 
+pub mod demo;
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -70,13 +70,13 @@ struct Cli {
     command: Option<Command>,
     // `watchfire` alone is `watchfire serve`.
     #[command(flatten)]
-    serve: AllOptions,
+    serve: serve::ServeArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Take alerts and serve the pages (the default)
-    Serve(AllOptions),
+    Serve(serve::ServeArgs),
     /// Check the configuration and the store of a stopped server
     Check(AllOptions),
     /// Make a verified backup in one file, of a running or a stopped server
@@ -191,7 +191,8 @@ mod tests {
         for words in [&["watchfire"][..], &["watchfire", "serve"], &["watchfire", "check"]] {
             let cli = Cli::try_parse_from(words.iter().chain(&options)).unwrap();
             let given = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-                Command::Serve(o) | Command::Check(o) => o.given().to_vec(),
+                Command::Serve(s) => s.options.given().to_vec(),
+                Command::Check(o) => o.given().to_vec(),
                 other => panic!("{other:?}"),
             };
             let given: Vec<_> = given.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();

@@ -98,6 +98,7 @@ pub fn defaults(data_dir: PathBuf) -> Config {
         fixed: BTreeSet::new(),
         given: super::Given::default(),
         outside: None,
+        demo: false,
         connectors: BTreeMap::new(),
         sources: BTreeMap::new(),
     };

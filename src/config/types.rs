@@ -110,6 +110,8 @@ pub struct Config {
     pub given: super::Given,
     /// Where the hosts of senders (for their certificates and confirmations) are asked instead; no option, for tests.
     pub outside: Option<String>,
+    /// Made-up data is shown and goes on coming: a flag of `serve`, and no option.
+    pub demo: bool,
     /// Settings of connectors that are fixed by the file or the environment; they win over what the pages set.
     pub connectors: BTreeMap<String, ConnectorConfig>,
     /// Sources that the file declares, by their name in URLs; the pages show them and cannot change them.

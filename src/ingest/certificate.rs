@@ -222,6 +222,11 @@ impl Rules {
 }
 
 impl Trust {
+    /// No certificate proves anybody.
+    pub fn none() -> Self {
+        Self::new(Rules { of: HashMap::new(), others: Rule::default(), hints: Vec::new() })
+    }
+
     /// Of these rules.
     pub fn new(rules: Rules) -> Self {
         Self(Arc::new(RwLock::new(Arc::new(rules))))

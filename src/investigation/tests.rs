@@ -168,6 +168,9 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         mutes: Vec::new(),
         merging: Merging::default(),
         flapping_count: 0,
+        over_at: None,
+        first_right: None,
+        kind: 0,
         flapping: false,
         test: false,
         manual: false,
@@ -221,6 +224,7 @@ fn alert(n: u64, a: &ToldAlert) -> Alert {
         threshold: None,
         threshold_hits: Vec::new(),
         refires: Vec::new(),
+        flaps: 0,
         flapping: None,
     }
 }

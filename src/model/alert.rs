@@ -172,9 +172,17 @@ pub struct Alert {
     /// When it fired again after an end: the latest, as many as tell flapping.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refires: Vec<Time>,
+    /// How often it began to flap.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flaps: u32,
     /// While it goes up and down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flapping: Option<Flapping>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// An alert goes up and down: its ends count only when it stays quiet.

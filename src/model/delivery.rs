@@ -107,6 +107,9 @@ pub struct DeliveryRow {
     pub size: u64,
     /// Signals in it.
     pub signals: u32,
+    /// Those of them that are tests.
+    #[serde(default)]
+    pub tests: u32,
     /// Changes in it.
     #[serde(default)]
     pub changes: u32,

@@ -225,6 +225,10 @@ pub struct Incident {
     /// When it was resolved.
     #[serde(default)]
     pub resolved_at: Option<Time>,
+    /// When it was over as its alerts tell, which may be sooner than we learned of it; none while it is open, and when a
+    /// person ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_at: Option<Time>,
     /// How it ended, in one sentence.
     #[serde(default)]
     pub resolution: Option<String>,
@@ -275,6 +279,12 @@ pub struct Incident {
     /// The leading hypothesis.
     #[serde(default)]
     pub leading: Option<Leading>,
+    /// Whether what its investigation put first was right; none while nobody has said what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_right: Option<bool>,
+    /// The kind of its first alert, as insights count kinds; 0 when it is not known.
+    #[serde(default)]
+    pub kind: u64,
     /// Whether it has a postmortem, and whether that is finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postmortem: Option<PostmortemState>,

@@ -16,6 +16,7 @@ mod feedback;
 mod id;
 mod identity;
 mod incident;
+mod insight;
 mod investigation;
 mod live;
 mod mute;
@@ -46,6 +47,10 @@ pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
+pub use insight::{
+    Advice, DayFigures, Durations, FEW, Figures, Funnel, Insights, Judgements, KindName, Noisy, PERCENTILE_ERROR,
+    ServiceFigures, Spread, Week,
+};
 pub use investigation::{
     Cause, CausePoint, Conclusion, Evidence, EvidenceKind, Investigation, InvestigationState, Job, Lease,
     RecordedCause, Risk, Suggestion, SuggestionKind, SuggestionState, Symptom, Thought, ThoughtKind, Tool, Verdict,
@@ -59,7 +64,10 @@ pub use opinion::{
     Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,
     Said, Speaker, Spending, Transcript, units,
 };
-pub use outcome::{ENOUGH, KnownCause, Outcome, Reliability, ReliabilityBin, SaidFirst, Shown, kind_of, rule_of};
+pub use outcome::{
+    ENOUGH, KnownCause, Outcome, RULE_LABELS, Reliability, ReliabilityBin, SaidFirst, Shown, kind_of, rule_of,
+    without_values,
+};
 pub use postmortem::{
     ActionState, Postmortem, PostmortemAction, PostmortemSection, PostmortemState, PostmortemText, PostmortemVersion,
     VersionKind,

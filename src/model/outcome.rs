@@ -13,7 +13,7 @@ const KINDS: usize = 40;
 /// Scores kept of an answer.
 const SCORES: usize = 8;
 /// Labels that name the rule, not the thing, in this order.
-const RULES: &[&str] = &["alertname", "alert", "alarm", "metric", "monitor", "check", "rulename"];
+pub const RULE_LABELS: &[&str] = &["alertname", "alert", "alarm", "metric", "monitor", "check", "rulename"];
 /// Words by which a figure is lower than usual.
 const LOWER: &[&str] = &["below", "lower", "dropped", "drop", "decreased"];
 /// Incidents whose cause people recorded from which on confidences are fitted to what came true here.
@@ -132,7 +132,7 @@ pub fn kind_of(alert: &Alert) -> u32 {
 pub fn rule_of(alert: &Alert) -> (String, bool) {
     let text = format!("{} {}", alert.title, alert.description.as_deref().unwrap_or("")).to_lowercase();
     let lower = text.split(|c: char| !c.is_alphanumeric()).take(60).any(|w| LOWER.contains(&w));
-    let rule = RULES.iter().find_map(|l| alert.labels.get(*l)).map_or_else(
+    let rule = RULE_LABELS.iter().find_map(|l| alert.labels.get(*l)).map_or_else(
         || {
             let mut title = alert.title.clone();
             for name in [&alert.service, &alert.host].into_iter().flatten().filter(|n| !n.is_empty()) {
@@ -146,7 +146,7 @@ pub fn rule_of(alert: &Alert) -> (String, bool) {
 }
 
 /// Measured values change from one alert to the next: `97 %`, `3.85`. Short plain numbers are parts of names.
-fn without_values(title: &str) -> String {
+pub fn without_values(title: &str) -> String {
     let words: Vec<&str> = title.split_whitespace().collect();
     let kept = words.iter().enumerate().filter(|(i, w)| {
         let number = w.starts_with(|c: char| c.is_ascii_digit());

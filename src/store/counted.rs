@@ -41,6 +41,19 @@ impl<'t, K: Key + 'static> Counted<'t, K> {
         Ok(())
     }
 
+    /// Writes a row, and gives what was there before, as it is stored.
+    pub fn replace<'k, T: Serialize>(
+        &mut self,
+        key: impl std::borrow::Borrow<K::SelfType<'k>>,
+        row: &T,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = codec::encode_row(row)?;
+        let key_bytes = key_bytes::<K>(key.borrow());
+        let before = self.table.insert(key.borrow(), row.as_slice())?.map(|old| old.value().to_vec());
+        self.grown += signed(key_bytes + row.len()) - before.as_ref().map_or(0, |old| signed(key_bytes + old.len()));
+        Ok(before)
+    }
+
     /// Removes a row; whether it was there.
     pub fn remove<'k>(&mut self, key: impl std::borrow::Borrow<K::SelfType<'k>>) -> Result<bool, StoreError> {
         let key_bytes = key_bytes::<K>(key.borrow());

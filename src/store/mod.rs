@@ -31,6 +31,9 @@ mod file;
 mod flapping_tests;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod insights;
+#[cfg(test)]
+mod insights_tests;
 mod intake;
 #[cfg(test)]
 mod investigation_tests;
@@ -93,6 +96,8 @@ pub use views::{
     AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview,
     Preview, Spark, Stale, View, Words,
 };
+
+pub use insights::{day as day_of, midnight, weekday};
 
 /// Snapshots read at the same time; more wait, so that a storm of readers cannot pin the whole file.
 const READERS: usize = 32;

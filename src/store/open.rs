@@ -12,7 +12,7 @@ use redb::{Database, ReadableTable, ReadableTableMetadata, TableHandle};
 use super::{
     StoreError, StoreOptions,
     file::File,
-    intake, migrate, seal,
+    insights, intake, migrate, seal,
     tables::{self, meta},
 };
 
@@ -278,6 +278,10 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.set_quick_repair(true);
     let state = {
         let mut table = txn.open_table(tables::META)?;
+        if table.get(meta::SCHEMA)?.is_none() {
+            // There is nothing to be counted yet.
+            table.insert(meta::INSIGHTS, insights::RULES)?;
+        }
         table.insert(meta::SCHEMA, u64::from(tables::SCHEMA))?;
         if table.get(meta::NONCE)?.is_none() {
             let nonce =
@@ -331,6 +335,11 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::SPENDING)?;
     txn.open_table(tables::RUNBOOKS)?;
     txn.open_table(tables::SAVED_VIEWS)?;
+    txn.open_table(tables::INSIGHT_DAYS)?;
+    txn.open_table(tables::INSIGHT_SEVERITIES)?;
+    txn.open_table(tables::INSIGHT_RECEIVED)?;
+    txn.open_table(tables::INSIGHT_KINDS)?;
+    txn.open_table(tables::INSIGHT_NAMES)?;
     txn.commit()?;
     Ok(state)
 }

@@ -12,6 +12,11 @@ pub type NamedRows = TableDefinition<'static, &'static str, &'static [u8]>;
 /// A table of encoded rows under a SHA-256.
 pub type HashedRows = TableDefinition<'static, [u8; 32], &'static [u8]>;
 
+/// `STORED` or `FORGOTTEN`, day since the epoch, service.
+pub type DayKey = (u8, i64, &'static str);
+/// Five counts.
+pub type Five = (i64, i64, i64, i64, i64);
+
 /// What this version writes; see `migrate`.
 pub const SCHEMA: u32 = 4;
 
@@ -120,6 +125,22 @@ pub const RUNBOOKS: Rows = TableDefinition::new("runbooks");
 /// Growing number → view of the incident list that somebody keeps.
 pub const SAVED_VIEWS: Rows = TableDefinition::new("saved_views");
 
+/// What is counted for insights stands under this: the rows that are stored.
+pub const STORED: u8 = 0;
+/// The same of rows that were forgotten since.
+pub const FORGOTTEN: u8 = 1;
+/// `STORED` or `FORGOTTEN`, day since the epoch, service (empty: all) → incidents opened that day.
+pub const INSIGHT_DAYS: TableDefinition<'static, DayKey, &'static [u8]> = TableDefinition::new("insight_days");
+/// The same key → those of them that are critical, high, medium, low, information.
+pub const INSIGHT_SEVERITIES: TableDefinition<'static, DayKey, Five> = TableDefinition::new("insight_severities");
+/// The same key → webhooks with alerts, alerts last heard of that day, times these were received firing.
+pub const INSIGHT_RECEIVED: TableDefinition<'static, DayKey, (i64, i64, i64)> =
+    TableDefinition::new("insight_received");
+/// Day of a Monday, kind of alert → alerts, times received, flapped, incidents opened, acted on: of stored rows only.
+pub const INSIGHT_KINDS: TableDefinition<'static, (i64, u64), Five> = TableDefinition::new("insight_kinds");
+/// Kind of alert → what it is called.
+pub const INSIGHT_NAMES: Rows = TableDefinition::new("insight_names");
+
 /// Keys of `META`.
 pub mod meta {
     /// Schema number.
@@ -144,6 +165,8 @@ pub mod meta {
     pub const RUNBOOK: &str = "runbook";
     /// Last number of `SAVED_VIEWS` given.
     pub const VIEW: &str = "view";
+    /// By which rules insights were counted: others than this version's are counted anew at the start.
+    pub const INSIGHTS: &str = "insights";
     /// Random number of this store, so that a stream's position is never taken for another store's.
     pub const NONCE: &str = "nonce";
     /// Alerts up to this number were looked at by the retention's present walk.
@@ -199,7 +222,9 @@ macro_rules! measure {
                 + measure(&txn.open_table(BACKTESTS)?)?
                 + measure(&txn.open_table(SPENDING)?)?
                 + measure(&txn.open_table(RUNBOOKS)?)?
-                + measure(&txn.open_table(SAVED_VIEWS)?)?,
+                + measure(&txn.open_table(SAVED_VIEWS)?)?
+                + measure(&txn.open_table(INSIGHT_DAYS)?)?
+                + measure(&txn.open_table(INSIGHT_NAMES)?)?,
         ]
     }};
 }

@@ -3,6 +3,7 @@
 
 mod family;
 mod forget;
+mod insights;
 mod jobs;
 pub mod mutes;
 pub mod services;
@@ -99,6 +100,7 @@ pub struct Tx<'t> {
     pub(super) spending: Counted<'t, i64>,
     pub(super) runbooks: Rows<'t>,
     pub(super) saved_views: Rows<'t>,
+    insights: insights::Tables<'t>,
 }
 
 /// What is set for a platform about the grouping of its alerts.
@@ -222,6 +224,7 @@ impl<'t> Tx<'t> {
             spending: Counted::new(txn.open_table(tables::SPENDING)?),
             runbooks: Counted::new(txn.open_table(tables::RUNBOOKS)?),
             saved_views: Counted::new(txn.open_table(tables::SAVED_VIEWS)?),
+            insights: insights::Tables::open(txn)?,
         })
     }
 
@@ -314,7 +317,8 @@ impl<'t> Tx<'t> {
     /// Writes an alert, and what meets and closes it. `timer_before` is its timer (`Alert::timer`) as it was.
     pub fn put_alert(&mut self, alert: &Alert, timer_before: Option<Time>) -> Result<(), StoreError> {
         let number = alert.id.number();
-        put(&mut self.alerts, number, alert)?;
+        let before = self.alerts.replace(number, alert)?;
+        self.count_alert(alert, before.as_deref())?;
         let live = world::LiveAlert { number, closed_at: alert.closed_at };
         // Most often a repeat, which changes nothing here: writing the same again would cost a page.
         let known = self.world.alerts.get(&alert.fingerprint);
@@ -437,6 +441,12 @@ impl<'t> Tx<'t> {
         put(&mut self.changes, (at.millis(), number), change)
     }
 
+    /// Writes the row of a delivery.
+    pub fn put_delivery(&mut self, row: &DeliveryRow) -> Result<(), StoreError> {
+        self.count_delivery(row);
+        put(&mut self.deliveries, row.seq, row)
+    }
+
     /// Writes a row of the change log.
     pub fn log(&mut self, subject: ChangeSubject) -> Result<u64, StoreError> {
         let seq = self.world.next(meta::CHANGE);
@@ -554,6 +564,7 @@ impl<'t> Tx<'t> {
                 None => drop(self.profiles.remove(number)?),
             }
         }
+        self.write_insights()?;
         for (platform, counters) in std::mem::take(&mut self.counters) {
             put(&mut self.connector_counters, platform.as_str(), &counters)?;
         }
@@ -604,7 +615,8 @@ impl<'t> Tx<'t> {
             + self.backtests.grown()
             + self.spending.grown()
             + self.runbooks.grown()
-            + self.saved_views.grown();
+            + self.saved_views.grown()
+            + self.insights.grown();
         [
             (meta::DELIVERY_BYTES, deliveries),
             (meta::ALERT_BYTES, alerts),
@@ -620,6 +632,7 @@ impl<'t> Tx<'t> {
         if before.as_ref() == Some(&incident) && changed.is_empty() {
             return Ok(());
         }
+        self.count_incident(before.as_ref(), &incident);
         let number = incident.id.0;
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;

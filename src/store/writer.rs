@@ -18,8 +18,8 @@ use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    CommandError, Policy, StoreError, acting, apply, codec, file::File, pack, pack::Stored, retention, tables,
-    trouble::Trouble, tx::Tx, world::World,
+    CommandError, Policy, StoreError, acting, apply, codec, file::File, insights, pack, pack::Stored, retention,
+    tables, trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
     model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
@@ -178,7 +178,11 @@ pub struct Start {
 
 /// Starts the thread.
 pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), StoreError> {
-    let world = World::load(&start.main.read()?)?;
+    let mut world = World::load(&start.main.read()?)?;
+    if counted_otherwise(&start.main)? {
+        tracing::info!("counting what insights show anew from all that is stored");
+        recount(&start.main, &mut world, &start.policy, start.clock.now())?;
+    }
     // Also while the process was not running.
     let seen = (last_applied(&start.main)?.max(start.clock.now()), start.clock.uptime());
     let (work, inbox) = mpsc::channel();
@@ -214,6 +218,21 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
     Ok((handle, thread))
+}
+
+/// Whether insights were counted by other rules than this version's, or not at all.
+fn counted_otherwise(main: &File) -> Result<bool, StoreError> {
+    let rules = main.read()?.open_table(tables::META)?.get(tables::meta::INSIGHTS)?.map(|n| n.value());
+    Ok(rules != Some(insights::RULES))
+}
+
+fn recount(main: &File, world: &mut World, policy: &Policy, now: Time) -> Result<(), StoreError> {
+    let mut txn = main.write()?;
+    txn.set_quick_repair(true);
+    let mut tx = Tx::open(&txn, world, policy, now)?;
+    tx.recount()?;
+    tx.finish()?;
+    Ok(txn.commit()?)
 }
 
 /// When the newest delivery was applied.

@@ -33,6 +33,7 @@ const LAYERS: &[&str] = &[
     "alerts",
     "connectors",
     "services",
+    "insights",
     "forms",
     "document",
     "small",

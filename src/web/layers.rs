@@ -26,6 +26,7 @@ use super::{
     backup,
     error::{self, ApiError, audience},
     extract::Deadline,
+    pages::DEMO_HEADER,
     state::AppState,
 };
 use crate::store::acting;
@@ -54,8 +55,19 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         .layer(DefaultBodyLimit::max(state.config.max_body))
         .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(middleware::from_fn_with_state(state.clone(), same_site))
+        .layer(middleware::map_request_with_state(state.clone(), of_a_demo))
         .merge(hooks)
         .layer(each)
+}
+
+/// Says to pages whether what they show is made up; nobody else can.
+async fn of_a_demo(State(state): State<AppState>, mut request: Request) -> Request {
+    let name = HeaderName::from_static(DEMO_HEADER);
+    request.headers_mut().remove(&name);
+    if state.config.demo {
+        request.headers_mut().insert(name, HeaderValue::from_static("1"));
+    }
+    request
 }
 
 // A backup is large, mostly compressed already, and should arrive with its length.

@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use serde_json::json;
+use watchfire::runtime::clock::Clock;
 
 use crate::{
     browser::{Browser, NAME, PASSWORD, make_account},
@@ -194,7 +195,25 @@ async fn look_at_a_day() {
     look.at("settings-investigation", "/settings/investigation").await;
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
+    look.at("insights-few", "/insights").await;
     look.at("missing", "/incidents/999").await;
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_the_months_of_a_demo() {
+    let test = TestApp::start_with(Clock::manual(start_of_time()), |config| config.demo = true).await;
+    let browser = Browser::new(&test).await;
+    let (name, password) = test.app().demo_account().unwrap();
+    browser.sign_in(name, password).await;
+    browser.at("/incidents").await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("insights", "/insights").await;
+    look.at("insights-service", "/insights?service=payments&since=1y").await;
+    let page = test.get("/insights").await.text;
+    let hour = page.split("href=\"/insights/hour?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    look.at("insights-hour", &format!("/insights/hour?{hour}")).await;
     look.end();
     test.stop().await;
 }

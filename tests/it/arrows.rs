@@ -50,6 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.
     ("config", &["connectors::declared", "outgoing::address", "text::nearest"]),
+    // Made-up senders, whose incidents are investigated as others are.
+    ("demo", &["ingest", "store", "investigation", "outgoing", "connectors"]),
     ("runtime", &["runtime"]),
     ("cli", &["app", "backtest", "store", "runtime", "text"]),
     ("app", &["*"]),

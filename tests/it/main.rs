@@ -24,6 +24,7 @@ mod hostile;
 mod hostile_text;
 mod identity;
 mod ingest;
+mod insights;
 mod list;
 mod main_job;
 mod model;

@@ -36,6 +36,7 @@ pub fn fired_again(tx: &Tx<'_>, alert: &mut Alert, at: Time) -> bool {
     }
     let begins = alert.refires.len() >= TIMES;
     if begins {
+        alert.flaps += 1;
         alert.flapping = Some(Flapping { since: tx.now, until, times: alert.refires.len() as u64 });
     }
     begins
@@ -90,7 +91,7 @@ pub fn over(tx: &mut Tx<'_>, mut alert: Alert) -> Result<(), StoreError> {
     tx.note(id, TimelineKind::FlappingEnded, &Actor::System, text, data)?;
     if ends {
         let how = format!("resolved and stayed quiet for {time} min");
-        lifecycle::alert_ended(tx, under, &Actor::System, &how)?;
+        lifecycle::alert_ended(tx, under, &alert, &Actor::System, &how)?;
     }
     Ok(())
 }

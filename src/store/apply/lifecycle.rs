@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{outcomes, place};
 use crate::{
+    correlation,
     model::*,
-    store::{StoreError, tx::Tx},
+    store::{StoreError, insights, tx::Tx},
 };
 
 /// Services, hosts and senders' groups listed on an incident's row; the rest is found through its alerts.
@@ -30,6 +31,8 @@ pub fn open(tx: &mut Tx<'_>, alert: &mut Alert, manual_source: Option<&str>) -> 
         flapping_count: u64::from(alert.flapping.is_some()),
         flapping: alert.flapping.is_some(),
         manual,
+        // When it was received, however far behind the writer is.
+        detected_at: alert.last_seen.min(tx.now),
         ..of_first(id, alert, tx.now)
     });
     let text =
@@ -91,6 +94,9 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         mutes: Vec::new(),
         merging: Merging::default(),
         flapping_count: 0,
+        over_at: None,
+        first_right: None,
+        kind: insights::kind_of(alert),
         flapping: false,
         test: alert.test,
         manual: false,
@@ -230,7 +236,7 @@ pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Re
 
 /// One alert fewer burns, of that incident and of what it was merged into. That ends with the last one, unless a person
 /// declared it.
-pub fn alert_ended(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, how: &str) -> Result<(), StoreError> {
+pub fn alert_ended(tx: &mut Tx<'_>, id: IncidentId, alert: &Alert, by: &Actor, how: &str) -> Result<(), StoreError> {
     tx.count(id, 0, -1)?;
     let id = tx.home(id)?;
     let incident = tx.known_incident(id)?;
@@ -243,6 +249,11 @@ pub fn alert_ended(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, how: &str) -> Re
             n => format!("All {n} alerts {how}."),
         };
         end(tx, id, by, text)?;
+        let now = tx.now;
+        let incident = tx.known_incident(id)?;
+        // As the sender says, where that can be: not before it began, nor in the future.
+        let over = alert.ended_at.map_or(now, |at| correlation::onset(Some(at), now).min(now));
+        incident.over_at = Some(over.max(incident.onset_at));
     }
     Ok(())
 }
@@ -254,6 +265,7 @@ pub fn end(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, resolution: String) -> R
     incident.status = IncidentStatus::Resolved;
     incident.resolved_at = Some(now);
     incident.resolution = Some(resolution.clone());
+    incident.over_at = (!super::moves::by_hand(by)).then_some(now);
     tx.world.close(id);
     tx.changed(id, IncidentChange::Status);
     tx.note(id, TimelineKind::Resolved, by, resolution, serde_json::Value::Null)?;
@@ -266,6 +278,7 @@ pub fn reopen(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Resu
     incident.status = IncidentStatus::Investigating;
     incident.resolved_at = None;
     incident.resolution = None;
+    incident.over_at = None;
     incident.analyzed_at = None;
     let open = incident.clone();
     outcomes::forget(tx, id)?;

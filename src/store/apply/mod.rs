@@ -65,6 +65,7 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> R
         problem: delivery.problem.clone(),
         size: delivery.body.len() as u64,
         signals: u32::try_from(delivery.parsed.signals.len()).unwrap_or(u32::MAX),
+        tests: u32::try_from(delivery.parsed.signals.iter().filter(|s| s.is_test).count()).unwrap_or(u32::MAX),
         changes: u32::try_from(delivery.parsed.changes.len()).unwrap_or(u32::MAX),
         notes: delivery.parsed.notes.clone(),
         incidents,
@@ -75,7 +76,7 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> R
         Some(seq) => get::<_, DeliveryRow>(&tx.deliveries, seq)?.map(|r| r.id),
         None => None,
     };
-    put(&mut tx.deliveries, delivery.seq, &DeliveryRow { replay_of, ..row })?;
+    tx.put_delivery(&DeliveryRow { replay_of, ..row })?;
     put(&mut tx.results, delivery.seq, &results)?;
     // Also when nothing else changed: what follows in the transaction may fail, and then this is to be read again.
     tx.world.touched = true;

@@ -150,7 +150,8 @@ pub fn unmerge(tx: &mut Tx<'_>, id: IncidentId, by: &Actor) -> Result<bool, Stor
         let how = survivor.resolution.as_deref().map(|r| format!(": {r}")).unwrap_or_else(|| ".".to_owned());
         lifecycle::end(tx, id, &Actor::System, format!("Ended while it was part of {root}{how}"))?;
         if let Some(at) = survivor.resolved_at {
-            tx.known_incident(id)?.resolved_at = Some(at);
+            let incident = tx.known_incident(id)?;
+            (incident.resolved_at, incident.over_at) = (Some(at), survivor.over_at);
         }
         if busy(before.investigation) {
             tx.known_incident(id)?.investigation.state = InvestigationState::Cancelled;

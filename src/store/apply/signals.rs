@@ -286,6 +286,7 @@ impl Door<'_> {
             threshold: None,
             threshold_hits: Vec::new(),
             refires: Vec::new(),
+            flaps: 0,
             flapping: None,
         }
     }
@@ -326,7 +327,7 @@ impl Door<'_> {
             let by = Actor::Sender(self.delivery.platform.clone());
             let text = format!("{} resolved.", alert.title);
             tx.note(id, TimelineKind::AlertResolved, &by, text, json!({ "alert_id": alert.id }))?;
-            lifecycle::alert_ended(tx, under, &by, "resolved at the source")?;
+            lifecycle::alert_ended(tx, under, &alert, &by, "resolved at the source")?;
         }
         self.answer(tx, Some(&alert))
     }
@@ -391,7 +392,7 @@ pub fn quiet(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         let id = tx.home(under)?;
         let text = format!("{} {how}.", alert.title);
         tx.note(id, TimelineKind::AlertResolved, &Actor::System, text, json!({ "alert_id": alert.id }))?;
-        lifecycle::alert_ended(tx, under, &Actor::System, how)?;
+        lifecycle::alert_ended(tx, under, &alert, &Actor::System, how)?;
     }
     Ok(())
 }

@@ -109,7 +109,12 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::TRANSCRIPTS)?;
     visit.table(tables::SPENDING)?;
     visit.table(tables::RUNBOOKS)?;
-    visit.table(tables::SAVED_VIEWS)
+    visit.table(tables::SAVED_VIEWS)?;
+    visit.table(tables::INSIGHT_DAYS)?;
+    visit.table(tables::INSIGHT_SEVERITIES)?;
+    visit.table(tables::INSIGHT_RECEIVED)?;
+    visit.table(tables::INSIGHT_KINDS)?;
+    visit.table(tables::INSIGHT_NAMES)
 }
 
 struct Counts<'a> {

@@ -238,6 +238,7 @@ fn settle(
 
 /// The head of an incident as its answer has it.
 fn tell(incident: &mut Incident, answer: &Investigation) {
+    incident.first_right = answer.first_was_right();
     incident.leading = match (&answer.recorded, answer.leading()) {
         (Some(_), Some(c)) if c.is_right() => Some(Leading { title: c.title.clone(), confidence: 1.0 }),
         (Some(recorded), _) => Some(Leading { title: recorded.as_cause().title, confidence: 1.0 }),

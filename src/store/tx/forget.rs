@@ -12,32 +12,33 @@ use crate::{
 impl Tx<'_> {
     /// Removes deliveries received before `horizon`, oldest first, at most about `budget` rows. Returns how many rows.
     pub fn forget_deliveries(&mut self, horizon: Time, budget: usize) -> Result<usize, StoreError> {
-        let mut old = Vec::new();
+        let mut old: Vec<DeliveryRow> = Vec::new();
         let mut dated = 0;
         for row in self.deliveries.iter()?.take(budget / 2) {
-            let (seq, bytes) = row?;
-            let at = codec::decode::<DeliveryRow>(bytes.value())?.at;
+            let row = codec::decode::<DeliveryRow>(row?.1.value())?;
+            let at = row.at;
             // Received while the clock was ahead: what came after it tells how old it is, or it would keep all of that.
             let astray = at > self.now;
             if at >= horizon && !astray {
                 break;
             }
-            old.push(seq.value());
+            old.push(row);
             if !astray {
                 dated = old.len();
             }
         }
         old.truncate(dated);
         // The last one applied stays: the position points at it.
-        old.retain(|seq| *seq != self.world.last(meta::POSITION));
-        for seq in &old {
-            self.deliveries.remove(seq)?;
-            self.results.remove(seq)?;
+        old.retain(|row| row.seq != self.world.last(meta::POSITION));
+        for row in &old {
+            self.forget_counted_delivery(row);
+            self.deliveries.remove(row.seq)?;
+            self.results.remove(row.seq)?;
         }
         let mut removed = 2 * old.len();
-        let Some(last) = old.last() else { return Ok(0) };
+        let Some(last) = old.last().map(|row| row.seq) else { return Ok(0) };
         let firsts: Vec<u64> =
-            self.raw.range(..=*last)?.map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
+            self.raw.range(..=last)?.map(|row| Ok(row?.0.value())).collect::<Result<_, StoreError>>()?;
         for first in firsts {
             let deliveries = match self.raw.get(first)? {
                 Some(blob) => pack::count(blob.value())?,
@@ -121,6 +122,7 @@ impl Tx<'_> {
         let Some(held) = self.held.remove(&number) else { return Ok(()) };
         // As it stands on the disk: its indexes were made from that.
         let incident = held.before.unwrap_or(held.incident);
+        self.forget_counted_incident(&incident);
         self.incidents.remove(number)?;
         self.open.remove(number)?;
         self.closed.remove((incident.resolved_at.unwrap_or(incident.updated_at).millis(), number))?;
@@ -138,6 +140,7 @@ impl Tx<'_> {
     /// Removes an alert with what can meet and close it.
     fn forget_alert(&mut self, alert: &Alert) -> Result<(), StoreError> {
         let number = alert.id.number();
+        self.forget_counted_alert(alert);
         self.alerts.remove(number)?;
         self.live_alerts.remove(number)?;
         if let Some(at) = alert.timer() {
@@ -224,6 +227,7 @@ impl Tx<'_> {
         for minute in &old {
             self.signals_per_minute.remove(minute)?;
         }
-        Ok(removed + old.len())
+        removed += old.len();
+        Ok(removed + self.forget_insights(budget.saturating_sub(removed))?)
     }
 }

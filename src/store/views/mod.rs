@@ -9,6 +9,7 @@ mod deliveries;
 mod family;
 mod feedback;
 mod incidents;
+mod insights;
 mod live;
 mod mutes;
 mod opinion;

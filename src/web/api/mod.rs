@@ -17,6 +17,7 @@ mod deliveries;
 mod facets;
 mod hooks;
 mod incidents;
+pub mod insights;
 mod mutes;
 pub mod netdata;
 pub mod netdata_cloud;
@@ -117,6 +118,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::transcript))
         .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
+        .routes(routes!(insights::get))
         .routes(routes!(postmortems::list))
         .routes(routes!(postmortems::get, postmortems::put))
         .routes(routes!(postmortems::draft))

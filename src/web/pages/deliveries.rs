@@ -402,6 +402,7 @@ mod tests {
             outcome: DeliveryOutcome::Unparsed,
             problem: Some(Problem { code: evil.into(), detail: evil.into(), path: Some(evil.into()) }),
             size: 33,
+            tests: 0,
             signals: 0,
             changes: 0,
             notes: vec![Note::Warning(evil.into())],

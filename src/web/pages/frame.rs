@@ -87,7 +87,12 @@ pub struct Prefs {
     pub notify: Option<&'static str>,
     /// With a sound: `once`, or `until` somebody acknowledges.
     pub sound: Option<&'static str>,
+    /// What is shown is made up.
+    pub demo: bool,
 }
+
+/// The header by which pages know that they are those of a demo; set by us (`layers`).
+pub const DEMO_HEADER: &str = "x-watchfire-demo";
 
 impl Prefs {
     /// From the `Cookie` header. Unknown values are as if not set.
@@ -104,6 +109,7 @@ impl Prefs {
             zone: cookie(headers, "tz").filter(|name| super::time::zone(name).is_some()).map(str::to_owned),
             notify: one_of(cookie(headers, "notify"), &["critical", "all"]),
             sound: one_of(cookie(headers, "sound"), &["once", "until"]),
+            demo: headers.contains_key(DEMO_HEADER),
         }
     }
 }
@@ -134,6 +140,8 @@ pub enum Section {
     Connectors,
     /// `/topology`
     Services,
+    /// `/insights`
+    Insights,
     /// `/postmortems`
     Postmortems,
     /// `/settings`
@@ -194,6 +202,8 @@ pub struct Frame {
     pub said: Option<String>,
     /// Saved views of the reader, for the rail.
     pub views: Vec<Kept>,
+    /// What is shown is made up.
+    pub demo: bool,
 }
 
 impl Frame {
@@ -217,6 +227,7 @@ impl Frame {
             density: "",
             said: None,
             views: Vec::new(),
+            demo: prefs.demo,
         }
     }
 
@@ -240,6 +251,9 @@ impl Frame {
         }
         let calm = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
         items.insert(2, calm);
+        let current = self.section == Section::Insights;
+        let seen = NavItem { href: "/insights", icon: "chart", name: "Insights", current, counts: false };
+        items.insert(items.len() - 1, seen);
         let current = self.section == Section::Postmortems;
         let told = NavItem { href: "/postmortems", icon: "doc", name: "Postmortems", current, counts: false };
         items.insert(items.len() - 1, told);

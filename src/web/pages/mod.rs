@@ -4,9 +4,10 @@ mod act;
 mod alerts;
 mod alerts_chart;
 mod ask;
-mod bulk;
-mod complete;
 mod audit;
+mod bulk;
+mod charts;
+mod complete;
 mod condition;
 mod connector;
 mod connector_forms;
@@ -21,6 +22,7 @@ mod frame;
 mod identity;
 mod incident;
 mod incidents;
+mod insights;
 mod investigation;
 mod layers;
 mod lessons;
@@ -74,6 +76,7 @@ use axum::{
 
 use super::{assets, state::AppState};
 pub use errors::error_page;
+pub use frame::DEMO_HEADER;
 
 /// The pages, their forms, their stream and their assets.
 pub fn router() -> Router<AppState> {
@@ -131,6 +134,8 @@ pub fn router() -> Router<AppState> {
         .route("/silences/{id}/edit", get(silence_form::show).post(silence_form::change))
         .route("/silences/{id}/extend", post(silences::extend))
         .route("/silences/{id}/end", post(silences::end))
+        .route("/insights", get(insights::show))
+        .route("/insights/hour", get(insights::hour))
         .route("/postmortems", get(postmortems::list))
         .route("/postmortems/{id}", get(postmortem::show).post(postmortem_forms::save))
         .route("/postmortems/{id}/editors", get(postmortem::editors))

@@ -91,6 +91,9 @@ pub fn incident(n: u64) -> Incident {
         mutes: Vec::new(),
         merging: Merging::default(),
         flapping_count: 0,
+        over_at: None,
+        first_right: None,
+        kind: 0,
         flapping: false,
         test: false,
         manual: false,
@@ -235,6 +238,7 @@ pub fn alert(n: u64, title: &str, platform: &str, severity: Severity, service: &
         threshold: None,
         threshold_hits: Vec::new(),
         refires: Vec::new(),
+        flaps: 0,
         flapping: None,
     }
 }

@@ -241,6 +241,13 @@ PAGES = [
     ("/api/deliveries?limit=50", "/api/deliveries"),
 ]
 
+# The same, held against 150 ms.
+SLOWER_PAGES = [
+    ("/insights?since=1y", "insights page, a year"),
+    ("/insights?since=1y&service=svc-7", "insights page of a service, a year"),
+    ("/api/insights?since=1y", "/api/insights, a year"),
+]
+
 
 def big_incident(program):
     """The incident with the most alerts."""
@@ -291,6 +298,8 @@ def pages(bench, _):
                 if path in ("/incidents", "/alerts"):
                     before = times(few, path, count)
                     book.add(9, f"{name}, a million ÷ a thousand", at(taken, 0.5) / at(before, 0.5))
+            for path, name in SLOWER_PAGES:
+                book.limit(f"{name}, p95 ms", at(times(many, path, count), 0.95) * 1e3, 150)
             calm = times(many, "/alerts", count * 5)
             peak = load(few, connections=64, seconds=5, warm=1)["accepted_per_s"]
             seconds = 30 if bench.quick else 60

@@ -1,0 +1,140 @@
+//! Insights over the API and as a page: figures of what was sent and done, lists that show as many, CSV; and the demo.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watchfire::{config::Config, runtime::clock::Clock};
+
+use crate::support::{TOKEN, TestApp, answer, start_of_time};
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// Six incidents of two services in as many hours, three of them taken after two minutes, all over after half an hour.
+async fn some_days() -> TestApp {
+    let test = TestApp::start().await;
+    for n in 0..6 {
+        let (service, severity) = if n % 2 == 0 { ("api", "critical") } else { ("db", "high") };
+        let title = [
+            "Certificate expires",
+            "Disk is full",
+            "Latency is high",
+            "Backup failed",
+            "Queue is long",
+            "Pods restart",
+        ][n];
+        let body = |status: &str| json!({"title": title, "service": service, "severity": severity, "key": title, "status": status});
+        assert_eq!(test.deliver("generic", &body("firing")).await.status, 202);
+        assert_eq!(test.deliver("generic", &body("firing")).await.status, 202);
+        test.clock.advance(minutes(2));
+        if n < 3 {
+            assert_eq!(test.post(&format!("/api/incidents/{}/acknowledge", n + 1), &json!({})).await.status, 200);
+        }
+        test.clock.advance(minutes(28));
+        assert_eq!(test.deliver("generic", &body("resolved")).await.status, 202);
+        test.clock.advance(minutes(30));
+    }
+    test.until("/api/insights", |i| i["period"]["resolve"]["count"] == 6).await;
+    test
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_of_what_happened_and_their_lists_show_as_many() {
+    let test = some_days().await;
+    let i = test.get("/api/insights?since=4w").await.json;
+    let period = &i["period"];
+    assert_eq!(
+        period["funnel"],
+        json!({"webhooks": 18, "received": 12, "alerts": 6, "groups": 6, "incidents": 6, "told": 6})
+    );
+    assert_eq!((&period["acknowledge"]["count"], &period["resolve"]["count"]), (&json!(3), &json!(6)));
+    let seconds = |v: &serde_json::Value| v.as_f64().unwrap();
+    assert!((seconds(&period["acknowledge"]["median_s"]) - 120.0).abs() <= 2.4, "{period}");
+    assert!((seconds(&period["resolve"]["p90_s"]) - 1_800.0).abs() <= 36.0, "{period}");
+    assert_eq!(i["before"]["funnel"]["incidents"], 0);
+    assert_eq!((&i["services"][0]["service"], &i["services"][0]["critical"]), (&json!("api"), &json!(3)));
+    let hours: u64 =
+        i["hours"].as_array().unwrap().iter().flat_map(|d| d.as_array().unwrap()).map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(hours, 6);
+    let one = test.get("/api/insights?since=4w&service=API").await.json;
+    assert_eq!((&one["period"]["funnel"]["incidents"], &one["service"]), (&json!(3), &json!("api")));
+    assert_eq!(one["period"]["funnel"]["webhooks"], serde_json::Value::Null);
+
+    // Every mark of the page that leads to incidents leads to as many as it says.
+    let page = test.get("/insights?since=4w").await.text;
+    let mut checked = 0;
+    for part in page.split("<a href=\"/incidents?").skip(1) {
+        let (query, rest) = part.split_once('"').unwrap();
+        let Some(label) = rest.strip_prefix(" aria-label=\"").and_then(|l| l.split('"').next()) else { continue };
+        let n: u64 = match label.rsplit_once(", ").filter(|(_, n)| n.contains("incident")) {
+            // A week says how many of its incidents were taken, or ended.
+            Some(_) => continue,
+            None => {
+                let number = label.split(": ").nth(1).unwrap_or_default();
+                number.split([' ', '\u{a0}']).next().unwrap().parse().unwrap()
+            }
+        };
+        let query = query.replace("&#38;", "&");
+        let list = test.get(&format!("/api/incidents?{query}")).await.json;
+        let shown = list["incidents"].as_array().unwrap_or_else(|| panic!("{query}: {list}")).len() as u64;
+        assert_eq!(shown, n, "{label}: {query}");
+        checked += 1;
+    }
+    assert!(checked >= 4, "{checked} in {page}");
+    let hour = page.split("href=\"/insights/hour?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let listed = test.get(&format!("/insights/hour?{hour}")).await.text;
+    assert_eq!(listed.matches("href=\"/incidents/INC-").count(), 1, "{listed}");
+    for (path, status) in
+        [("/insights?since=soon", 200), ("/insights/hour?weekday=9", 404), ("/insights?service=%3Cb%3E", 200)]
+    {
+        let found = test.get(path).await;
+        assert_eq!(found.status, status, "{path}");
+        assert!(!found.text.contains("<b>&lt;") && !found.text.contains("<option selected dir=\"auto\"><b>"), "{path}");
+    }
+    assert!(test.get("/insights?since=soon").await.text.contains("The last 12 weeks are shown"));
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn csv_and_refusals() {
+    let test = some_days().await;
+    let csv = test.get("/api/insights?format=csv").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    assert!(csv.text.contains("\r\nfunnel,,incidents,6,0\r\n"), "{}", csv.text);
+    let request = test.request(reqwest::Method::GET, "/api/insights").bearer_auth(TOKEN).header("accept", "text/csv");
+    assert_eq!(answer(request).await.text, csv.text);
+    assert!(test.get("/insights?format=csv").await.text.starts_with("table,of,figure,value,before\r\n"));
+    for q in ["since=yesterday", "since=9y", "until=x", "since=2099-01-01", "format=xml"] {
+        let refused = test.get(&format!("/api/insights?{q}")).await;
+        assert_eq!((refused.status.as_u16(), refused.json["code"].as_str()), (400, Some("invalid_query")), "{q}");
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_says_so_on_every_page_and_has_months_behind_it() {
+    let test = TestApp::start_with(Clock::manual(start_of_time()), |config: &mut Config| config.demo = true).await;
+    let (name, password) = test.app().demo_account().unwrap();
+    assert!(name == "demo" && password.len() >= 16);
+    for path in ["/incidents", "/alerts", "/insights", "/connectors", "/topology", "/settings/about"] {
+        let page = test.get(path).await;
+        assert!(page.text.contains("This is a demo."), "{path}: {}", page.status);
+    }
+    let login = answer(test.request(reqwest::Method::GET, "/login")).await;
+    assert!(login.text.contains("This is a demo."), "{}", login.status);
+    let i = test.get("/api/insights").await.json;
+    assert!(i["period"]["funnel"]["incidents"].as_u64() > Some(25), "{i}");
+    // The story begins when the server does; its first step is a deploy.
+    let before = i["period"]["funnel"]["webhooks"].as_u64().unwrap();
+    for _ in 0..30 {
+        test.clock.advance(Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+    test.until("/api/insights", |i| i["period"]["funnel"]["webhooks"].as_u64() > Some(before)).await;
+    test.stop().await;
+    let plain = TestApp::start().await;
+    let forged = plain.request(reqwest::Method::GET, "/login").header("x-watchfire-demo", "1");
+    assert!(!answer(forged).await.text.contains("This is a demo."));
+    plain.stop().await;
+}
