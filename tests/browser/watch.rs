@@ -99,6 +99,13 @@ async fn notifications_and_sound_are_for_those_who_asked_for_them_and_never_twic
     browser.until("the notification", "shown.length").await;
     assert_eq!(browser.js("shown").await, json!(["Critical: Queue 3 is late|wf-INC-4"]));
     assert_eq!(browser.js("document.documentElement.dataset.rang").await, "1");
+    browser.press(".").await;
+    browser.sees("tr[data-row='INC-4']", "Critical").await;
+    for (severity, words) in [("high", "High"), ("critical", "Critical")] {
+        assert_eq!(test.patch("/api/incidents/4", &json!({"severity": severity})).await.status, 200);
+        browser.sees("tr[data-row='INC-4']", words).await;
+    }
+    assert_eq!(browser.js("shown.length").await, 1, "one for each incident");
     // What follows of it is no news, and what somebody has rings no more.
     test.post("/api/incidents/4/acknowledge", &Value::Null).await;
     send(&test, 4, "high").await;
