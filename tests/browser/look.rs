@@ -219,6 +219,38 @@ async fn look_at_the_months_of_a_demo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn look_at_lists() {
+    let test = TestApp::start().await;
+    make_account(&test).await;
+    story::tell(&test).await;
+    for (name, q) in [("Payments", "service:pay*"), ("Failed builds", "source:jenkins")] {
+        assert_eq!(test.post("/api/views", &json!({"name": name, "q": q, "shared": true})).await.status, 201);
+    }
+    let browser = Browser::new(&test).await;
+    browser.sign_in(NAME, PASSWORD).await;
+    browser.at("/incidents").await;
+    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    look.at("incidents-views", "/incidents?view=V-1").await;
+    look.at("incidents-nothing", "/incidents?q=severity%3Acritical%20service%3Asearch-apis").await;
+    look.at("incidents-mistaken-field", "/incidents?q=severty%3Ahigh&was=status%3Aopen").await;
+    look.at("incidents-by-service", "/incidents?group=service&density=compact").await;
+    look.at("incidents-wall", "/incidents?display=wall").await;
+    look.at("incident-declare", "/incidents/new").await;
+    look.theme("dark").await;
+    browser.size(1440, 900).await;
+    browser.open("/incidents").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.click("tr[data-row] input").await;
+    browser.sees("[data-count-selected]", "1 selected").await;
+    fs::write(pictures().join("incidents-bulk.png"), browser.picture(false).await).unwrap();
+    browser.fill("#q", "ser").await;
+    browser.sees("#q-list", "service:").await;
+    fs::write(pictures().join("incidents-completion.png"), browser.picture(false).await).unwrap();
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn look_at_what_people_corrected() {
     let test = TestApp::start().await;
     for (key, service) in [("orders", "checkout-api"), ("payments", "payments-worker"), ("mail", "mailer")] {

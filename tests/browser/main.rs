@@ -8,6 +8,7 @@ mod hostile;
 mod incident;
 mod investigation;
 mod keyboard;
+mod list;
 mod live;
 mod look;
 mod noscript;

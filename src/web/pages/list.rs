@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     model::*,
-    query::Sort,
+    query::{IncidentTest, Sort},
     store::{AlertFilter, IncidentFilter, StoreError, View},
     web::{auth::Client, error::ApiError, query, saved_views::Kept, state::AppState},
 };
@@ -292,6 +292,8 @@ pub async fn rows(State(state): State<AppState>, ask: Ask, Params(params): Param
             Ok((found, sparks))
         })
         .await?;
+    // Why alerts are in an incident does not change under a reader, and no row has it.
+    filter.also.retain(|c| !matches!(c.test, IncidentTest::Strategy(_)));
     // A word may stand where the row has none: in a note, in an alert.
     let bare = filter.wordless();
     let fits = |i: &Incident| filter.matches(i) || (bare.matches(i) && state.search.says(i, &filter));

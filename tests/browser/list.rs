@@ -1,0 +1,93 @@
+//! The incident list under somebody's hands: completion, choosing all that match, saved views.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    browser::Browser,
+    support::{TestApp, start_of_time},
+};
+
+const ENTER: &str = "\u{E007}";
+const ESCAPE: &str = "\u{E00C}";
+const DOWN: &str = "\u{E015}";
+const UP: &str = "\u{E013}";
+const VALUE: &str = "document.getElementById('q').value";
+
+async fn many(test: &TestApp, n: u64) {
+    // Something is known of each, so that the clock alone does not put them together.
+    let names: Vec<String> = (0..n).map(|n| format!("queue-{n}")).collect();
+    let apart: Vec<_> = names.iter().map(|s| json!({"name": s, "depends_on": [format!("{s}-store")]})).collect();
+    assert!(test.put("/api/topology", &json!({"services": apart})).await.status.is_success());
+    for n in 0..n {
+        let started = start_of_time().minus(Duration::from_secs(n * 2400));
+        let severity = if n == 0 { "critical" } else { "high" };
+        let body = json!({"title": format!("Queue {n} is late"), "host": format!("host-{n}"), "service": format!("queue-{n}"), "severity": severity,
+            "started_at": started});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_completed_by_keys() {
+    let test = TestApp::start().await;
+    many(&test, 2).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.until("scripts", "document.querySelector('#q[role=combobox]')?.ariaExpanded === 'false'").await;
+    browser.fill("#q", "sev").await;
+    browser.sees("#q-list", "severity:").await;
+    browser.press(DOWN).await;
+    browser.until("an option", "document.getElementById('q').getAttribute('aria-activedescendant') === 'qc0'").await;
+    browser.press(ENTER).await;
+    assert_eq!(browser.js(VALUE).await, "severity:");
+    // Its values follow by themselves; up from the field is the last of them.
+    browser.sees("#q-list", "critical").await;
+    browser.press(UP).await;
+    browser.press(DOWN).await;
+    browser.press(ENTER).await;
+    assert_eq!(browser.js(VALUE).await, "severity:critical ");
+    browser.press("-ow").await;
+    browser.sees("#q-list", "owner:").await;
+    browser.press(ESCAPE).await;
+    browser.until("it is closed", "document.getElementById('q-list').hidden").await;
+    assert_eq!(browser.js("document.activeElement.id").await, "q", "the first Escape closes the list only");
+    browser.fill("#q", "severity:critical").await;
+    browser.press(ENTER).await;
+    browser
+        .until(
+            "the filtered list",
+            "location.search.includes('severity%3Acritical') && !location.search.includes('was')",
+        )
+        .await;
+    browser.sees("tr[data-row='INC-1']", "Queue 0").await;
+    browser.gone("tr[data-row='INC-2']").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_match_are_chosen_and_a_view_is_kept() {
+    let test = TestApp::start().await;
+    many(&test, 28).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.open("/incidents?q=severity:high&limit=25").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.click("[data-all]").await;
+    browser.sees("[data-count-selected]", "25 selected").await;
+    browser.click("[data-whole]").await;
+    browser.sees("[data-count-selected]", "27 selected").await;
+    browser.click("#bulk [value=acknowledge]").await;
+    browser.sees(".toasts", "27 acknowledged").await;
+    test.until("/api/incidents?q=owner:none", |all| all["total"] == 1).await;
+
+    browser.open("/incidents?q=severity:critical").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.click("#keep summary").await;
+    browser.fill("#v-name", "Burning").await;
+    browser.click("#keep .btn.primary").await;
+    browser.until("the view", "location.search === '?view=V-1'").await;
+    browser.sees(".rail .saved [data-count='V-1']", "1").await;
+    browser.sees(".views [aria-current]", "Burning").await;
+    test.stop().await;
+}
