@@ -360,7 +360,7 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
     let lee = format!("name=lee&role=viewer&password={}", PASSWORD.replace(' ', "+"));
     a.act("POST /settings/people", "", json!(lee), "user.create").await;
     a.act("POST /setup/people", "", json!(lee.replace("lee", "max")), "user.create").await;
-    a.act("POST /setup/first-alert", "", json!("platform=generic"), "connector.test").await;
+    a.act("POST /setup/first-alert", "", json!("platform=grafana"), "connector.test").await;
     for (what, body, want) in [
         ("role", "role=responder&full_name=Lee".to_owned(), "user.role"),
         ("password", lee.clone(), "user.password"),
