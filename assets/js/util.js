@@ -11,8 +11,8 @@ export function fragment(html) {
 }
 
 // What is sent to everybody says its times in UTC; pages have them in the reader's zone already.
-const zone = document.documentElement.dataset.zone;
-const form = zone && new Intl.DateTimeFormat('en-GB', { timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+const { zone, zoneName } = document.documentElement.dataset;
+const form = zone && new Intl.DateTimeFormat('en-US', { timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 export function clockAt(ms) {
   if (!form) return new Date(ms).toISOString().slice(11, 19);
   return time(ms).clock;
@@ -20,7 +20,7 @@ export function clockAt(ms) {
 function time(ms) {
   const p = Object.fromEntries(form.formatToParts(ms).map((x) => [x.type, x.value]));
   const clock = `${p.hour}:${p.minute}:${p.second}`;
-  return { clock, day: `${p.day} ${p.month}`, full: `${p.weekday} ${p.day} ${p.month} ${p.year}, ${clock} ${p.timeZoneName}` };
+  return { clock, day: `${p.day} ${p.month}`, full: `${p.weekday} ${p.day} ${p.month} ${p.year}, ${clock} ${zoneName}` };
 }
 function here(el) {
   if (!form) return;
