@@ -156,7 +156,7 @@ pub const SCENES: [Scene; 7] = [
             alarm(
                 Tool::Netdata,
                 Bad::Critical,
-                ("disk_space_usage", "disk space usage = 98.5%", "Total space utilization of disk /var/lib/postgresql"),
+                ("disk_fill_rate", "disk fill rate = 98.5%", "Total space utilization of disk /var/lib/postgresql"),
                 "orders-db",
                 "orders-db-1",
             ),

@@ -49,8 +49,8 @@ fn drawn(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Every moment, in order. The end of it is `DAYS` days after its beginning.
-pub fn plan() -> Vec<Moment> {
+/// Every moment, in order, of a history that begins at a midnight and is so many seconds long.
+pub fn plan(length: u64) -> Vec<Moment> {
     let mut moments = Vec::new();
     let apart = (DAYS - 2) * DAY / INCIDENTS;
     let weights: u64 = SCENES.iter().map(|s| s.weight).sum();
@@ -71,7 +71,14 @@ pub fn plan() -> Vec<Moment> {
     }
     // Yesterday, at about this time, the same as the story will be.
     if let Some(scene) = SCENES.first() {
-        incident(&mut moments, usize::try_from(INCIDENTS).unwrap_or(0), scene, (DAYS - 1) * DAY - 1_800, 100, 1);
+        incident(
+            &mut moments,
+            usize::try_from(INCIDENTS).unwrap_or(0),
+            scene,
+            length.saturating_sub(26 * 3_600),
+            100,
+            1,
+        );
     }
     moments.sort_by_key(|m| (m.at, m.of));
     moments
@@ -92,16 +99,15 @@ fn incident(moments: &mut Vec<Moment>, of: usize, scene: &'static Scene, at: u64
         for r in 1..=scene.repeats {
             push(from + r * lasts / (scene.repeats + 1), Deed::Fire(n));
         }
-        if !judged {
-            push(at + lasts + 20 * n as u64, Deed::End(n));
-        }
+        // Who ended it by hand was quicker than the senders.
+        let late = if judged { 240 } else { 0 };
+        push(at + lasts + late + 20 * n as u64, Deed::End(n));
     }
     if scene.taken {
         push(at + take.min(lasts - 60), Deed::Take);
     }
     if judged {
         push(at + lasts, Deed::Judge { otherwise: (seed >> 20) % 100 >= 55 + late / 4 });
-        // The senders notice later, and change nothing any more.
     }
 }
 
@@ -111,9 +117,10 @@ mod tests {
 
     #[test]
     fn the_plan_is_in_order_and_ends_before_the_story() {
-        let plan = plan();
+        let length = DAYS * DAY + 37_000;
+        let plan = plan(length);
         assert!(plan.windows(2).all(|w| w[0].at <= w[1].at));
-        assert!(plan.last().unwrap().at < DAYS * DAY - 3_600, "{:?}", plan.last());
+        assert!(plan.last().unwrap().at < length - 3_600, "{:?}", plan.last());
         let yesterday = plan.iter().filter(|m| m.of == 76 && matches!(m.deed, Deed::Fire(_))).count();
         assert!(yesterday >= 4);
         assert!(plan.len() < 2_500, "{}", plan.len());

@@ -20,7 +20,7 @@ use crate::{
     model::*,
     outgoing::{Client, OutgoingError},
     runtime::clock::Clock,
-    store::{CommandError, GivenCause, Resolution, Store, StoreError},
+    store::{CommandError, GivenCause, Resolution, Store, StoreError, day_of, midnight},
 };
 use bodies::Sent;
 use history::{Deed, Moment};
@@ -125,9 +125,9 @@ pub fn is_empty(store: &Store) -> bool {
     *store.position().borrow() == 0
 }
 
-/// When the history before that time begins.
+/// When the history before that time begins: at a midnight.
 pub fn beginning(until: Time) -> Time {
-    until.minus(Duration::from_secs(history::DAYS * 86_400))
+    midnight(day_of(until) - i64::try_from(history::DAYS).unwrap_or(0))
 }
 
 /// Fills an empty store with the months before `until`. Nothing is done in the folder of a demo; false then.
@@ -143,7 +143,7 @@ pub async fn fill(store: &Store, config: &Arc<Config>, clock: &Clock, until: Tim
     let probes = Probes::open(Client::open(None)?, clock.clone(), ProbeSettings::default())?;
     let runner = Runner::new(store.clone(), clock.clone(), Arc::new(probes), 2);
     let runner = tokio::spawn(runner.run(stop.clone()));
-    let done = live_through(store, config, clock, beginning(until)).await;
+    let done = live_through(store, config, clock, until).await;
     stop.cancel();
     // It has given back what it had by then, or it never will.
     let _ = tokio::time::timeout(ANALYSIS, runner).await;
@@ -160,11 +160,12 @@ fn door(store: &Store, config: &Arc<Config>, clock: &Clock) -> Door {
 }
 
 /// Goes through the plan of the history.
-async fn live_through(store: &Store, config: &Arc<Config>, clock: &Clock, began: Time) -> Result<(), DemoError> {
+async fn live_through(store: &Store, config: &Arc<Config>, clock: &Clock, until: Time) -> Result<(), DemoError> {
+    let began = beginning(until);
     let mut sender = Sender::new(door(store, config, clock)).await?;
     let mut incidents: BTreeMap<usize, IncidentId> = BTreeMap::new();
     let mut first: BTreeMap<(usize, usize), Time> = BTreeMap::new();
-    for moment in history::plan() {
+    for moment in history::plan(until.since(began).as_secs()) {
         tracing::debug!(?moment.deed, of = moment.of, "the demo's history goes on");
         let at = began.plus(Duration::from_secs(moment.at));
         clock.advance(at.since(clock.now()));

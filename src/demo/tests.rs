@@ -98,7 +98,7 @@ async fn the_cascade_is_one_incident_with_its_cause_and_noise_stays_outside() {
 #[tokio::test(flavor = "multi_thread")]
 async fn months_are_filled_once_and_only_into_an_empty_store() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = Clock::manual(now().minus(Duration::from_secs(history::DAYS * 86_400)));
+    let clock = Clock::manual(beginning(now()));
     let (store, config) = opened(dir.path(), &clock).await;
     assert!(fill(&store, &config, &clock, now()).await.unwrap());
     assert!(clock.now() >= now() && clock.now().since(now()) < Duration::from_secs(60));

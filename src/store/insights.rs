@@ -217,8 +217,10 @@ impl<'a> Heard<'a> {
     /// The kind of alert that it is one of: its sender's rule, wherever that fires. Its number, its name, and the label that
     /// has it.
     fn kind(&self) -> (u64, String, Option<&'static str>) {
-        let label =
-            RULE_LABELS.iter().find_map(|l| Some((*l, self.labels.get(l)?.trim()))).filter(|(_, v)| !v.is_empty());
+        // A tag such as `monitor` without a value is no name.
+        let named = |value: &&str| !matches!(*value, "" | "true" | "false");
+        let found = |l: &&'static str| self.labels.get(*l).map(|v| v.trim()).filter(named).map(|v| (*l, v));
+        let label = RULE_LABELS.iter().find_map(found);
         let name: String = match label {
             Some((_, rule)) => rule.chars().take(NAME).collect(),
             None => {

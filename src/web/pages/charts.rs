@@ -100,7 +100,7 @@ impl Weeks {
             let share = f64::from(n) / 3.0;
             Tick { at: format!("{:.0}", FOOT - share * (FOOT - TOP)), text: short(top * share) }
         });
-        let every = weeks.len().div_ceil(6).max(1);
+        let every = weeks.len().div_ceil(4).max(1);
         let named = weeks.iter().enumerate().step_by(every);
         let mut points = Vec::new();
         for (n, (week, s)) in weeks.iter().zip(&spreads).enumerate() {
@@ -145,7 +145,12 @@ impl Weeks {
             last: told.map(|(n, s)| {
                 (format!("{:.1}", (x(n) - 4.0).max(60.0)), format!("{:.1}", (y(s) - 10.0).max(TOP)), took(s))
             }),
-            unit,
+            unit: match unit {
+                "s" => "seconds",
+                "min" => "minutes",
+                "h" => "hours",
+                _ => "days",
+            },
         })
     }
 }
@@ -153,8 +158,9 @@ impl Weeks {
 /// A round number that is not less.
 fn nice(n: f64) -> f64 {
     let power = 10_f64.powf(n.max(0.01).log10().floor());
-    let steps = [1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 7.5, 9.0, 10.0];
-    steps.iter().map(|s| s * power).find(|s| *s >= n).unwrap_or(10.0 * power)
+    // Those of which a third is round as well.
+    let steps = [1.2, 1.5, 1.8, 2.1, 2.4, 3.0, 3.6, 4.5, 6.0, 7.5, 9.0, 12.0];
+    steps.iter().map(|s| s * power).find(|s| *s >= n).unwrap_or(12.0 * power)
 }
 
 /// A path that is broken where there is nothing.
@@ -392,7 +398,7 @@ mod tests {
     fn a_line_of_weeks_leads_to_them_and_breaks_where_there_is_nothing() {
         let weeks = [week(0, 4, Some(90.0)), week(1, 0, None), week(2, 3, Some(240.0))];
         let chart = Weeks::new("Time to acknowledge", &weeks, |w| w.acknowledge, "service:\"api\"").unwrap();
-        assert_eq!((chart.median.matches('M').count(), chart.points.len(), chart.unit), (2, 2, "min"));
+        assert_eq!((chart.median.matches('M').count(), chart.points.len(), chart.unit), (2, 2, "minutes"));
         assert_eq!(
             chart.points[0].href,
             "/incidents?q=service%3A%22api%22+since%3A2026-03-02T00%3A00Z+until%3A2026-03-09T00%3A00Z"
@@ -409,7 +415,7 @@ mod tests {
         check(600.0, "10\u{a0}min");
         check(7_200.0, "2\u{a0}h");
         check(300_000.0, "3.5\u{a0}d");
-        assert_eq!([0.7, 8.1, 41.0, 99.0].map(nice), [0.75, 9.0, 45.0, 100.0]);
+        assert_eq!([0.7, 8.1, 41.0, 99.0].map(nice), [0.75, 9.0, 45.0, 120.0]);
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
         steps.push(("Webhooks", webhooks, "/deliveries?outcome=accepted".to_owned()));
     }
     steps.push(("Alerts received", f.received, alerts.clone()));
-    steps.push(("After removing repeats", f.alerts, alerts));
+    steps.push(("Without repeats", f.alerts, alerts));
     let all_states = format!("{term} status:open,closed");
     steps.push(("Groups", f.groups, incidents(from, to, all_states.trim())));
     steps.push(("Incidents opened", f.incidents, list.clone()));
