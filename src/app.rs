@@ -23,7 +23,7 @@ use crate::{
     model::{Account, IncidentId, Role, Transcript},
     outgoing::{Client, OutgoingError},
     runtime::{
-        clock::Clock,
+        clock::{Clock, Wait},
         files,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
         systemd, tls,
@@ -49,6 +49,8 @@ pub use web::tls::check as check_certificates;
 const FINISH_REQUESTS: Duration = Duration::from_secs(6);
 /// Background tasks may take this long at the end.
 const FINISH_TASKS: Duration = Duration::from_secs(4);
+/// At the start, as long for the process before this one to let go of the folder.
+const LETS_GO: Duration = Duration::from_secs(4);
 /// The store may take this long; with the two above this is within 15 s.
 const FINISH_STORE: Duration = Duration::from_secs(5);
 
@@ -125,7 +127,7 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> Result<App, AppError> {
         tls::install_provider();
         let password = if config.demo { fill_demo(&config, &clock).await? } else { None };
-        let store = open_store(&config, clock.clone()).await?;
+        let store = open_freed(&config, &clock).await?;
         // Dropping a store that did not get as far as serving must not leave its threads behind.
         match Self::start_on(store.clone(), config, clock).await {
             Ok(app) => Ok(App { password, ..app }),
@@ -381,6 +383,19 @@ fn late(what: &str, names: Vec<&'static str>) {
 /// The names of all platforms, as in URLs.
 pub fn platforms() -> Vec<&'static str> {
     connectors::ALL.iter().map(|c| c.info().slug).collect()
+}
+
+/// Opens the store of these settings; waits a moment for the process before this one to let go of it.
+async fn open_freed(config: &Config, clock: &Clock) -> Result<Store, AppError> {
+    let wait = Wait::begin(LETS_GO);
+    loop {
+        match open_store(config, clock.clone()).await {
+            Err(AppError::Store(StoreError::Locked(_))) if !wait.left().is_zero() => {
+                tokio::time::sleep(LETS_GO / 20).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Opens the store of these settings, with nothing running on it.

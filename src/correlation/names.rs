@@ -90,6 +90,19 @@ pub fn plain(text: &str) -> Key {
     hasher.key()
 }
 
+/// The key of an environment: its usual short forms mean the same.
+pub fn environment(name: &str) -> Key {
+    const SAME: &[(&str, &[&str])] = &[
+        ("production", &["prod", "prd", "live"]),
+        ("staging", &["stage", "stg", "stag", "preprod", "pre-production"]),
+        ("development", &["dev", "devel"]),
+        ("testing", &["test", "tst", "qa"]),
+    ];
+    let name = name.trim();
+    let long = SAME.iter().find(|(_, short)| short.iter().any(|s| s.eq_ignore_ascii_case(name)));
+    plain(long.map_or(name, |(long, _)| long))
+}
+
 /// Whether a text has neither letters nor digits, as what stands in a field that somebody left out: `-`, `*`.
 pub fn says_nothing(text: &str) -> bool {
     !text.chars().any(char::is_alphanumeric)
@@ -195,6 +208,10 @@ mod tests {
         }
         assert_eq!(plain("Checkout API"), plain("checkout_api"));
         assert_ne!(plain("checkout-api"), plain("checkout-app"));
+        assert_eq!(environment("Prod"), environment("production"));
+        assert_eq!(environment("preprod"), environment("pre-production"));
+        assert_ne!(environment("prod"), environment("staging"));
+        assert_eq!(environment("eu-west"), plain("eu west"));
     }
 
     #[test]

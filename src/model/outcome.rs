@@ -132,7 +132,9 @@ pub fn kind_of(alert: &Alert) -> u32 {
 pub fn rule_of(alert: &Alert) -> (String, bool) {
     let text = format!("{} {}", alert.title, alert.description.as_deref().unwrap_or("")).to_lowercase();
     let lower = text.split(|c: char| !c.is_alphanumeric()).take(60).any(|w| LOWER.contains(&w));
-    let rule = RULE_LABELS.iter().find_map(|l| alert.labels.get(*l)).map_or_else(
+    // Datadog sends a tag without a value, `monitor`, as one that is true.
+    let named = |l: &&str| alert.labels.get(*l).filter(|v| !matches!(v.trim(), "" | "true" | "false"));
+    let rule = RULE_LABELS.iter().find_map(named).map_or_else(
         || {
             let mut title = alert.title.clone();
             for name in [&alert.service, &alert.host].into_iter().flatten().filter(|n| !n.is_empty()) {

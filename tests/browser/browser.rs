@@ -150,7 +150,12 @@ impl Browser {
         self.until(&format!("the page {path}"), &script).await;
     }
 
-    /// The value of an expression.
+    /// Runs a script that gives nothing.
+    pub async fn run(&self, script: &str) {
+        self.client.execute(script, vec![]).await.unwrap_or_else(|e| panic!("{script:.80}: {e}"));
+    }
+
+    /// The value of an expression; of a promise what it comes to.
     pub async fn js(&self, expression: &str) -> Value {
         let value = self.client.execute(&format!("return ({expression})"), vec![]).await;
         value.unwrap_or_else(|e| panic!("{expression}: {e}"))

@@ -8,7 +8,7 @@ use watchfire::runtime::clock::Clock;
 
 use crate::{
     browser::{Browser, NAME, PASSWORD, make_account},
-    story,
+    judges, story,
     support::{TestApp, start_of_time},
 };
 
@@ -45,9 +45,15 @@ fn pictures() -> PathBuf {
 struct Look<'a> {
     browser: &'a Browser,
     wrong: Vec<String>,
+    /// Pages as they were sent, by name.
+    pages: Vec<(String, String)>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn with(browser: &'a Browser) -> Self {
+        Self { browser, wrong: Vec::new(), pages: Vec::new() }
+    }
+
     /// In all widths, light and dark.
     async fn at(&mut self, name: &str, path: &str) {
         for theme in ["light", "dark"] {
@@ -62,6 +68,14 @@ impl Look<'_> {
                 let complaints = self.browser.complaints().await.into_iter().filter(|c| !c.contains("404 (Not Found)"));
                 let here = format!("{name} at {width} {theme}");
                 self.wrong.extend(wrong.chain(complaints).map(|w| format!("{here}: {w}")));
+                // Every colour and both shapes of the page once; all widths of both would take a quarter of an hour.
+                if [("light", 1440), ("dark", 390)].contains(&(theme, width)) {
+                    let found = judges::accessibility(self.browser).await;
+                    self.wrong.extend(found.into_iter().map(|f| format!("{here}: {f}")));
+                }
+                if (theme, width) == ("light", 1440) {
+                    self.pages.push((name.to_owned(), judges::source(self.browser).await));
+                }
                 let file = format!("{name}-{theme}-{width}.png");
                 fs::write(pictures().join(file), self.browser.picture(true).await).unwrap();
             }
@@ -84,7 +98,8 @@ impl Look<'_> {
         self.browser.js(&format!("(document.cookie = 'theme={theme}; path=/; samesite=lax')")).await;
     }
 
-    fn end(self) {
+    fn end(mut self) {
+        self.wrong.extend(judges::markup(&self.pages));
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
     }
 }
@@ -94,7 +109,7 @@ async fn look_at_the_start() {
     let test = TestApp::start().await;
     let browser = Browser::new(&test).await;
     browser.open("/setup").await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     let link = test.app().setup_link().await.unwrap().unwrap();
     let link = link.strip_prefix(&test.app().url()).unwrap();
     look.at("setup-link", "/setup").await;
@@ -133,7 +148,7 @@ async fn look_at_a_day() {
     let browser = Browser::new(&test).await;
     browser.sign_in(NAME, PASSWORD).await;
     browser.at("/incidents").await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
 
     let all = test.get("/api/incidents?limit=50").await.json;
     let outage = all["incidents"].as_array().unwrap().iter().find(|i| i["alert_count"].as_u64() > Some(5)).unwrap();
@@ -208,7 +223,7 @@ async fn look_at_the_months_of_a_demo() {
     let (name, password) = test.app().demo_account().unwrap();
     browser.sign_in(name, password).await;
     browser.at("/incidents").await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("insights", "/insights").await;
     look.at("insights-service", "/insights?service=payments&since=1y").await;
     let page = test.get("/insights").await.text;
@@ -229,7 +244,7 @@ async fn look_at_lists() {
     let browser = Browser::new(&test).await;
     browser.sign_in(NAME, PASSWORD).await;
     browser.at("/incidents").await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("incidents-views", "/incidents?view=V-1").await;
     look.at("incidents-nothing", "/incidents?q=severity%3Acritical%20service%3Asearch-apis").await;
     look.at("incidents-mistaken-field", "/incidents?q=severty%3Ahigh&was=status%3Aopen").await;
@@ -261,7 +276,7 @@ async fn look_at_what_people_corrected() {
     let merged = test.post("/api/incidents/1/merge", &json!({"incident_ids": ["2", "3"]})).await;
     assert_eq!(merged.status, 200, "{}", merged.text);
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("incident-merged", "/incidents/2").await;
     look.at("incident-survivor", "/incidents/1").await;
     look.at("settings-lessons", "/settings/lessons").await;
@@ -308,7 +323,7 @@ async fn look_at_a_source_of_your_own() {
     let made = test.post("/api/connectors", &json!({"slug": "batch-jobs", "declaration": declaration})).await;
     assert_eq!(made.status, 201, "{}", made.text);
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("source-new", &format!("/connectors/new?delivery={delivery}")).await;
     look.at("source-of-your-own", "/connectors/batch-jobs").await;
     look.at("delivery-found", &format!("/deliveries/{delivery}")).await;
@@ -345,7 +360,7 @@ async fn look_at_a_postmortem() {
     let browser = Browser::new(&test).await;
     browser.sign_in(NAME, PASSWORD).await;
     browser.at("/incidents").await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     let verdict = test.patch(&format!("/api/incidents/{id}/causes/2"), &json!({"verdict": "wrong"})).await;
     assert_eq!(verdict.status, 200, "{}", verdict.text);
     look.at("incident-judged", &format!("/incidents/{id}")).await;
@@ -400,7 +415,7 @@ async fn look_at_silences() {
     test.clock.advance(Duration::from_secs(24 * 60));
     test.until("/api/silences/S-1", |s| s["ends_soon"] == true).await;
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("silences", "/silences").await;
     look.at("silences-scheduled", "/silences?tab=scheduled").await;
     look.at("silences-expired", "/silences?tab=expired").await;
@@ -440,7 +455,7 @@ async fn look_at_fifty() {
             .await;
     }
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("incidents-many", "/incidents").await;
     look.at("alerts-many", "/alerts").await;
     look.end();
@@ -467,7 +482,7 @@ async fn look_at_a_storm_in_one_incident() {
     }
     test.analyzed("1").await;
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("incident-storm", "/incidents/1").await;
     look.end();
     test.stop().await;
@@ -511,7 +526,7 @@ async fn look_at_services() {
     let dismissed = json!({"from": "search-api", "to": "feature-flags", "verdict": "dismiss"});
     assert_eq!(test.post("/api/topology/edges", &dismissed).await.status, 200);
     let browser = Browser::signed_in(&test).await;
-    let mut look = Look { browser: &browser, wrong: Vec::new() };
+    let mut look = Look::with(&browser);
     look.at("services", "/topology").await;
     look.at("services-chosen", "/topology?service=checkout-api").await;
     look.at("services-none-found", "/topology?q=nothing+like+it&service=nothing").await;

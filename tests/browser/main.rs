@@ -7,6 +7,7 @@ mod first_run;
 mod hostile;
 mod incident;
 mod investigation;
+mod judges;
 mod keyboard;
 mod list;
 mod live;

@@ -88,7 +88,7 @@ impl Subject {
         Self {
             at: alert.onset_at,
             named: topology.named_in(&text, service.as_ref().map(|s| s.key)),
-            environment: alert.environment.as_deref().filter(|e| !names::says_nothing(e)).map(names::plain),
+            environment: alert.environment.as_deref().filter(|e| !names::says_nothing(e)).map(names::environment),
             name: pattern(alert, service.as_ref(), host.as_ref(), topology),
             group: group.map(|g| g.of),
             group_name: group.map(|g| format!("{} put it into the same group ({})", alert.platform, g.short())),

@@ -42,8 +42,8 @@ fn lanes_and_map_say_the_same_as_their_tables() {
          <span class=\"tag ember\">suspected origin</span>",
         "<bdi>Deploy: payments-worker 2.31.0</bdi></a></td><td><bdi>payments-worker</bdi>",
         "3\u{a0}min before the first alert",
-        "<a href=\"/alerts?q=incident%3AINC-2041+service%3Apayments-worker\" class=\"node origin\" \
-         aria-label=\"payments-worker, suspected origin, 1\u{a0}alert, the worst medium\">",
+        "<a href=\"/alerts?q=incident%3AINC-2041+service%3Apayments-worker\" class=\"node origin\"><title>\
+         payments-worker, suspected origin, 1\u{a0}alert, the worst medium</title>",
         "<td><bdi>checkout-api</bdi></td><td><bdi>pg-primary-1</bdi></td><td class=\"num\">2, 2</td>",
         "Services it touches: 7\u{a0}services and 6 dependencies. The table below says the same.",
     ] {
