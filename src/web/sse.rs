@@ -191,7 +191,8 @@ impl Place {
     async fn may_read_on(&self, state: &AppState) -> bool {
         match identify(state, &self.reader.headers, &self.reader.client).await {
             Ok(identity) => identity.is_some_and(|i| i.may(Scope::Read)),
-            Err(_) => true,
+            // Somebody who was disabled, or whom the proxy in front names no longer with a role, is refused here.
+            Err(e) => e.status.is_server_error(),
         }
     }
 }

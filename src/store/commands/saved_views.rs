@@ -51,8 +51,8 @@ fn check(tx: &Tx<'_>, view: &SavedView) -> Result<(), CommandError> {
     if others.len() >= MOST || others.iter().filter(|v| v.owner == view.owner).count() >= EACH {
         return conflict(format!("there are {EACH} views of one person at most, and {MOST} of all; remove some first"));
     }
-    // Two of the same name cannot be told apart where both are seen.
-    let seen = |v: &&SavedView| v.shared || view.shared || v.owner == view.owner;
+    // Two of the same name cannot be told apart where both are seen; what others keep for themselves is not told.
+    let seen = |v: &&SavedView| v.shared || v.owner == view.owner;
     match others.iter().filter(seen).find(|v| v.name.to_lowercase() == view.name.to_lowercase()) {
         Some(other) => conflict(format!("{} of {} has this name already", other.id, other.owner)),
         None => Ok(()),

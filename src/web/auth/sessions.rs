@@ -144,9 +144,17 @@ pub async fn current(
     Ok(state.store.read(move |view| Ok(view.session(&hash)?.map(|session| (hash, session)))).await?)
 }
 
-// A browser that forgets the cookie at its end should not leave a session for weeks.
-fn lifetime(state: &AppState, keep: bool) -> Duration {
+/// The longest of a session of somebody whom a provider vouched for: whoever was removed there comes no further.
+const VOUCHED: Duration = Duration::from_secs(12 * 3600);
+
+fn longest(state: &AppState, origin: Voucher) -> Duration {
     let most = state.config.session_lifetime;
+    if origin == Voucher::Local { most } else { most.min(VOUCHED) }
+}
+
+// A browser that forgets the cookie at its end should not leave a session for weeks.
+fn lifetime(state: &AppState, keep: bool, origin: Voucher) -> Duration {
+    let most = longest(state, origin);
     if keep { most } else { most.min(Duration::from_secs(86_400)) }
 }
 
@@ -160,8 +168,12 @@ pub async fn extend(
     let now = state.clock.now();
     let found = current(state, client, headers).await?.filter(|(_, session)| session.expires_at > now);
     let (hash, session) = found.ok_or_else(|| ApiError::unauthorized("sign in"))?;
-    let most = session.created_at.plus(state.config.session_lifetime.max(Duration::from_secs(86_400)));
-    let until = now.plus(lifetime(state, session.kept)).min(most).max(session.expires_at);
+    let longest = match session.origin {
+        Voucher::Local => state.config.session_lifetime.max(Duration::from_secs(86_400)),
+        _ => longest(state, session.origin),
+    };
+    let most = session.created_at.plus(longest);
+    let until = now.plus(lifetime(state, session.kept, session.origin)).min(most).max(session.expires_at);
     if until > session.expires_at {
         state.store.extend_session(hash, until).await?;
     }
@@ -178,7 +190,7 @@ pub(super) async fn start(
 ) -> Result<HeaderValue, ApiError> {
     let value = secret::random::<32>().map_err(|_| ApiError::internal())?;
     let now = state.clock.now();
-    let lifetime = lifetime(state, keep);
+    let lifetime = lifetime(state, keep, account.origin);
     let session = Session {
         account: account.name,
         created_at: now,

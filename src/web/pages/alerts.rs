@@ -433,7 +433,7 @@ impl AlertsPage {
 impl AlertsPage {
     /// The marks of severities, as the chart stacks them.
     fn legend(&self) -> Vec<Markup> {
-        [Severity::Critical, Severity::High, Severity::Medium, Severity::Low].map(ui::severity).into()
+        Severity::ALL.iter().copied().map(ui::severity).collect()
     }
 }
 

@@ -349,7 +349,10 @@ pub async fn remove(
 /// `POST /settings/tokens`: the page with the token on it, once.
 pub async fn make_token(State(state): State<AppState>, form: AdminForm) -> Result<Response, ApiError> {
     let AdminForm { ask, actor, fields } = form;
-    let days: Option<u64> = fields.get("days").parse().ok();
+    let days: Option<u64> = match fields.get("days") {
+        "" => None,
+        days => Some(days.parse().map_err(|_| ApiError::invalid("days", "a whole number of days is needed"))?),
+    };
     let new = NewToken {
         name: fields.get("name").to_owned(),
         scopes: fields.all("scope").iter().filter_map(|s| s.parse().ok()).collect(),

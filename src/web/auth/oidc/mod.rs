@@ -230,6 +230,8 @@ pub async fn finish(
 /// Where people sign out at the provider, if it has such a place.
 pub async fn sign_out_at(state: &AppState, client: &Client) -> Result<Option<String>, OidcError> {
     let (oidc, _, client_id) = parts(state)?;
+    // Anybody may ask, and while the provider does not answer each of them waits for it.
+    state.shared.logins.take_address(client.addr).map_err(OidcError::TooMany)?;
     let document = oidc.provider.document(&state.client, state.clock.now()).await?;
     let Some(at) = &document.end_session_endpoint else { return Ok(None) };
     let mut to = endpoint(at)?;
