@@ -19,6 +19,7 @@ pub mod store;
 pub mod backtest;
 pub mod investigation;
 pub mod live;
+pub mod notifications;
 pub mod outgoing;
 pub mod postmortem;
 pub mod search;

@@ -20,6 +20,7 @@ mod insight;
 mod investigation;
 mod live;
 mod mute;
+mod notices;
 mod opinion;
 mod outcome;
 mod postmortem;
@@ -59,6 +60,12 @@ pub use live::{ChangeLogEntry, ChangeSubject, IncidentChange};
 pub use mute::{
     DistinctBy, Every, MatchOp, Matcher, Mute, MuteId, MuteKind, MuteState, Recurrence, Threshold, ThresholdId,
     Waiting, Weekday,
+};
+pub use notices::{
+    Attempt, ChannelHealth, ChannelId, ChannelRow, Considerations, Considered, Considering, Contact, Contacts,
+    Escalation, EscalationPolicy, EscalationStep, Heartbeat, HeartbeatFrom, HeartbeatId, HeartbeatState, Notice,
+    NoticeEvent, NoticeId, NoticeRule, NoticeState, OnCallSchedule, Override, ParseNameError, PolicyId, Quiet,
+    Rotation, RuleId, Rung, ScheduleId, Shift, Target, WeekTimes,
 };
 pub use opinion::{
     Agreement, Budget, Called, Limits, ModelKind, ModelState, ModelStatus, Opinion, OpinionCause, OpinionForm, Round,

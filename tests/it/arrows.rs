@@ -70,6 +70,8 @@ const PURE: &[&str] = &[
     "correlation",
     "postmortem",
     "notifications::policy",
+    "notifications::channels",
+    "notifications::message",
     "investigation::rank",
 ];
 /// What pure parts must not name, besides the clock.

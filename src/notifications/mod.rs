@@ -1,0 +1,10 @@
+//! Notifications: who is told what, when, by which channel, and why. `policy` decides (pure, called by the writer), the
+//! store keeps each message as a row, `runner` sends, `channels` know how each target wants it.
+
+pub mod channels;
+pub mod message;
+
+use std::time::Duration;
+
+/// The time for one call to a target, the wire's bound for every channel.
+pub const CALL: Duration = Duration::from_secs(15);
