@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for IncidentId {
 
 const NUMBER_BITS: u128 = (1 << 62) - 1;
 
-fn numbered_uuid(at: Time, n: u64) -> Uuid {
+/// A UUID of version 7 made of a time and a number: the same for the same two.
+pub fn numbered_uuid(at: Time, n: u64) -> Uuid {
     let ms = u128::from(u64::try_from(at.millis()).unwrap_or(0)) & ((1 << 48) - 1);
     Uuid::from_u128((ms << 80) | (0x7 << 76) | (0b10 << 62) | (u128::from(n) & NUMBER_BITS))
 }

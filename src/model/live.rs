@@ -31,6 +31,8 @@ words! {
         Postmortem = "postmortem",
         /// How many of its alerts are muted, or whether it is.
         Muted = "muted",
+        /// Somebody was told of it, or could not be.
+        Notified = "notified",
         /// Its time to be kept is over: it is gone.
         Removed = "removed",
     }
@@ -60,6 +62,8 @@ pub enum ChangeSubject {
     },
     /// Services were declared, or an edge between services was learned or judged.
     Topology,
+    /// What people set about notifications, or how a channel does.
+    Notifications,
 }
 
 /// One row of the change log.

@@ -45,7 +45,7 @@ pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
 pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use feedback::{FirstAnswer, Judged, OwnWords};
-pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
+pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError, numbered_uuid};
 pub use identity::IdentityField;
 pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
 pub use insight::{
@@ -63,8 +63,8 @@ pub use mute::{
 };
 pub use notices::{
     Attempt, ChannelHealth, ChannelId, ChannelRow, Considerations, Considered, Considering, Contact, Contacts,
-    Escalation, EscalationPolicy, EscalationStep, Heartbeat, HeartbeatFrom, HeartbeatId, HeartbeatState, Notice,
-    NoticeEvent, NoticeId, NoticeRule, NoticeState, OnCallSchedule, Override, ParseNameError, PolicyId, Quiet,
+    Escalation, EscalationPolicy, EscalationStep, Follows, Heartbeat, HeartbeatFrom, HeartbeatId, HeartbeatState,
+    Notice, NoticeEvent, NoticeId, NoticeRule, NoticeState, OnCallSchedule, Override, ParseNameError, PolicyId, Quiet,
     Rotation, RuleId, Rung, ScheduleId, Shift, Target, WeekTimes,
 };
 pub use opinion::{

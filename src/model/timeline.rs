@@ -59,6 +59,8 @@ words! {
         Threshold = "threshold",
         /// Somebody used or dismissed a suggestion, or judged a cause.
         Feedback = "feedback",
+        /// Somebody was told.
+        Notified = "notified",
         /// A postmortem was begun, drafted again or published.
         Postmortem = "postmortem",
     }

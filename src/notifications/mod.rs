@@ -3,6 +3,7 @@
 
 pub mod channels;
 pub mod message;
+pub mod policy;
 
 use std::time::Duration;
 

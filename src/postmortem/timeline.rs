@@ -103,6 +103,7 @@ fn entry(m: &Material, e: &TimelineEntry) -> Option<String> {
         | TimelineKind::Service
         | TimelineKind::InvestigationStarted
         | TimelineKind::Threshold
+        | TimelineKind::Notified
         | TimelineKind::Postmortem => return None,
         TimelineKind::Feedback if e.data.get("state").is_some_and(|s| s != "done") => return None,
         TimelineKind::Acknowledged

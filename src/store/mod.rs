@@ -83,8 +83,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
-    Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold,
-    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch, ViewPatch,
+    Against, ChannelPatch, Finish, GivenCause, IncidentPatch, MutePatch, NewChannel, NewMute, NewRunbook, NewThought,
+    NewThreshold, Package, Place, PostmortemEdit, Resolution, RunbookPatch, Saved, Sent, SentEnd, ThresholdPatch,
+    ViewPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};
@@ -96,6 +97,7 @@ pub use views::{
     AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview,
     Preview, Spark, Stale, View, Words,
 };
+pub use world::Telling;
 
 pub use insights::{day as day_of, midnight, weekday};
 

@@ -125,6 +125,35 @@ pub const RUNBOOKS: Rows = TableDefinition::new("runbooks");
 /// Growing number → view of the incident list that somebody keeps.
 pub const SAVED_VIEWS: Rows = TableDefinition::new("saved_views");
 
+/// Growing number → a channel that messages go to.
+pub const CHANNELS: Rows = TableDefinition::new("channels");
+/// Growing number → a rule of who is told what.
+pub const NOTICE_RULES: Rows = TableDefinition::new("notice_rules");
+/// Person → how that person is reached.
+pub const CONTACTS: NamedRows = TableDefinition::new("contacts");
+/// Growing number → who is on call when.
+pub const SCHEDULES: Rows = TableDefinition::new("on_call_schedules");
+/// Growing number → who is told one after the other.
+pub const POLICIES: Rows = TableDefinition::new("escalation_policies");
+/// Growing number → what must be heard from time to time.
+pub const HEARTBEATS: Rows = TableDefinition::new("heartbeats");
+/// Growing number → one message to one target.
+pub const NOTICES: Rows = TableDefinition::new("notices");
+/// When it is tried next in ms, notice: those that wait.
+pub const NOTICES_DUE: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("notices_due");
+/// Channel, notice: those that wait or are on their way.
+pub const NOTICES_PENDING: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("notices_pending");
+/// Incident (0 for tests of channels), notice.
+pub const NOTICES_OF: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("incident_notices");
+/// Incident, growing number → what every rule did when something happened to it.
+pub const CONSIDERED: ChildRows = TableDefinition::new("considered");
+/// Incident, channel → by address: what later messages need to know of earlier ones.
+pub const RECEIPTS: ChildRows = TableDefinition::new("receipts");
+/// Incident → where its escalation stands.
+pub const ESCALATIONS: Rows = TableDefinition::new("escalations");
+/// When its next step is in ms, incident.
+pub const ESCALATIONS_DUE: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("escalations_due");
+
 /// What is counted for insights stands under this: the rows that are stored.
 pub const STORED: u8 = 0;
 /// The same of rows that were forgotten since.
@@ -165,6 +194,10 @@ pub mod meta {
     pub const RUNBOOK: &str = "runbook";
     /// Last number of `SAVED_VIEWS` given.
     pub const VIEW: &str = "view";
+    /// Last number of `NOTICES` and `CONSIDERED` given.
+    pub const NOTICE: &str = "notice";
+    /// Last number of `CHANNELS`, `NOTICE_RULES`, `SCHEDULES`, `POLICIES` and `HEARTBEATS` given.
+    pub const BOOK: &str = "book";
     /// By which rules insights were counted: others than this version's are counted anew at the start.
     pub const INSIGHTS: &str = "insights";
     /// Random number of this store, so that a stream's position is never taken for another store's.
@@ -202,7 +235,11 @@ macro_rules! measure {
                 + measure(&txn.open_table(OUTCOMES)?)?
                 + measure(&txn.open_table(POSTMORTEMS)?)?
                 + measure(&txn.open_table(POSTMORTEM_VERSIONS)?)?
-                + measure(&txn.open_table(TRANSCRIPTS)?)?,
+                + measure(&txn.open_table(TRANSCRIPTS)?)?
+                + measure(&txn.open_table(NOTICES)?)?
+                + measure(&txn.open_table(CONSIDERED)?)?
+                + measure(&txn.open_table(RECEIPTS)?)?
+                + measure(&txn.open_table(ESCALATIONS)?)?,
             measure(&txn.open_table(CHANGES)?)?
                 + measure(&txn.open_table(CHANGE_LOG)?)?
                 + measure(&txn.open_table(CONNECTORS)?)?
@@ -223,6 +260,12 @@ macro_rules! measure {
                 + measure(&txn.open_table(SPENDING)?)?
                 + measure(&txn.open_table(RUNBOOKS)?)?
                 + measure(&txn.open_table(SAVED_VIEWS)?)?
+                + measure(&txn.open_table(CHANNELS)?)?
+                + measure(&txn.open_table(NOTICE_RULES)?)?
+                + measure(&txn.open_table(CONTACTS)?)?
+                + measure(&txn.open_table(SCHEDULES)?)?
+                + measure(&txn.open_table(POLICIES)?)?
+                + measure(&txn.open_table(HEARTBEATS)?)?
                 + measure(&txn.open_table(INSIGHT_DAYS)?)?
                 + measure(&txn.open_table(INSIGHT_NAMES)?)?,
         ]

@@ -6,6 +6,7 @@ mod forget;
 mod insights;
 mod jobs;
 pub mod mutes;
+pub mod notices;
 pub mod services;
 
 use std::{
@@ -100,6 +101,7 @@ pub struct Tx<'t> {
     pub(super) spending: Counted<'t, i64>,
     pub(super) runbooks: Rows<'t>,
     pub(super) saved_views: Rows<'t>,
+    pub(super) notices: notices::Tables<'t>,
     insights: insights::Tables<'t>,
 }
 
@@ -224,6 +226,7 @@ impl<'t> Tx<'t> {
             spending: Counted::new(txn.open_table(tables::SPENDING)?),
             runbooks: Counted::new(txn.open_table(tables::RUNBOOKS)?),
             saved_views: Counted::new(txn.open_table(tables::SAVED_VIEWS)?),
+            notices: notices::Tables::open(txn)?,
             insights: insights::Tables::open(txn)?,
         })
     }
@@ -366,7 +369,8 @@ impl<'t> Tx<'t> {
     /// The first moment that something waits for.
     pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
         let (quiet, look) = (apply::timers::first(&self.quiet)?, apply::timers::first(&self.looks)?);
-        Ok(quiet.into_iter().chain(look).min())
+        let step = apply::timers::first(&self.notices.escalations_due)?;
+        Ok(quiet.into_iter().chain(look).chain(step).min())
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -404,6 +408,7 @@ impl<'t> Tx<'t> {
             job.leased_until = job.leased_until.map(|t| t.minus(by));
             self.put_job(&job)?;
         }
+        self.set_notices_back(by)?;
         self.set_mutes_back(by)
     }
 
@@ -595,7 +600,8 @@ impl<'t> Tx<'t> {
             + self.outcomes.grown()
             + self.postmortems.grown()
             + self.postmortem_versions.grown()
-            + self.transcripts.grown();
+            + self.transcripts.grown()
+            + self.notices.grown();
         let other = self.changes.grown()
             + self.change_log.grown()
             + self.connectors.grown()
@@ -616,6 +622,7 @@ impl<'t> Tx<'t> {
             + self.spending.grown()
             + self.runbooks.grown()
             + self.saved_views.grown()
+            + self.notices.book_grown()
             + self.insights.grown();
         [
             (meta::DELIVERY_BYTES, deliveries),
@@ -633,6 +640,7 @@ impl<'t> Tx<'t> {
             return Ok(());
         }
         self.count_incident(before.as_ref(), &incident);
+        apply::notices::happened(self, before.as_ref(), &incident)?;
         let number = incident.id.0;
         for what in changed {
             incident.version = self.log(ChangeSubject::Incident(incident.id, what))?;

@@ -4,9 +4,11 @@
 mod calm;
 mod queue;
 mod services;
+mod telling;
 
 pub use calm::Calm;
 pub use queue::Queue;
+pub use telling::Telling;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -65,6 +67,8 @@ pub struct World {
     by_onset: BTreeSet<(Time, u64)>,
     /// What mutes alerts and what makes them wait.
     pub calm: Calm,
+    /// Who is told what.
+    pub telling: Telling,
     /// What is declared of services, by name as it is compared.
     pub services: BTreeMap<String, Service>,
     // Names and aliases as they are compared → the service.
@@ -146,6 +150,8 @@ impl World {
             tables::meta::BACKTEST,
             tables::meta::RUNBOOK,
             tables::meta::VIEW,
+            tables::meta::NOTICE,
+            tables::meta::BOOK,
         ]
         .into_iter()
         .chain(tables::meta::BYTES)
@@ -162,6 +168,7 @@ impl World {
             world.meet(Fingerprint(fingerprint), LiveAlert { number: number.value(), closed_at });
         }
         world.calm = Calm::load(txn)?;
+        world.telling = Telling::load(txn)?;
         for row in txn.open_table(tables::SERVICES)?.iter()? {
             world.declare(codec::decode(row?.1.value())?);
         }

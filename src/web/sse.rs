@@ -204,7 +204,7 @@ fn wants(only: Option<IncidentId>, event: &Event) -> bool {
         What::AlertCorrelated(id, ..) | What::Thought(id, _) | What::Suggestion(id, _) | What::Cause(id, _) => {
             *id == only
         }
-        What::Delivery { .. } | What::Topology => false,
+        What::Delivery { .. } | What::Topology | What::Notifications => false,
         What::Reset => true,
     }
 }
@@ -278,6 +278,7 @@ pub fn object(event: &Event) -> serde_json::Value {
             json!({"type": "delivery", "platform": platform, "outcome": outcome, "count": count})
         }
         What::Topology => json!({"type": "topology"}),
+        What::Notifications => json!({"type": "notifications"}),
         What::Reset => json!({"type": "reset"}),
     }
 }

@@ -13,11 +13,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
     // Pure calls: the writer decides inside its transaction, and what services declare is held to what can be asked.
-    ("store", &["correlation", "query", "notifications::policy", "outgoing::address"]),
+    ("store", &["correlation", "query", "notifications::policy", "notifications::channels", "outgoing::address"]),
     ("search", &["store", "query", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
-    ("notifications", &["store"]),
+    ("notifications", &["store", "correlation::mutes", "outgoing"]),
     ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
     (

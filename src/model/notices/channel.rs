@@ -8,6 +8,17 @@ use utoipa::ToSchema;
 use super::ChannelId;
 use crate::model::{Sealed, Time};
 
+/// What a channel can do with later events of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// It keeps the incident under a key of ours: each event is sent in order, none is skipped, and repeats are harmless.
+    Keyed,
+    /// A person reads it: events that wait are told in one message, and many incidents in one digest.
+    Read,
+    /// A program reads it: each event is sent by itself, repeats have the same delivery id.
+    Fed,
+}
+
 /// A place where messages go, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelRow {

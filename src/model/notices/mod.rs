@@ -7,7 +7,7 @@ mod notice;
 mod on_call;
 mod rule;
 
-pub use channel::{ChannelHealth, ChannelRow};
+pub use channel::{ChannelHealth, ChannelRow, Follows};
 pub use heartbeat::{Heartbeat, HeartbeatFrom, HeartbeatState};
 pub use ids::{ChannelId, HeartbeatId, NoticeId, ParseNameError, PolicyId, RuleId, ScheduleId};
 pub use notice::{Attempt, Considerations, Considered, Considering, Notice, NoticeEvent, NoticeState, Rung};

@@ -129,6 +129,12 @@ pub struct Notice {
     /// A try was begun of which the end is not known.
     #[serde(default)]
     pub in_doubt: bool,
+    /// Its rule gathers: it may be told together with others.
+    #[serde(default)]
+    pub gathers: bool,
+    /// Its rule reminds again after so many seconds.
+    #[serde(default)]
+    pub remind_secs: Option<u32>,
     /// The same on each try; a UUID.
     pub key: String,
     /// When it came to its end.

@@ -53,6 +53,9 @@ pub struct NoticeRule {
     pub enabled: bool,
     /// Its place among the rules; lower first.
     pub position: u32,
+    /// Incidents of this severity and worse; none for all.
+    #[serde(default)]
+    pub from: Option<Severity>,
     /// All of these must hold; none holds for every incident.
     #[serde(default)]
     pub matchers: Vec<Matcher>,

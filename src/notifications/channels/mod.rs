@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub use call::{Answered, Body, Call, Credentials, HttpCall, Judged, MailCall, Method};
 
 use super::message::Message;
+pub use crate::model::Follows;
 use crate::model::Mistake;
 
 /// What is fixed about a kind of channel.
@@ -42,17 +43,6 @@ pub struct Info {
     pub follows: Follows,
     /// At most so many calls in that time, by the wire's safe rate.
     pub rate: (u32, Duration),
-}
-
-/// What a channel can do with later events of an incident.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follows {
-    /// It keeps the incident under a key of ours: each event is sent in order, none is skipped, and repeats are harmless.
-    Keyed,
-    /// A person reads it: events that wait are told in one message, and many incidents in one digest.
-    Read,
-    /// A program reads it: each event is sent by itself, repeats have the same delivery id.
-    Fed,
 }
 
 /// A setting of a channel.

@@ -4,6 +4,7 @@ pub mod flapping;
 pub mod lifecycle;
 pub mod moves;
 pub mod mutes;
+pub mod notices;
 pub mod outcomes;
 pub mod place;
 pub mod signals;

@@ -3,9 +3,9 @@
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::{place, signals};
+use super::{notices, place, signals};
 use crate::{
-    model::Time,
+    model::{IncidentId, Time},
     store::{StoreError, tables, tx::Tx},
 };
 
@@ -21,7 +21,8 @@ pub fn next(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
 /// The same, on a snapshot.
 pub fn next_in(txn: &ReadTransaction) -> Result<Option<Time>, StoreError> {
     let (quiet, look) = (first(&txn.open_table(tables::QUIET)?)?, first(&txn.open_table(tables::LOOKS)?)?);
-    Ok(quiet.into_iter().chain(look).min())
+    let step = first(&txn.open_table(tables::ESCALATIONS_DUE)?)?;
+    Ok(quiet.into_iter().chain(look).chain(step).min())
 }
 
 /// Does what has waited for this moment, or a part of it when there is much. `next` tells of the rest.
@@ -31,6 +32,9 @@ pub fn due(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     }
     for number in tx.take_looks(BATCH)? {
         place::look(tx, number)?;
+    }
+    for number in tx.take_escalations(BATCH)? {
+        notices::step(tx, IncidentId(number))?;
     }
     Ok(())
 }

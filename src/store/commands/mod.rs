@@ -3,6 +3,7 @@
 
 mod access;
 mod backtests;
+mod channels;
 mod connectors;
 mod corrections;
 mod correlation;
@@ -10,19 +11,24 @@ pub(super) mod feedback;
 pub(super) mod incidents;
 pub(super) mod investigation;
 mod mutes;
+mod notice_rules;
+mod on_call;
 mod opinion;
+mod outbox;
 mod postmortems;
 mod runbooks;
 mod saved_views;
 mod services;
 mod thresholds;
 
+pub use channels::{ChannelPatch, NewChannel};
 pub use feedback::{GivenCause, Resolution};
 pub use incidents::IncidentPatch;
 pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};
 pub use opinion::spending_day;
+pub use outbox::{Package, Place, Sent, SentEnd};
 pub use postmortems::{Against, PostmortemEdit, Saved};
 pub use runbooks::{NewRunbook, RunbookPatch};
 pub use saved_views::ViewPatch;

@@ -108,6 +108,7 @@ impl Tx<'_> {
         if removed >= budget {
             return Ok(removed);
         }
+        removed += self.forget_notices(id)?;
         self.answers.remove(number)?;
         self.remove_job(id)?;
         self.outcomes.remove(number)?;

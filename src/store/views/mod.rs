@@ -12,6 +12,7 @@ mod incidents;
 mod insights;
 mod live;
 mod mutes;
+mod notices;
 mod opinion;
 mod outcomes;
 mod overview;

@@ -169,6 +169,7 @@ async fn pass_on(state: &AppState, batch: &[Arc<Event>], tx: &Sender) -> bool {
                 ("delivery", json!({"platform": platform, "accepted": accepted, "count": count, "html": html}))
             }
             What::Topology => ("topology", json!({})),
+            What::Notifications => ("notifications", json!({})),
             What::Reset => ("reset", json!({})),
         };
         if !send(tx, name, Some(event.seq), &data).await {
