@@ -21,6 +21,7 @@ use crate::{
     investigation::{Library, Model, ModelError, Probes, Runner, Shelf, probes::UsualError, replay_stored},
     live::Hub,
     model::{Account, IncidentId, Role, Transcript},
+    notifications::{Auditor, Caller, Runner as Notifier},
     outgoing::{Client, OutgoingError},
     runtime::{
         clock::{Clock, Wait},
@@ -195,6 +196,26 @@ impl App {
             move || {
                 let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
                 runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
+            }
+        });
+        let caller = Arc::new(Caller::new(
+            &client,
+            clock.clone(),
+            config.notify_allow.clone(),
+            config.notify_plain_http,
+            config.notify_plain_mail,
+        ));
+        let public_url = config.public_url.clone().unwrap_or_else(|| local_url(config.scheme(), addr));
+        rooms.spawn("notifications", OnEnd::Restart, {
+            let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
+            let (caller, url) = (caller.clone(), public_url.clone());
+            move || Notifier::new(store.clone(), clock.clone(), caller.clone(), url.clone()).run(stop.clone())
+        });
+        rooms.spawn("auditor", OnEnd::Restart, {
+            let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
+            let (client, beat, url) = (client.clone(), config.notify_heartbeat_url.clone(), public_url.clone());
+            move || {
+                Auditor::new(store.clone(), clock.clone(), client.clone(), beat.clone(), url.clone()).run(stop.clone())
             }
         });
         let backtests = Backtests::open(store.clone(), policy(&config)).await?;

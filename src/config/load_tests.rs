@@ -155,6 +155,12 @@ const ROWS: &[Row] = &[
     ("investigation.probes.time", "\"0s\"", "0", |c| c.probes.time = Duration::ZERO),
     ("investigation.probes.max_answer", "\"2MiB\"", "2097152", |c| c.probes.max_answer = 2 << 20),
     ("investigation.probes.questions", "5", "5", |c| c.probes.questions = 5),
+    ("notifications.allow", "[\"127.0.0.1\"]", "127.0.0.1", |c| c.notify_allow = vec!["127.0.0.1/32".parse().unwrap()]),
+    ("notifications.plain_http", "true", "true", |c| c.notify_plain_http = true),
+    ("notifications.plain_mail", "true", "true", |c| c.notify_plain_mail = true),
+    ("notifications.heartbeat_url", "\"https://hc.example/x\"", "https://hc.example/x", |c| {
+        c.notify_heartbeat_url = Some("https://hc.example/x".parse().unwrap());
+    }),
     ("outgoing.ca", "\"/c.pem\"", "/c.pem", |c| c.outgoing_ca = Some("/c.pem".into())),
     ("connectors.jenkins.enabled", "false", "off", |c| {
         connector(c, "jenkins", ConnectorConfig { enabled: Some(false), ..Default::default() });

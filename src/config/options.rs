@@ -800,6 +800,42 @@ pub const OPTIONS: &[Opt<Config>] = &[
         help: "PEM file of CAs that are trusted, besides those of the machine, when Watchfire calls other services: monitoring tools, Netdata Cloud. Read at the start.",
         set: set!(some outgoing_ca, values::file),
     },
+    Opt {
+        key: "notifications.allow",
+        kind: Kind::List,
+        placeholder: "IPS",
+        default: Some(""),
+        example: "127.0.0.1, 169.254.10.0/24",
+        help: "Addresses or ranges that channels of notifications may lead to although they are of this machine or of the local link. Others are refused: whoever may add a channel must not reach what listens only here.",
+        set: set!(notify_allow, values::networks),
+    },
+    Opt {
+        key: "notifications.plain_http",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: Some("false"),
+        example: "true",
+        help: "Channels may have addresses that begin with http://. What is told then can be read on the way.",
+        set: set!(notify_plain_http, values::boolean),
+    },
+    Opt {
+        key: "notifications.plain_mail",
+        kind: Kind::Bool,
+        placeholder: "BOOL",
+        default: Some("false"),
+        example: "true",
+        help: "Mail may go to a server without TLS, as on port 25 of a relay nearby.",
+        set: set!(notify_plain_mail, values::boolean),
+    },
+    Opt {
+        key: "notifications.heartbeat_url",
+        kind: Kind::Secret,
+        placeholder: "URL",
+        default: None,
+        example: "https://hc-ping.com/5d3f9a52-6f6c-4e7e-9d0a-0a3f0f6f2b11",
+        help: "Address that is called each half minute while notifications work, so that a service elsewhere can tell when this server is gone.",
+        set: set!(some notify_heartbeat_url, values::any_address),
+    },
 ];
 
 /// The options of each connector; the key is `connectors.<platform>.<key>`.

@@ -96,6 +96,14 @@ pub struct Config {
     pub probes: ProbeSettings,
     /// PEM file of CAs that are trusted, besides those of the machine, in calls to other services.
     pub outgoing_ca: Option<PathBuf>,
+    /// Networks of this machine and others that channels of notifications may lead to, although they are refused otherwise.
+    pub notify_allow: Vec<IpNet>,
+    /// Channels may have addresses without TLS.
+    pub notify_plain_http: bool,
+    /// Mail may go without TLS.
+    pub notify_plain_mail: bool,
+    /// Called each half minute while this server does what it should; a secret, as its path is often one.
+    pub notify_heartbeat_url: Option<Url>,
     /// Folder of further suggestions; none has none.
     pub suggestions_dir: Option<PathBuf>,
     /// Folder of runbooks; none has none.

@@ -147,6 +147,13 @@ pub fn api_address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// An address that is called as it is: its path and query may be a secret, so it is never repeated.
+pub fn any_address(text: &str) -> Result<Url, String> {
+    let wrong = || "is not an address that begins with http:// or https://".to_owned();
+    let url = Url::parse(text.trim()).map_err(|_| wrong())?;
+    if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() { Ok(url) } else { Err(wrong()) }
+}
+
 /// A secret of somebody else that goes into a header: never repeated in the message.
 pub fn header_secret(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -2,8 +2,13 @@
 //! store keeps each message as a row, `runner` sends, `channels` know how each target wants it.
 
 pub mod channels;
+pub mod links;
 pub mod message;
 pub mod policy;
+pub mod render;
+mod runner;
+
+pub use runner::{Auditor, Caller, Runner, opened};
 
 use std::time::Duration;
 

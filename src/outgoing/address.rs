@@ -58,10 +58,19 @@ pub fn host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// The host, where it is an address.
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+    url.host_str().and_then(|h| h.trim_matches(['[', ']']).parse::<IpAddr>().ok())
+}
+
+/// Whether this address leads to this machine.
+pub(super) fn own(ip: IpAddr) -> bool {
+    inner(ip).is_loopback()
+}
+
 /// Refuses an address whose host is one that is never asked. A name is looked at when it is resolved.
 pub(super) fn allowed(url: &Url) -> Result<(), OutgoingError> {
-    let literal = url.host_str().and_then(|h| h.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-    match literal.filter(|ip| forbidden(*ip)) {
+    match literal(url).filter(|ip| forbidden(*ip)) {
         Some(address) => Err(OutgoingError::Forbidden { host: host(url), address }),
         None => Ok(()),
     }

@@ -47,6 +47,12 @@ impl Answer {
         self.response.status().as_u16()
     }
 
+    /// All headers that are text, names in lower case.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let all = self.response.headers().iter();
+        all.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+    }
+
     /// A header, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()

@@ -39,14 +39,15 @@ mod answer;
 mod error;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use ipnet::IpNet;
 use reqwest::{
-    Certificate,
+    Certificate, Identity,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{HeaderName, HeaderValue},
     redirect::Policy,
@@ -75,6 +76,9 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     ca: Vec<Certificate>,
+    // What the other side sees of us.
+    identity: Option<Identity>,
+    guard: Arc<Guard>,
     // Without TLS nothing is verified, and the machine may have no certificates at all.
     plain: OnceLock<Result<reqwest::Client, OutgoingError>>,
     secure: OnceLock<Result<reqwest::Client, OutgoingError>>,
@@ -116,7 +120,58 @@ impl Client {
         // For programs and tests that make calls without serving.
         tls::install_provider();
         let ca = ca.map_or(Ok(Vec::new()), certificates)?;
-        Ok(Self { inner: Arc::new(Inner { ca, plain: OnceLock::new(), secure: OnceLock::new() }) })
+        Ok(Self::of(ca, None, Guard::default()))
+    }
+
+    fn of(ca: Vec<Certificate>, identity: Option<Identity>, guard: Guard) -> Self {
+        let guard = Arc::new(guard);
+        Self { inner: Arc::new(Inner { ca, identity, guard, plain: OnceLock::new(), secure: OnceLock::new() }) }
+    }
+
+    /// The same for addresses that people put in for others to be told at: this machine itself is not asked either, but for
+    /// what is in `allow`.
+    #[must_use]
+    pub fn guarded(&self, allow: Vec<IpNet>) -> Self {
+        Self::of(self.inner.ca.clone(), self.inner.identity.clone(), Guard { loopback: false, allow })
+    }
+
+    /// The same with certificates to trust besides, and with a certificate to show, both in PEM.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn presenting(&self, ca: Option<&str>, identity: Option<&str>) -> Result<Self, OutgoingError> {
+        let mut all = self.inner.ca.clone();
+        if let Some(ca) = ca {
+            let more = Certificate::from_pem_bundle(ca.as_bytes()).ok().filter(|c| !c.is_empty());
+            let wrong = "the CA is no certificate in PEM, beginning with -----BEGIN CERTIFICATE-----";
+            all.extend(more.ok_or_else(|| OutgoingError::Address(wrong.to_owned()))?);
+        }
+        let wrong = "the client certificate and its key are not PEM that belongs together";
+        let read = |pem: &str| Identity::from_pem(pem.as_bytes()).map_err(|_| OutgoingError::Address(wrong.to_owned()));
+        let identity = identity.map(read).transpose()?;
+        Ok(Self::of(all, identity, (*self.inner.guard).clone()))
+    }
+
+    /// Where a name leads that may be asked: for what is no HTTP.
+    ///
+    /// # Errors
+    /// It leads nowhere, or only where nobody is asked.
+    pub async fn look_up(&self, host: &str, port: u16) -> Result<SocketAddr, OutgoingError> {
+        let unreachable = |why: String| OutgoingError::Unreachable { host: host.to_owned(), why };
+        let found = tokio::time::timeout(CONNECT, tokio::net::lookup_host((host, port))).await;
+        let found = found.map_err(|_| OutgoingError::Late { host: host.to_owned(), within: CONNECT })?;
+        let found: Vec<SocketAddr> = found.map_err(|e| unreachable(e.to_string()))?.collect();
+        let first = found.first().map(SocketAddr::ip);
+        match (found.into_iter().find(|a| !self.inner.guard.refuses(a.ip())), first) {
+            (Some(address), _) => Ok(address),
+            (None, Some(address)) => Err(OutgoingError::Forbidden { host: host.to_owned(), address }),
+            (None, None) => Err(unreachable("the name leads to no address".to_owned())),
+        }
+    }
+
+    /// A call of any method.
+    pub fn call(&self, method: &'static str, url: &Url) -> Request {
+        self.request(reqwest::Method::from_bytes(method.as_bytes()).unwrap_or(reqwest::Method::POST), url)
     }
 
     /// A question.
@@ -131,7 +186,7 @@ impl Client {
 
     fn request(&self, method: reqwest::Method, url: &Url) -> Request {
         let built = self.inner.of(url).map(|client| client.request(method, url.clone()));
-        let built = built.and_then(|request| address::allowed(url).map(|()| request));
+        let built = built.and_then(|request| self.inner.guard.allows(url).map(|()| request));
         Request { host: address::host(url), built, within: WHOLE, most: MOST }
     }
 }
@@ -139,20 +194,25 @@ impl Client {
 impl Inner {
     fn of(&self, url: &Url) -> Result<reqwest::Client, OutgoingError> {
         if url.scheme() == "https" {
-            self.secure.get_or_init(|| built(reqwest::Client::builder().tls_certs_merge(self.ca.clone()))).clone()
+            let make = || {
+                let builder = reqwest::Client::builder().tls_certs_merge(self.ca.clone());
+                let shown = self.identity.clone().into_iter().fold(builder, reqwest::ClientBuilder::identity);
+                built(shown, &self.guard)
+            };
+            self.secure.get_or_init(make).clone()
         } else {
-            self.plain.get_or_init(|| built(reqwest::Client::builder().tls_certs_only([]))).clone()
+            self.plain.get_or_init(|| built(reqwest::Client::builder().tls_certs_only([]), &self.guard)).clone()
         }
     }
 }
 
-fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, OutgoingError> {
+fn built(builder: reqwest::ClientBuilder, guard: &Arc<Guard>) -> Result<reqwest::Client, OutgoingError> {
     builder
         .redirect(Policy::none())
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(4)
         .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(Looked)
+        .dns_resolver(Looked(guard.clone()))
         .build()
         .map_err(|e| OutgoingError::Unable(error::last(&e)))
 }
@@ -166,16 +226,50 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, OutgoingError> {
     }
 }
 
+/// Which addresses are asked.
+#[derive(Clone, Debug)]
+struct Guard {
+    /// This machine.
+    loopback: bool,
+    /// All the same.
+    allow: Vec<IpNet>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { loopback: true, allow: Vec::new() }
+    }
+}
+
+impl Guard {
+    fn refuses(&self, ip: IpAddr) -> bool {
+        let plain = ip.to_canonical();
+        if self.allow.iter().any(|net| net.contains(&plain)) {
+            return false;
+        }
+        address::forbidden(ip) || (!self.loopback && address::own(ip))
+    }
+
+    /// Refuses an address whose host is one that is never asked. A name is looked at when it is resolved.
+    fn allows(&self, url: &Url) -> Result<(), OutgoingError> {
+        match address::literal(url).filter(|ip| self.refuses(*ip)) {
+            Some(address) => Err(OutgoingError::Forbidden { host: address::host(url), address }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Resolves a name and keeps the addresses that may be asked: these are what is connected to.
 #[derive(Debug)]
-struct Looked;
+struct Looked(Arc<Guard>);
 
 impl Resolve for Looked {
     fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.0.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let first = found.first().map(SocketAddr::ip);
-            let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| !address::forbidden(a.ip())).collect();
+            let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| !guard.refuses(a.ip())).collect();
             match (allowed.is_empty(), first) {
                 (true, Some(address)) => Err(Refused(address).into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
@@ -212,6 +306,22 @@ impl Request {
     #[must_use]
     pub fn header(self, name: &'static str, value: &str) -> Self {
         self.with(|r| Some(r.header(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?)))
+    }
+
+    /// With a header of any name.
+    #[must_use]
+    pub fn named(self, name: &str, value: &str, secret: bool) -> Self {
+        self.with(|r| {
+            let mut value = HeaderValue::from_str(value).ok()?;
+            value.set_sensitive(secret);
+            Some(r.header(HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        })
+    }
+
+    /// With these bytes as its body.
+    #[must_use]
+    pub fn bytes(self, kind: &'static str, body: Vec<u8>) -> Self {
+        self.with(|r| Some(r.header("content-type", kind).body(body)))
     }
 
     /// With a JSON body.

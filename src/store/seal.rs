@@ -8,6 +8,8 @@ use std::{
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
 
+use sha2::{Digest, Sha256};
+
 use super::{StoreError, open};
 use crate::model::{Sealed, Time};
 
@@ -28,6 +30,8 @@ pub(super) fn sync_folder(dir: &Path) -> std::io::Result<()> {
 #[derive(Clone)]
 pub struct Sealer {
     cipher: ChaCha20Poly1305,
+    // Follows from the key, and tells nothing of it.
+    links: [u8; 32],
 }
 
 impl std::fmt::Debug for Sealer {
@@ -52,7 +56,12 @@ impl Sealer {
         let cipher = ChaCha20Poly1305::new_from_slice(&key).map_err(|_| {
             StoreError::Damaged(format!("the key file {} has {} bytes instead of 32", path.display(), key.len()))
         })?;
-        Ok(Self { cipher })
+        Ok(Self { cipher, links: derived(&key) })
+    }
+
+    /// The key for links that are signed.
+    pub fn link_key(&self) -> [u8; 32] {
+        self.links
     }
 
     /// Makes a new key file; the one that is there is moved aside under the name returned. For a folder that no process
@@ -96,6 +105,13 @@ impl Sealer {
 /// Fills with random bytes.
 pub fn random(buffer: &mut [u8]) -> Result<(), StoreError> {
     getrandom::fill(buffer).map_err(|e| StoreError::Io(format!("no random numbers from the system: {e}")))
+}
+
+fn derived(key: &[u8]) -> [u8; 32] {
+    let mut all = Sha256::new();
+    all.update(b"watchfire links 1");
+    all.update(key);
+    all.finalize().into()
 }
 
 fn make(path: &Path) -> Result<Vec<u8>, StoreError> {

@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("search", &["store", "query", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
-    ("notifications", &["store", "correlation::mutes", "outgoing"]),
+    ("notifications", &["store", "correlation::mutes", "outgoing", "connectors"]),
     ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
     (

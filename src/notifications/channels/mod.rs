@@ -15,7 +15,7 @@ mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use call::{Answered, Body, Call, Credentials, HttpCall, Judged, MailCall, Method};
+pub use call::{Answered, Body, Call, Credentials, HttpCall, Judged, MailCall, Method, said};
 
 use super::message::Message;
 pub use crate::model::Follows;

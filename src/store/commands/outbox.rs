@@ -78,9 +78,14 @@ pub enum SentEnd {
 }
 
 impl Store {
-    /// Takes what is due, at most `most` packages, none for a busy place. What is taken is marked on the disk before this
+    /// Takes what is due, at most `most` packages, none for a busy place or a channel that rests. What is taken is marked on the disk before this
     /// returns, so that a crash from here on is known.
-    pub async fn take_notices(&self, busy: BTreeSet<Place>, most: usize) -> Result<Vec<Package>, CommandError> {
+    pub async fn take_notices(
+        &self,
+        busy: BTreeSet<Place>,
+        resting: BTreeSet<ChannelId>,
+        most: usize,
+    ) -> Result<Vec<Package>, CommandError> {
         self.command(move |tx| {
             let mut seen = busy;
             let mut packages = Vec::new();
@@ -89,6 +94,9 @@ impl Store {
                     break;
                 }
                 let Some(notice) = tx.notice(id)?.filter(|n| n.state == NoticeState::Waiting) else { continue };
+                if resting.contains(&notice.channel) {
+                    continue;
+                }
                 if seen.insert((notice.channel, notice.address.clone())) {
                     packages.extend(take(tx, notice.channel, notice.address.as_deref())?);
                 }

@@ -1,0 +1,292 @@
+//! Sends messages: takes what is due from the store, one at a time for each place, and writes down what came of it. What is
+//! on its way when the process is killed is known, and tried again at the next start.
+
+mod audit;
+mod call;
+mod mail;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use audit::Auditor;
+pub use call::{Caller, opened};
+
+use super::{
+    channels::{self, Call, Channel, Judged, To},
+    links::{Linked, Links},
+    message::Message,
+    render::{self, Here},
+};
+use crate::{
+    model::*,
+    runtime::clock::Clock,
+    store::{Package, Place, Sent, SentEnd, Store},
+};
+
+/// Messages on their way at the same time.
+const WORKERS: usize = 32;
+/// Looks at the outbox at least this often.
+const TICK: Duration = Duration::from_secs(5);
+/// Calls of one message; a target that leads in circles ends here.
+const CALLS: usize = 8;
+/// The store could not be written: a pause.
+const TROUBLE: Duration = Duration::from_secs(2);
+
+/// Sends.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    store: Store,
+    clock: Clock,
+    caller: Arc<Caller>,
+    links: Links,
+    base_url: String,
+}
+
+/// How many calls a channel may make now.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: f64,
+    at: Time,
+}
+
+impl Runner {
+    /// A runner; `run` must be spawned. `base_url` is the server's address for others.
+    pub fn new(store: Store, clock: Clock, caller: Arc<Caller>, base_url: String) -> Self {
+        let links = Links::new(store.sealer().link_key());
+        Self { store, clock, caller, links, base_url }
+    }
+
+    /// Works until `stop`. What is on its way then may finish within its own time.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut changes = self.store.changes();
+        if let Err(e) = self.store.release_notices().await {
+            tracing::warn!(error = %e, "messages that broke off wait for the next start");
+        }
+        let mut busy: BTreeSet<Place> = BTreeSet::new();
+        let mut buckets: HashMap<ChannelId, Bucket> = HashMap::new();
+        let mut work: JoinSet<(Place, usize)> = JoinSet::new();
+        loop {
+            changes.mark_unchanged();
+            let wake =
+                if busy.len() < WORKERS { self.begin(&mut busy, &mut buckets, &mut work, &stop).await } else { None };
+            let now = self.clock.now();
+            let wake =
+                wake.map_or(now.plus(TICK), |at| at.min(now.plus(TICK)).max(now.plus(Duration::from_millis(20))));
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(done) = work.join_next() => match done {
+                    Ok((place, calls)) => {
+                        if let Some(bucket) = buckets.get_mut(&place.0) {
+                            bucket.left -= f64::from(u32::try_from(calls.saturating_sub(1)).unwrap_or(0));
+                        }
+                        busy.remove(&place);
+                    }
+                    Err(e) => {
+                        // Which one is not known: the next start finds it, and the supervisor makes one.
+                        tracing::error!(error = %e, "sending a message broke off");
+                        break;
+                    }
+                },
+                changed = changes.changed() => if changed.is_err() { break },
+                () = self.clock.sleep_until(wake) => {}
+            }
+        }
+        // Each call has a time of its own.
+        while work.join_next().await.is_some() {}
+    }
+
+    /// Takes what is due and begins to send it. When something comes next.
+    async fn begin(
+        &self,
+        busy: &mut BTreeSet<Place>,
+        buckets: &mut HashMap<ChannelId, Bucket>,
+        work: &mut JoinSet<(Place, usize)>,
+        stop: &CancellationToken,
+    ) -> Option<Time> {
+        let next = match self.store.read(|view| view.next_notice()).await {
+            Ok(next) => next?,
+            Err(_) => return None,
+        };
+        let now = self.clock.now();
+        if next > now {
+            return Some(next);
+        }
+        let resting: BTreeMap<ChannelId, Time> = buckets
+            .iter_mut()
+            .filter_map(|(id, bucket)| Some((*id, bucket.rests(now, self.caller.rate(*id)?)?)))
+            .collect();
+        let most = WORKERS - busy.len();
+        let taken = self.store.take_notices(busy.clone(), resting.keys().copied().collect(), most).await;
+        let packages = match taken {
+            Ok(packages) => packages,
+            Err(e) => {
+                tracing::warn!(error = %e, "messages cannot be taken from the store; tried again soon");
+                return Some(now.plus(TROUBLE));
+            }
+        };
+        let more = packages.len() == most;
+        for package in packages {
+            let place = package.place();
+            busy.insert(place.clone());
+            if let Some(kind) = channels::find(&package.channel.kind) {
+                self.caller.set_rate(place.0, kind.info().rate);
+                let full = f64::from(kind.info().rate.0);
+                buckets.entry(place.0).or_insert(Bucket { left: full, at: now }).left -= 1.0;
+            }
+            let (runner, stop) = (self.clone(), stop.clone());
+            work.spawn(async move {
+                let calls = runner.one(package, &stop).await;
+                (place, calls)
+            });
+        }
+        // What is due and was not taken waits for a place, which wakes the loop, or for its channel to have rested.
+        let rested = resting.into_values().min();
+        if more { Some(now) } else { rested }
+    }
+
+    /// Sends one package, writes down what came of it, and says how many calls that took.
+    async fn one(&self, package: Package, stop: &CancellationToken) -> usize {
+        let (sent, calls) = self.send(&package).await;
+        loop {
+            match self.store.record_notices(sent.clone()).await {
+                Ok(()) => return calls,
+                Err(e) => {
+                    tracing::warn!(error = %e, "what became of a message cannot be written; tried again");
+                    tokio::select! {
+                        () = stop.cancelled() => return calls,
+                        () = tokio::time::sleep(TROUBLE) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&self, package: &Package) -> (Sent, usize) {
+        let here = Here { base_url: self.base_url.clone(), now: self.clock.now() };
+        let (links, at, copy) = (self.links.clone(), here.now, package.clone());
+        let rendered = self
+            .store
+            .read(move |view| {
+                render::message(view, &copy, &here, |incident, notice| links.token(Linked { incident, notice }, at))
+            })
+            .await;
+        let blank = Sent {
+            notices: package.notices.iter().map(|n| n.id).collect(),
+            attempt: None,
+            end: SentEnd::Done,
+            receipt: package.receipt.clone(),
+            lasting: package.channel.lasting.clone(),
+            steps_done: Vec::new(),
+        };
+        let failed = |why: String, end: SentEnd| {
+            let attempt = Attempt { at, took_ms: 0, ok: false, status: None, said: why };
+            (Sent { attempt: Some(attempt), end, ..blank.clone() }, 0)
+        };
+        let message = match rendered {
+            Ok(Some(message)) => message,
+            Ok(None) => return (blank, 0),
+            Err(e) => return failed(format!("The message could not be put together: {e}"), SentEnd::Later(None)),
+        };
+        let Some(channel) = channels::find(&package.channel.kind) else {
+            return failed("This version does not know such a channel.".to_owned(), SentEnd::Never { broken: true });
+        };
+        let address = package.notices.first().and_then(|n| n.address.clone());
+        let settings = match opened(self.store.sealer(), channel, &package.channel, address.as_deref()) {
+            Ok(settings) => settings,
+            Err(e) => return failed(e.to_string(), SentEnd::Never { broken: true }),
+        };
+        let to = To { settings, receipt: blank.receipt.clone(), lasting: blank.lasting.clone() };
+        let done = package.notices.first().map(|n| n.steps_done.clone()).unwrap_or_default();
+        self.calls(channel, to, &message, blank, done).await
+    }
+
+    /// Makes the calls of a message, one after the other.
+    async fn calls(
+        &self,
+        channel: &dyn Channel,
+        mut to: To,
+        message: &Message,
+        blank: Sent,
+        mut done: Vec<String>,
+    ) -> (Sent, usize) {
+        let began = (self.clock.now(), self.clock.uptime());
+        let mut queue: Vec<Call> = channel.calls(&to, message);
+        queue.reverse();
+        let (mut made, mut said, mut status) = (0, String::new(), None);
+        let mut end = SentEnd::Done;
+        while let Some(call) = queue.pop() {
+            if done.iter().any(|step| step == call.step()) {
+                continue;
+            }
+            if made >= CALLS {
+                (end, said) = (SentEnd::Later(None), "The target leads in circles.".to_owned());
+                break;
+            }
+            made += 1;
+            let judged = match self.caller.make(&to.settings, &call).await {
+                Ok(answer) => {
+                    (said, status) = (call::heard(&answer), Some(answer.status));
+                    channel.judge(&to, message, &call, &answer)
+                }
+                Err(e) => {
+                    (said, status) = (e.to_string(), None);
+                    if e.is_final() {
+                        Judged::Never { why: e.to_string(), broken: true }
+                    } else {
+                        Judged::Later { after: None, why: e.to_string() }
+                    }
+                }
+            };
+            match judged {
+                Judged::Done { receipt, lasting } => {
+                    to.receipt.extend(receipt);
+                    to.lasting.extend(lasting);
+                    done.push(call.step().to_owned());
+                }
+                Judged::Later { after, why } => {
+                    (end, said) = (SentEnd::Later(after), why);
+                    break;
+                }
+                Judged::Never { why, broken } => {
+                    (end, said) = (SentEnd::Never { broken }, why);
+                    break;
+                }
+                Judged::Instead { mut calls, lasting, forget } => {
+                    to.lasting.extend(lasting);
+                    to.receipt.retain(|key, _| !forget.contains(key));
+                    calls.reverse();
+                    let steps: Vec<&str> = calls.iter().map(Call::step).collect();
+                    queue.retain(|c| !steps.contains(&c.step()));
+                    queue.extend(calls);
+                }
+            }
+        }
+        let took = self.clock.uptime().saturating_sub(began.1);
+        let attempt = (made > 0).then(|| Attempt {
+            at: began.0,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ok: end == SentEnd::Done,
+            status,
+            said: self.caller.without_secrets(&to.settings, channel, &said),
+        });
+        (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, ..blank }, made)
+    }
+}
+
+impl Bucket {
+    /// Fills with the time; until when it is empty, if it is.
+    fn rests(&mut self, now: Time, rate: (u32, Duration)) -> Option<Time> {
+        let (most, span) = (f64::from(rate.0), rate.1.as_secs_f64().max(0.001));
+        self.left = (self.left + now.since(self.at).as_secs_f64() * most / span).min(most);
+        self.at = now;
+        (self.left < 1.0).then(|| now.plus(Duration::from_secs_f64((1.0 - self.left) * span / most)))
+    }
+}

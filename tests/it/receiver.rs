@@ -1,0 +1,115 @@
+//! A target of notifications: takes what comes, answers as it is told to, and keeps everything.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+};
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Got {
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Got {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// All of the body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+#[derive(Default)]
+struct Inside {
+    got: Mutex<Vec<Got>>,
+    answers: Mutex<VecDeque<(u16, String)>>,
+    usual: Mutex<(u16, String)>,
+}
+
+/// The target.
+pub struct Receiver {
+    pub url: String,
+    inside: Arc<Inside>,
+    count: watch::Receiver<usize>,
+}
+
+type Shared = (Arc<Inside>, watch::Sender<usize>);
+
+async fn take(
+    State((inside, count)): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
+    let headers =
+        headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or_default().to_owned())).collect();
+    let got = Got { method: method.to_string(), path: uri.to_string(), headers, body: body.to_vec() };
+    let answer = inside.answers.lock().unwrap().pop_front();
+    let (status, said) = answer.unwrap_or_else(|| inside.usual.lock().unwrap().clone());
+    let all = {
+        let mut all = inside.got.lock().unwrap();
+        all.push(got);
+        all.len()
+    };
+    count.send_replace(all);
+    (StatusCode::from_u16(status).unwrap(), said)
+}
+
+impl Receiver {
+    /// Answers 200 and `ok`.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let inside = Arc::new(Inside::default());
+        *inside.usual.lock().unwrap() = (200, "ok".to_owned());
+        let (tell, count) = watch::channel(0);
+        let app = Router::new().fallback(take).with_state((inside.clone(), tell));
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, inside, count }
+    }
+
+    /// The next answers; after them the usual one.
+    pub fn answers(&self, answers: &[(u16, &str)]) {
+        self.inside.answers.lock().unwrap().extend(answers.iter().map(|(s, b)| (*s, (*b).to_owned())));
+    }
+
+    /// Every answer from now on.
+    pub fn usually(&self, status: u16, body: &str) {
+        *self.inside.usual.lock().unwrap() = (status, body.to_owned());
+    }
+
+    /// All requests, once there are so many.
+    pub async fn wait(&self, many: usize) -> Vec<Got> {
+        let mut count = self.count.clone();
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(20), count.wait_for(|n| *n >= many)).await;
+        let all = self.all();
+        let texts: Vec<String> = all.iter().map(|g| format!("{} {} {}", g.method, g.path, g.text())).collect();
+        assert!(waited.is_ok(), "{many} requests were awaited, {} came: {texts:#?}", all.len());
+        all
+    }
+
+    /// All requests so far.
+    pub fn all(&self) -> Vec<Got> {
+        self.inside.got.lock().unwrap().clone()
+    }
+}
