@@ -88,6 +88,8 @@ pub enum What {
     },
     /// Services, or edges between them, changed.
     Topology,
+    /// Silences, maintenance windows or thresholds changed.
+    Mutes,
     /// More was missed than can be replayed: reload.
     Reset,
 }
@@ -102,7 +104,7 @@ impl What {
             Self::Thought(_, thought) => length(thought),
             Self::Suggestion(_, suggestion) => length(suggestion),
             Self::Cause(_, cause) => length(cause),
-            Self::Delivery { .. } | Self::Topology | Self::Reset => 0,
+            Self::Delivery { .. } | Self::Topology | Self::Mutes | Self::Reset => 0,
         };
         written.saturating_add(EACH)
     }

@@ -121,6 +121,7 @@ impl<'a> Resolver<'a> {
             }
             ChangeSubject::Delivery { platform, outcome, count } => Some(What::Delivery { platform, outcome, count }),
             ChangeSubject::Topology => Some(What::Topology),
+            ChangeSubject::Mutes => Some(What::Mutes),
         })
     }
 

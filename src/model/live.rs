@@ -60,6 +60,8 @@ pub enum ChangeSubject {
     },
     /// Services were declared, or an edge between services was learned or judged.
     Topology,
+    /// A silence, a maintenance window or a threshold was made or changed, began or ended.
+    Mutes,
 }
 
 /// One row of the change log.

@@ -414,7 +414,8 @@ pub(super) fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
         ChangeSubject::Suggestion(..)
         | ChangeSubject::Cause(..)
         | ChangeSubject::Delivery { .. }
-        | ChangeSubject::Topology => None,
+        | ChangeSubject::Topology
+        | ChangeSubject::Mutes => None,
     }
 }
 
