@@ -205,6 +205,12 @@ async fn set_up_goes_step_by_step_and_each_is_found_again() {
     let kim = sign_in(&test, "kim").await.unwrap();
     let first = get(&test, "/setup/first-alert?platform=grafana", &kim).await;
     assert!(first.text.contains("/api/webhooks/grafana") && first.text.contains(&test.key("grafana").await));
+    // Without scripts the page reloads itself every five seconds.
+    for _ in 0..3 {
+        assert_eq!(get(&test, "/setup/first-alert?platform=grafana", &kim).await.status, 200);
+    }
+    let shown = test.get("/api/audit?action=connector.reveal_key").await.json;
+    assert_eq!(shown["total"], 1, "one look is one entry: {shown}");
     assert_eq!(get(&test, "/setup/arrived?after=0", &kim).await.json["received"], false);
     let sent = form(&test, "/setup/first-alert", &[("platform", "grafana")], &kim).await;
     assert_eq!(sent.headers["location"], "/setup/people");

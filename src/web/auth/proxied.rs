@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -27,12 +28,18 @@ const COLLISION: Duration = Duration::from_secs(3600);
 const GROUPS: usize = 2_000;
 
 /// Who has been named in the log, and when.
-#[derive(Debug, Default)]
-pub struct Strangers(Mutex<HashMap<IpAddr, Time>>);
+#[derive(Debug)]
+pub struct Strangers<K = IpAddr>(Mutex<HashMap<K, Time>>);
 
-impl Strangers {
+impl<K> Default for Strangers<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Strangers<K> {
     /// Whether this one is to be named now.
-    fn name(&self, address: IpAddr, now: Time) -> bool {
+    pub fn name(&self, address: K, now: Time) -> bool {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if named.get(&address).is_some_and(|at| now.since(*at) < AGAIN && *at <= now) {
             return false;

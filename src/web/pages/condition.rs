@@ -59,7 +59,10 @@ pub fn note(health: &Health) -> Option<String> {
         }
         Health::NotUnderstood(why, Some(path)) => {
             let path = text::shorten(path, 40);
-            Some(text::visible(&format!("{}, at {path}", text::shorten(why, 60))))
+            Some(text::visible(&format!(
+                "{}, at {path}",
+                text::shorten(why.trim_end_matches('.'), 60).replace('`', "\"")
+            )))
         }
         Health::NotUnderstood(why, None) | Health::Refused(why) | Health::Broken(why) if !why.is_empty() => {
             Some(text::visible(&text::shorten(why, 60)))

@@ -46,6 +46,9 @@ struct Choice {
     label: &'static str,
     help: String,
     value: String,
+    default: &'static str,
+    /// Where it is fixed.
+    by: Option<String>,
     fixed: bool,
     wrong: Option<String>,
 }
@@ -259,6 +262,11 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
         "" => value,
         typed => text::visible(typed),
     };
+    let given = |key: &str| {
+        let shown = state.config.given.shown("correlation.").find(|s| s.option.key == key);
+        shown.map_or(("", None), |s| (s.option.default.unwrap_or_default(), s.by.map(text::visible)))
+    };
+    let (window, reopen) = (given("correlation.cluster_window"), given("correlation.reopen_within"));
     let wrong_at = |path: &str| again.error.as_ref().filter(|(at, _)| at == path).map(|(_, why)| why.clone());
     let fixed = |key: &str| object.fixed.iter().any(|f| f == key);
     let choices = vec![
@@ -269,6 +277,8 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
                 "In mode any, an alert that began so soon after an incident's start belongs to it; up to {}.",
                 secs(MOST_WINDOW)
             ),
+            default: window.0,
+            by: window.1,
             wrong: wrong_at("/cluster_window_secs"),
             value: now_or("window", secs(object.cluster_window_secs)),
             fixed: fixed("correlation.cluster_window"),
@@ -280,6 +290,8 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
                 "An alert that fires again so soon after its end reopens its incident; up to {}.",
                 secs(MOST_REOPEN)
             ),
+            default: reopen.0,
+            by: reopen.1,
             wrong: wrong_at("/reopen_within_secs"),
             value: now_or("reopen", secs(object.reopen_within_secs)),
             fixed: fixed("correlation.reopen_within"),
