@@ -178,6 +178,8 @@ impl App {
         });
         let library = Arc::new(Library::new(&config));
         let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
+        let set = store.read(|view| view.investigation_settings()).await?.map(|s| s.settings).unwrap_or_default();
+        probes.bound(&set, &config.fixed);
         let model = Model::open(&config.model, client.clone(), store.clone(), clock.clone())?;
         let model = model.map(|m| Arc::new(m.with_probes(probes.clone())));
         if let Some(model) = &model {
@@ -463,6 +465,7 @@ pub fn policy(config: &Config) -> Policy {
         },
         reserve: config.reserve,
         opens: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.opens.clone()?))).collect(),
+        vouchers: config.sign_in.vouchers(),
         group_by_sender: config.connectors.iter().filter_map(|(p, c)| Some((p.clone(), c.group_by_sender?))).collect(),
     }
 }

@@ -12,7 +12,7 @@ const banner = $('#offline');
 const icon = $('#favicon');
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel('watchfire-live') : null;
 const waits = [1, 2, 4, 8, 16, 30];
-const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'editing', 'reset', 'tick'];
+const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'mutes', 'editing', 'reset', 'tick'];
 
 let paused = false;
 let source = null;
@@ -33,13 +33,14 @@ const on = {
   alert: (e) => { onAlert(e); stale(e.id); staleAlerts(); },
   counts,
   delivery,
-  topology: changed,
+  topology: () => changed('topology'),
+  mutes: () => changed('mutes'),
   editing: onEditing,
   reset: () => { arrived(); rereadList(); rereadIncident(); rereadPostmortem(); staleAlerts(); changed(); },
 };
 
 // What is read does not move: the reader asks for what is new.
-function changed() { for (const e of $$('[data-changed]')) e.hidden = false; }
+function changed(of) { for (const e of $$('[data-changed]')) if (!of || e.dataset.changed === of) e.hidden = false; }
 
 function counts(c) {
   const own = document.body.dataset.title;
@@ -109,6 +110,7 @@ function connect() {
   source.onopen = () => { tries = 0; state('live'); };
   // The browser gives up for good on some answers, so every break gets a new connection of our own.
   source.onerror = broken;
+  source.addEventListener('again', connect);
   for (const type of TYPES) {
     source.addEventListener(type, (e) => {
       const data = JSON.parse(e.data);

@@ -51,7 +51,15 @@ const COMMAND_VARIABLES: [&str; 4] =
     ["WATCHFIRE_CONFIG", "WATCHFIRE_URL", "WATCHFIRE_TOKEN", "WATCHFIRE_BACKUP_PASSPHRASE"];
 
 /// Keys of settings that people can change on pages, unless they are given here.
-pub const ON_PAGES: [&str; 3] = ["correlation.mode", "correlation.cluster_window", "correlation.reopen_within"];
+pub const ON_PAGES: [&str; 7] = [
+    "correlation.mode",
+    "correlation.cluster_window",
+    "correlation.reopen_within",
+    "investigation.delay",
+    "investigation.probes.question_time",
+    "investigation.probes.time",
+    "investigation.probes.questions",
+];
 
 /// The settings with nothing set but the data folder.
 pub fn defaults(data_dir: PathBuf) -> Config {

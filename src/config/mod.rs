@@ -14,7 +14,7 @@ mod values;
 pub use check::{Origin, Problem, Problems, place};
 pub use document::{example_file, reference_table};
 pub use given::{Given, Shown};
-pub use load::{Sources, default_data_dir, defaults, load};
+pub use load::{ON_PAGES, Sources, default_data_dir, defaults, load};
 pub use model::ModelConfig;
 pub use options::Kind;
 pub use sign_in::SignIn;

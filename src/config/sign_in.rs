@@ -1,6 +1,11 @@
 //! The options of sign-in by somebody else: an OpenID provider, a proxy in front, and what groups may do.
 
-use crate::{model::Role, outgoing::address::Url};
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{Role, Voucher},
+    outgoing::address::Url,
+};
 
 /// As configured; without an issuer and without a header of names, people sign in with passwords only.
 #[derive(Clone, Default, PartialEq)]
@@ -53,6 +58,12 @@ impl SignIn {
         [(&self.admins, Role::Admin), (&self.responders, Role::Responder), (&self.viewers, Role::Viewer)]
             .into_iter()
             .find_map(|(wanted, role)| in_one(wanted).then_some(role))
+    }
+
+    /// Who besides this server can say that somebody is an administrator.
+    pub fn vouchers(&self) -> BTreeSet<Voucher> {
+        let ways = [(Voucher::Oidc, self.issuer.is_some()), (Voucher::Proxy, self.user_header.is_some())];
+        ways.into_iter().filter(|(_, works)| *works && !self.admins.is_empty()).map(|(by, _)| by).collect()
     }
 
     /// Whether anybody could be let in by their groups.

@@ -12,6 +12,7 @@ static INFO: Info = Info {
     slug: "alertmanager",
     name: "Alertmanager",
     tile: "Am",
+    way: "Receiver, webhook_configs",
     success: 202,
     // Alertmanager tries again after 5xx only: a 429 would lose the notification.
     overload: Overload::Unavailable,

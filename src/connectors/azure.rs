@@ -14,6 +14,7 @@ static INFO: Info = Info {
     slug: "azure",
     name: "Azure Monitor",
     tile: "Az",
+    way: "Action group, webhook",
     success: 202,
     overload: Overload::TooMany,
     lenient: false,

@@ -11,6 +11,7 @@ static INFO: Info = Info {
     slug: "better-stack",
     name: "Better Stack",
     tile: "Bs",
+    way: "Outgoing webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

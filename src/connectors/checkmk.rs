@@ -20,6 +20,7 @@ static INFO: Info = Info {
     slug: "checkmk",
     name: "Checkmk",
     tile: "Cm",
+    way: "Notification script",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

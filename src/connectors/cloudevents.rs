@@ -19,6 +19,7 @@ static INFO: Info = Info {
     slug: "cloudevents",
     name: "CloudEvents",
     tile: "Ce",
+    way: "Any broker, over HTTP",
     success: 202,
     overload: Overload::TooMany,
     lenient: false,

@@ -9,6 +9,7 @@ static INFO: Info = Info {
     slug: "datadog",
     name: "Datadog",
     tile: "Dd",
+    way: "Webhook @webhook-watchfire",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -13,6 +13,7 @@ static INFO: Info = Info {
     slug: "dynatrace",
     name: "Dynatrace",
     tile: "Dt",
+    way: "Problem notification",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

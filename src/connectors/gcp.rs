@@ -12,6 +12,7 @@ static INFO: Info = Info {
     slug: "gcp",
     name: "Google Cloud Monitoring",
     tile: "Gc",
+    way: "Notification channel, webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

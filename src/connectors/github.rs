@@ -17,6 +17,7 @@ static INFO: Info = Info {
     slug: "github",
     name: "GitHub",
     tile: "Gh",
+    way: "Webhook, runs and deployments",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

@@ -23,6 +23,7 @@ static INFO: Info = Info {
     slug: "gitlab",
     name: "GitLab",
     tile: "Gl",
+    way: "Webhook, pipelines and deployments",
     success: 202,
     overload: Overload::NeverRefuse,
     // Four answers that are no success switch the webhook off, forty for good.

@@ -11,6 +11,7 @@ static INFO: Info = Info {
     slug: "healthchecks",
     name: "Healthchecks.io",
     tile: "Hc",
+    way: "Integration, webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -15,6 +15,7 @@ static INFO: Info = Info {
     slug: "icinga",
     name: "Icinga",
     tile: "Ic",
+    way: "Channel of type webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -14,6 +14,7 @@ static INFO: Info = Info {
     slug: "kibana",
     name: "Elastic Kibana",
     tile: "Ki",
+    way: "Connector of type Webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -93,6 +93,8 @@ pub struct Info {
     pub name: &'static str,
     /// Two letters for its tile.
     pub tile: &'static str,
+    /// What sends there, in its own words and short.
+    pub way: &'static str,
     /// Success code, where the sender compares with one literal (202 otherwise).
     pub success: u16,
     /// What the sender retries.

@@ -11,6 +11,7 @@ static INFO: Info = Info {
     slug: "newrelic",
     name: "New Relic",
     tile: "Nr",
+    way: "Workflow, webhook",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

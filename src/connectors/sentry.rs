@@ -16,6 +16,7 @@ static INFO: Info = Info {
     slug: "sentry",
     name: "Sentry",
     tile: "Se",
+    way: "Internal integration",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

@@ -11,6 +11,7 @@ static INFO: Info = Info {
     slug: "uptime-kuma",
     name: "Uptime Kuma",
     tile: "Uk",
+    way: "Notification, type webhook",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

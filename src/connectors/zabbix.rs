@@ -13,6 +13,7 @@ static INFO: Info = Info {
     slug: "zabbix",
     name: "Zabbix",
     tile: "Zx",
+    way: "Media type, webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -11,7 +11,7 @@ use super::accept::Door;
 use crate::{
     connectors,
     model::*,
-    store::{NewDelivery, SubmitError, Submitted},
+    store::{NewDelivery, SubmitError, Submitted, acting},
 };
 
 /// An incident declared by hand.
@@ -199,13 +199,19 @@ impl Door {
         actor: &Actor,
     ) -> Result<Submitted, SubmitError> {
         parsed.retry_id = retry_id.map(|id| format!("{actor}:{id}"));
+        // For the audit log, which is written when it is applied: that may be after this process.
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        if matches!(actor, Actor::Person(_) | Actor::Program(_)) {
+            headers.push((DECLARED_BY.to_owned(), actor.to_string()));
+            headers.extend(acting::here().map(|from| (DECLARED_FROM.to_owned(), from)));
+        }
         self.store
             .submit(NewDelivery {
                 at: self.clock.now(),
                 platform: platform.to_owned(),
                 outcome: DeliveryOutcome::Accepted,
                 problem: None,
-                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+                headers,
                 body,
                 parsed,
                 replay_of: None,

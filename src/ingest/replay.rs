@@ -24,7 +24,7 @@ impl Door {
         }
         let headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
-            ("user-agent".to_owned(), concat!("watchfire/", env!("CARGO_PKG_VERSION"), " (test)").to_owned()),
+            ("user-agent".to_owned(), OWN_TEST.to_owned()),
         ];
         let arrival = Arrival { headers, query: Vec::new(), body: connector.sample().as_bytes().to_vec() };
         let mut delivery = self.delivery(platform, &arrival);

@@ -90,6 +90,8 @@ pub enum What {
     Topology,
     /// What people set about notifications, or how a channel does, changed.
     Notifications,
+    /// Silences, maintenance windows or thresholds changed.
+    Mutes,
     /// More was missed than can be replayed: reload.
     Reset,
 }
@@ -104,7 +106,7 @@ impl What {
             Self::Thought(_, thought) => length(thought),
             Self::Suggestion(_, suggestion) => length(suggestion),
             Self::Cause(_, cause) => length(cause),
-            Self::Delivery { .. } | Self::Topology | Self::Notifications | Self::Reset => 0,
+            Self::Delivery { .. } | Self::Topology | Self::Mutes | Self::Notifications | Self::Reset => 0,
         };
         written.saturating_add(EACH)
     }

@@ -122,6 +122,7 @@ impl<'a> Resolver<'a> {
             ChangeSubject::Delivery { platform, outcome, count } => Some(What::Delivery { platform, outcome, count }),
             ChangeSubject::Topology => Some(What::Topology),
             ChangeSubject::Notifications => Some(What::Notifications),
+            ChangeSubject::Mutes => Some(What::Mutes),
         })
     }
 

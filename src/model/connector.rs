@@ -143,6 +143,21 @@ pub struct ConnectorCounters {
     /// Last delivery of any outcome.
     #[serde(default)]
     pub last: Option<(DeliveryId, Time, DeliveryOutcome)>,
+    /// Last delivery that was sent from outside, whatever became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_from_there: Option<Time>,
+    /// Last delivery from outside whose sender proved who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_proven: Option<Time>,
+    /// Last test, sent by the platform or by Watchfire itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<Time>,
+    /// Last test that Watchfire sent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_own_test: Option<Time>,
+    /// Last accepted delivery from outside that told of something and was no test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_real: Option<Time>,
     /// Latest problem and when.
     #[serde(default)]
     pub last_problem: Option<(Problem, Time)>,
@@ -165,6 +180,11 @@ impl ConnectorCounters {
     pub fn last_24h(&self, now: Time) -> (u64, u64) {
         let hour = now.millis().div_euclid(3_600_000);
         self.hours.range(hour - 23..=hour).fold((0, 0), |(a, r), (_, (x, y))| (a + x, r + y))
+    }
+
+    /// Whether a sender ever proved who it is. Earlier versions did not tell its deliveries from tests of our own.
+    pub fn is_proven(&self) -> bool {
+        self.last_proven.is_some() || (self.last_accepted.is_some() && self.last_own_test.is_none())
     }
 
     /// Counts one delivery.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    AlertId, DeliveryId, Fingerprint, IncidentId, Note, Parsed, Platform, SignalStatus, Strategy, Time, words,
+    Actor, AlertId, DeliveryId, Fingerprint, IncidentId, Note, Parsed, Platform, SignalStatus, Strategy, Time, words,
 };
 
 words! {
@@ -30,6 +30,14 @@ pub struct Problem {
     #[serde(default)]
     pub path: Option<String>,
 }
+
+/// Headers of what people declare here: who did, and from which address. No sender can have them; they are not shown.
+pub const DECLARED_BY: &str = "x-watchfire-declared-by";
+/// See `DECLARED_BY`.
+pub const DECLARED_FROM: &str = "x-watchfire-declared-from";
+
+/// `User-Agent` of tests that Watchfire sends itself.
+pub const OWN_TEST: &str = concat!("watchfire/", env!("CARGO_PKG_VERSION"), " (test)");
 
 /// One request as the intake keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +67,38 @@ pub struct Delivery {
     /// Parsed again from an earlier delivery.
     #[serde(default)]
     pub replay_of: Option<u64>,
+}
+
+impl Delivery {
+    /// Whether Watchfire sent it itself, to try the way; of whichever version.
+    pub fn is_own_test(&self) -> bool {
+        let agent = self.headers.iter().find(|(name, _)| name == "user-agent").map(|(_, value)| value.as_str());
+        agent.is_some_and(|a| a.starts_with("watchfire/") && a.ends_with(" (test)"))
+    }
+
+    /// Who declared it here, and from which address.
+    pub fn declared_by(&self) -> Option<(Actor, Option<String>)> {
+        let find = |wanted: &str| self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let who = find(DECLARED_BY).filter(|_| self.platform == "manual" && self.replay_of.is_none())?;
+        let actor = match who.strip_prefix("token:") {
+            Some(program) => Actor::Program(program.to_owned()),
+            None => Actor::Person(who.to_owned()),
+        };
+        Some((actor, find(DECLARED_FROM).map(str::to_owned)))
+    }
+
+    /// The headers that its sender sent.
+    pub fn sent_headers(&self) -> impl Iterator<Item = &(String, String)> {
+        self.headers.iter().filter(|(name, _)| name != DECLARED_BY && name != DECLARED_FROM)
+    }
+
+    /// Whether it says nothing but that somebody tries the way.
+    pub fn is_test(&self) -> bool {
+        let p = &self.parsed;
+        let told = p.changes.is_empty() && !p.notes.iter().any(|n| matches!(n, Note::Heartbeat(_)));
+        let trying = p.notes.iter().any(|n| matches!(n, Note::Ping(_) | Note::TestToken(_)));
+        told && p.signals.iter().all(|s| s.is_test) && (!p.signals.is_empty() || trying)
+    }
 }
 
 /// What one signal of a delivery did.

@@ -64,6 +64,8 @@ pub enum ChangeSubject {
     Topology,
     /// What people set about notifications, or how a channel does.
     Notifications,
+    /// A silence, a maintenance window or a threshold was made or changed, began or ended.
+    Mutes,
 }
 
 /// One row of the change log.

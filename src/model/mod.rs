@@ -43,7 +43,7 @@ pub use change::{Change, ChangeKind};
 pub use connector::{AuthMode, CloudAccount, ConnectorCounters, ConnectorSettings, Sealed};
 pub use correction::{Apart, Learned, Lesson, Side};
 pub use declaration::{Declaration, DeclaredField};
-pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
+pub use delivery::{Applied, DECLARED_BY, DECLARED_FROM, Delivery, DeliveryOutcome, DeliveryRow, OWN_TEST, Problem};
 pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError, numbered_uuid};
 pub use identity::IdentityField;
@@ -82,7 +82,7 @@ pub use postmortem::{
 pub use runbook::{NotARunbook, Runbook, RunbookId};
 pub use saved_view::{NotAView, SavedView, ViewId};
 pub use service::{LearnedEdge, Service};
-pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings};
+pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings, InvestigationSet, InvestigationSettings};
 pub use severity::Severity;
 pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};

@@ -37,6 +37,34 @@ pub struct CorrelationSettings {
     pub reopen_within_secs: Option<u32>,
 }
 
+/// What people set about investigations. What is left out is as configured, or else the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvestigationSettings {
+    /// How long one waits for the rest of a burst, in milliseconds.
+    #[serde(default)]
+    pub delay_ms: Option<u64>,
+    /// How long one question to a tool may take, in milliseconds.
+    #[serde(default)]
+    pub question_ms: Option<u64>,
+    /// How long all questions of one investigation may take, in milliseconds.
+    #[serde(default)]
+    pub time_ms: Option<u64>,
+    /// How many questions one investigation may ask.
+    #[serde(default)]
+    pub questions: Option<u64>,
+}
+
+/// The same with how it came about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InvestigationSet {
+    /// What holds.
+    pub settings: InvestigationSettings,
+    /// Who set it.
+    pub by: String,
+    /// When.
+    pub at: Time,
+}
+
 /// The same with how it came about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CorrelationSet {

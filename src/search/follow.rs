@@ -415,6 +415,7 @@ pub(super) fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
         | ChangeSubject::Cause(..)
         | ChangeSubject::Delivery { .. }
         | ChangeSubject::Topology
+        | ChangeSubject::Mutes
         | ChangeSubject::Notifications => None,
     }
 }

@@ -12,6 +12,6 @@ pub async fn from<F: Future>(address: IpAddr, work: F) -> F::Output {
 }
 
 /// The address that the present work is done for.
-pub(super) fn here() -> Option<String> {
+pub fn here() -> Option<String> {
     FROM.try_with(ToString::to_string).ok()
 }

@@ -137,6 +137,8 @@ pub struct Policy {
     pub opens: BTreeMap<Platform, Vec<Severity>>,
     /// Whether the sender's own groups count, where the configuration fixes it for a platform; likewise.
     pub group_by_sender: BTreeMap<Platform, bool>,
+    /// Who besides this server can say that somebody is an administrator.
+    pub vouchers: BTreeSet<Voucher>,
     /// How long things are kept.
     pub retention: Retention,
     /// Bytes that must stay free on the disk for deliveries to be taken; 0 never refuses.
@@ -155,6 +157,7 @@ impl Default for Policy {
             max_behind: 200_000,
             opens: BTreeMap::new(),
             group_by_sender: BTreeMap::new(),
+            vouchers: BTreeSet::new(),
             retention: Retention::default(),
             reserve: 256 << 20,
         }
@@ -174,6 +177,13 @@ impl Policy {
         let reopen = set.reopen_within_secs.filter(|_| free("correlation.reopen_within"));
         policy.reopen_within = reopen.map_or(self.reopen_within, secs);
         policy
+    }
+
+    /// With what people set about investigations, where the configuration does not fix it.
+    #[must_use]
+    pub fn investigating(self, set: &InvestigationSettings) -> Self {
+        let delay = set.delay_ms.filter(|_| !self.fixed.contains("investigation.delay"));
+        Self { investigation_delay: delay.map_or(self.investigation_delay, Duration::from_millis), ..self }
     }
 }
 

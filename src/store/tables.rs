@@ -108,6 +108,8 @@ pub const WAITING: TableDefinition<'static, (u64, u64), ()> = TableDefinition::n
 pub const SETTINGS: NamedRows = TableDefinition::new("settings");
 /// Key of `SETTINGS`: what people set about correlation.
 pub const CORRELATION: &str = "correlation";
+/// Key of `SETTINGS`: what people set about investigations.
+pub const INVESTIGATION: &str = "investigation";
 /// Growing number → backtest with its outcome.
 pub const BACKTESTS: Rows = TableDefinition::new("backtests");
 /// Closed incident → what alerted in it, what it came from, and how sure its investigation was of what.

@@ -50,6 +50,7 @@ pub struct Tx<'t> {
     // Learned edges whose rows are to be written or removed, and whether there are others than before.
     edges_touched: BTreeSet<(String, String)>,
     topology_changed: bool,
+    mutes_changed: bool,
     // Incidents of which the correlator knows something new.
     profiled: BTreeSet<u64>,
     // The one written last: the answer to its delivery asks for it.
@@ -178,6 +179,7 @@ impl<'t> Tx<'t> {
             calm_changed: mutes::Changed::default(),
             edges_touched: BTreeSet::new(),
             topology_changed: false,
+            mutes_changed: false,
             profiled: BTreeSet::new(),
             last_membership: None,
             meta: txn.open_table(tables::META)?,

@@ -26,8 +26,8 @@ use crate::{
         weighted::{self, Engine, Profile},
     },
     model::{
-        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, LearnedEdge, Service, Time,
-        name_key,
+        Alert, CorrelationSet, CorrelationSettings, Fingerprint, Incident, IncidentId, InvestigationSet,
+        InvestigationSettings, LearnedEdge, Service, Time, name_key,
     },
 };
 use services::Touch;
@@ -86,6 +86,8 @@ pub struct World {
     pub lessons: Lessons,
     /// What people set about correlation.
     pub correlation: CorrelationSettings,
+    /// What people set about investigations.
+    pub investigation: InvestigationSettings,
     /// Investigations that wait or run.
     pub queue: Queue,
     /// Last numbers given, by the names of `tables::meta`.
@@ -160,6 +162,9 @@ impl World {
         }
         if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::CORRELATION)? {
             world.correlation = codec::decode::<CorrelationSet>(row.value())?.settings;
+        }
+        if let Some(row) = txn.open_table(tables::SETTINGS)?.get(tables::INVESTIGATION)? {
+            world.investigation = codec::decode::<InvestigationSet>(row.value())?.settings;
         }
         for row in txn.open_table(tables::LIVE_ALERTS)?.iter()? {
             let (number, value) = row?;

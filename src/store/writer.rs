@@ -22,7 +22,9 @@ use super::{
     tables, trouble::Trouble, tx::Tx, world::World,
 };
 use crate::{
-    model::{CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, Parsed, Problem, Time},
+    model::{
+        CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, InvestigationSettings, Parsed, Problem, Time,
+    },
     runtime::clock::{Clock, Wait},
 };
 
@@ -79,7 +81,7 @@ pub struct Writer {
     // As configured, and with what people set.
     configured: Policy,
     policy: Policy,
-    settings: CorrelationSettings,
+    settings: (CorrelationSettings, InvestigationSettings),
     clock: Clock,
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
@@ -197,8 +199,8 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
     let mut writer = Writer {
         main: start.main,
         intake: start.intake,
-        policy: start.policy.with(&world.correlation),
-        settings: world.correlation,
+        policy: start.policy.with(&world.correlation).investigating(&world.investigation),
+        settings: (world.correlation, world.investigation),
         configured: start.policy,
         world,
         trust: retention::Trust::new(&start.clock),
@@ -409,9 +411,10 @@ impl Writer {
     }
 
     fn attempt<R>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<R, CommandError>) -> Result<R, CommandError> {
-        if self.settings != self.world.correlation {
-            self.settings = self.world.correlation;
-            self.policy = self.configured.with(&self.settings);
+        let settings = (self.world.correlation, self.world.investigation);
+        if self.settings != settings {
+            self.settings = settings;
+            self.policy = self.configured.with(&settings.0).investigating(&settings.1);
         }
         let mut txn = self.main.write()?;
         // Without quick-repair a kill costs a walk over the whole file at the next start.

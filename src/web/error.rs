@@ -10,6 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::pages::Frame;
 use crate::store::{CommandError, StoreError, SubmitError};
 
 /// One wrong field.
@@ -250,9 +251,14 @@ pub fn audience(path: &str) -> Audience {
     if program { Audience::Program } else { Audience::Person }
 }
 
-/// Writes an error response in the form that its reader understands. Everything else passes unchanged; errors that axum
+/// Writes an error response in the form that its reader understands; `frame` is asked for where that is a page. Everything else passes unchanged; errors that axum
 /// or a layer wrote as plain text become problems too.
-pub async fn render(response: Response, reader: Audience, request_id: &str) -> Response {
+pub async fn render<F: Future<Output = Option<Frame>>>(
+    response: Response,
+    reader: Audience,
+    request_id: &str,
+    frame: impl FnOnce() -> F,
+) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -271,7 +277,10 @@ pub async fn render(response: Response, reader: Audience, request_id: &str) -> R
             *out.status_mut() = error.status;
             out
         }
-        Audience::Person => super::pages::error_page(error.status, title(error.status), &error.detail, request_id),
+        Audience::Person => {
+            let frame = frame().await;
+            super::pages::error_page(error.status, title(error.status), &error.detail, request_id, frame)
+        }
     };
     // What handlers and axum set besides (Allow, Set-Cookie) stays.
     for (name, value) in &parts.headers {
@@ -316,7 +325,7 @@ mod tests {
     use super::*;
 
     async fn rendered(response: Response, reader: Audience) -> (StatusCode, serde_json::Value, axum::http::HeaderMap) {
-        let out = render(response, reader, "r-1").await;
+        let out = render(response, reader, "r-1", async || None).await;
         let (parts, body) = out.into_parts();
         let bytes = to_bytes(body, 1 << 20).await.unwrap();
         (parts.status, serde_json::from_slice(&bytes).unwrap_or_default(), parts.headers)

@@ -24,9 +24,9 @@ use tracing::Instrument;
 use super::{
     auth::{csrf, of_parts},
     backup,
-    error::{self, ApiError, audience},
+    error::{self, ApiError, Audience, audience},
     extract::Deadline,
-    pages::DEMO_HEADER,
+    pages::{Asked, DEMO_HEADER},
     state::AppState,
 };
 use crate::store::acting;
@@ -84,10 +84,16 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let reader = audience(request.uri().path());
+    let (request, asked) = who_asks(&state, request, reader);
     let began = state.clock.now();
     let span = tracing::info_span!("request", id, method = method.as_str(), route);
     let mut response = async {
-        let response = error::render(bounded(&state, request, next).await, reader, &id).await;
+        let answer = bounded(&state, request, next).await;
+        let frame = async || match asked {
+            Some(asked) => asked.frame(&state).await,
+            None => None,
+        };
+        let response = error::render(answer, reader, &id, frame).await;
         let status = response.status().as_u16();
         let took = state.clock.now().since(began);
         let took_ms = took.as_millis();
@@ -106,6 +112,17 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
     response
+}
+
+/// Notes who asks for a page, so that an error has the frame of all other pages.
+fn who_asks(state: &AppState, request: Request, reader: Audience) -> (Request, Option<Asked>) {
+    if reader == Audience::Program || request.uri().path().starts_with("/assets/") {
+        return (request, None);
+    }
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().filter(|_| parts.method.is_safe()).map(|p| p.as_str());
+    let asked = Asked::of(&parts.headers, of_parts(&parts, &state.config), path);
+    (Request::from_parts(parts, body), asked)
 }
 
 // Anybody can make methods up, and each would be a series for ever.

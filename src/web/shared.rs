@@ -12,7 +12,7 @@ use super::{
     auth::{
         limits::LoginLimits,
         oidc::Oidc,
-        proxied::Strangers,
+        proxied::{Collisions, Strangers},
         secret::{self, NoRandom},
     },
     tls::Tls,
@@ -40,6 +40,10 @@ pub struct Shared {
     pub oidc: Option<Oidc>,
     /// Who sends headers that are not believed from them.
     pub strangers: Strangers,
+    /// To whom set-up has shown the key of which connector: a page that reloads itself is one look.
+    pub shown: Strangers<(String, &'static str)>,
+    /// Names that a proxy gave to somebody although they are another person's.
+    pub collisions: Collisions,
     /// Figures for `/metrics`.
     pub metrics: super::metrics::Metrics,
     /// The memory that the bodies of all requests may hold.
@@ -79,6 +83,8 @@ impl Shared {
             logins: LoginLimits::new(ticks),
             oidc: Oidc::of(&config.sign_in),
             strangers: Strangers::default(),
+            shown: Strangers::default(),
+            collisions: Collisions::default(),
             metrics: super::metrics::Metrics::new(),
             bodies: super::room::Room::default(),
             requests: Semaphore::new(MOST_REQUESTS),

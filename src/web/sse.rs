@@ -22,7 +22,7 @@ use tokio_stream::Stream;
 
 use super::{
     api::objects::IncidentRow,
-    auth::{Client, Viewer, identify},
+    auth::{Client, Identity, Viewer, reads_on},
     error::ApiError,
     extract::{Path, Query},
     state::AppState,
@@ -51,14 +51,14 @@ pub struct Resume {
     params(("last_event_id" = Option<String>, Query, description = "go on after this event; the header `Last-Event-ID` wins")),
     responses((status = 200, description = "events, each with `id:` and one JSON object with `type` as `data:`", content_type = "text/event-stream")))]
 pub async fn all(
-    _: Viewer,
+    who: Viewer,
     State(state): State<AppState>,
     client: Client,
     Query(resume): Query<Resume>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let after = last_event_id(&headers, &resume);
-    Ok(stream(&state, Reader { headers, client }, after, None))
+    Ok(stream(&state, Reader { headers, client, who: who.identity, began: state.clock.now() }, after, None))
 }
 
 /// What changes about one incident.
@@ -67,7 +67,7 @@ pub async fn all(
     responses((status = 200, description = "events of this incident", content_type = "text/event-stream"),
         (status = 404, description = "no such incident")))]
 pub async fn one(
-    _: Viewer,
+    who: Viewer,
     State(state): State<AppState>,
     Path(id): Path<String>,
     client: Client,
@@ -79,7 +79,7 @@ pub async fn one(
         return Err(ApiError::not_found(id));
     }
     let after = last_event_id(&headers, &resume);
-    Ok(stream(&state, Reader { headers, client }, after, Some(id)))
+    Ok(stream(&state, Reader { headers, client, who: who.identity, began: state.clock.now() }, after, Some(id)))
 }
 
 fn last_event_id(headers: &HeaderMap, resume: &Resume) -> Option<u64> {
@@ -114,6 +114,8 @@ fn stream(state: &AppState, reader: Reader, after: Option<u64>, only: Option<Inc
 struct Reader {
     headers: HeaderMap,
     client: Client,
+    who: Identity,
+    began: Time,
 }
 
 /// Counts the stream for as long as it is open.
@@ -189,8 +191,9 @@ impl Place {
 
     /// Whether the session or token still allows it. When that cannot be read now, the next time will tell.
     async fn may_read_on(&self, state: &AppState) -> bool {
-        match identify(state, &self.reader.headers, &self.reader.client).await {
-            Ok(identity) => identity.is_some_and(|i| i.may(Scope::Read)),
+        let Reader { headers, client, who, began } = &self.reader;
+        match reads_on(state, headers, client, who, *began).await {
+            Ok(may) => may,
             // Somebody who was disabled, or whom the proxy in front names no longer with a role, is refused here.
             Err(e) => e.status.is_server_error(),
         }
@@ -204,7 +207,7 @@ fn wants(only: Option<IncidentId>, event: &Event) -> bool {
         What::AlertCorrelated(id, ..) | What::Thought(id, _) | What::Suggestion(id, _) | What::Cause(id, _) => {
             *id == only
         }
-        What::Delivery { .. } | What::Topology | What::Notifications => false,
+        What::Delivery { .. } | What::Topology | What::Mutes | What::Notifications => false,
         What::Reset => true,
     }
 }
@@ -279,6 +282,7 @@ pub fn object(event: &Event) -> serde_json::Value {
         }
         What::Topology => json!({"type": "topology"}),
         What::Notifications => json!({"type": "notifications"}),
+        What::Mutes => json!({"type": "mutes"}),
         What::Reset => json!({"type": "reset"}),
     }
 }

@@ -208,6 +208,11 @@ async fn look_at_a_day() {
     test.until(&format!("/api/backtests/{tried}"), |b| b["state"] == "done").await;
     look.at("settings-correlation", "/settings/correlation").await;
     look.at("settings-investigation", "/settings/investigation").await;
+    browser.size(1440, 900).await;
+    browser.fill("[id='investigation.delay']", "a while").await;
+    browser.click("#bounds .btn.primary").await;
+    browser.sees("[id='e-investigation.delay']", "not").await;
+    look.here("settings-investigation-wrong").await;
     look.at("settings-storage", "/settings/storage").await;
     look.at("settings-about", "/settings/about").await;
     look.at("insights-few", "/insights").await;

@@ -379,6 +379,7 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
     a.act("POST /settings/correlation/try", "", json!("mode=any&days=30"), "backtest.begin").await;
     a.act("POST /settings/correlation", "", json!("window=0s"), "correlation.set").await;
     a.act("POST /settings/correlation/undo", "", json!(""), "correlation.set").await;
+    a.act("POST /settings/investigation", "", json!("investigation.delay=9s"), "investigation.set").await;
     a.act("POST /settings/storage/backup", "", json!(""), "backup.download").await;
     let lee = format!("name=lee&role=viewer&password={}", PASSWORD.replace(' ', "+"));
     a.act("POST /settings/people", "", json!(lee), "user.create").await;

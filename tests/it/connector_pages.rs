@@ -245,3 +245,72 @@ async fn netdatas_alerts_are_listed_in_its_words() {
     );
     test.stop().await;
 }
+
+/// The classes of the steps, and of the last two: the test, and the first real alert.
+async fn ticks(test: &TestApp, platform: &str) -> (usize, String, String) {
+    let page = test.get(&format!("/connectors/{platform}")).await.text;
+    let steps = page.split_once("<ol class=\"steps\">").unwrap().1.split_once("</ol>").unwrap().0;
+    let mut all: Vec<String> = steps
+        .split("<li")
+        .skip(1)
+        .map(|li| li.strip_prefix(" class=\"").map(|c| c.split('"').next().unwrap().to_owned()).unwrap_or_default())
+        .collect();
+    let (real, tested) = (all.pop().unwrap(), all.pop().unwrap());
+    (all.iter().filter(|c| *c == "ok").count(), tested, real)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_is_ticked_by_what_comes_and_the_page_has_what_each_needs() {
+    let test = TestApp::start().await;
+    let fresh = (0, String::new(), String::new());
+    assert_eq!(ticks(&test, "grafana").await, fresh);
+    // A test of our own shows that the way works from here on, not that anybody there has the address.
+    assert_eq!(form(&test, "/connectors/grafana/test", &[]).await.status, 303);
+    assert_eq!(ticks(&test, "grafana").await, (0, "ok".to_owned(), String::new()));
+    has(&test.get("/connectors/grafana").await, &["title=\"Accepted\">202", "Nothing to do: it ticks itself"]);
+    let alert = json!({"alerts": [{"status": "firing", "labels": {"alertname": "Disk"}}]});
+    assert_eq!(test.deliver("grafana", &alert).await.status, 202);
+    let (done, tested, real) = ticks(&test, "grafana").await;
+    assert!(done >= 5 && tested == "ok" && real == "ok", "{done} {tested} {real}");
+    has(&test.get("/connectors").await, &["Contact point, type webhook", "<bdi>Disk</bdi>"]);
+
+    let page = test.get("/connectors/netdata").await;
+    has(
+        &page,
+        &["id=\"url\"", "id=\"the-key\"", "name=\"challenge_secret\"", "Bearer $WATCHFIRE_KEY", "curl -X POST http"],
+    );
+    let shown = form(&test, "/connectors/netdata/reveal", &[]).await;
+    let key = test.key("netdata").await;
+    has(&shown, &[&format!("Authorization: Bearer {key}")]);
+    let set = form(&test, "/connectors/netdata/proof", &[("form", "challenge"), ("challenge_secret", "s3cret")]).await;
+    assert_eq!(set.headers["location"].to_str().unwrap(), "/connectors/netdata#challenge");
+    assert_eq!(test.get("/api/connectors/netdata").await.json["has_challenge_secret"], true);
+    let long = "x".repeat(2000);
+    let wrong = form(&test, "/connectors/grafana/proof", &[("form", "signing"), ("signing_secret", &long)]).await;
+    has(&wrong, &["id=\"signing-e\"", "Not saved: 1 to 1024 bytes"]);
+
+    let kept = form(&test, "/connectors/splunk/proof", &[("basic_user", "sp"), ("basic_password", "a password")]).await;
+    assert_eq!(kept.status, 303);
+    form(&test, "/connectors/splunk/proof", &[("form", "signing"), ("signing_secret", "s")]).await;
+    has(&test.get("/connectors/splunk").await, &["value=\"sp\""]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_as_long_as_is_chosen_and_who_disconnects_says_why() {
+    let test = TestApp::start().await;
+    let to = "/connectors/generic/switch";
+    for hours in ["0", "9999", "soon"] {
+        let wrong = form(&test, to, &[("enabled", "pause"), ("hours", hours)]).await;
+        assert_eq!(wrong.status, 422, "{hours}");
+        has(&wrong, &["1 to 744 hours are taken"]);
+    }
+    assert_eq!(form(&test, to, &[("enabled", "pause"), ("hours", "8")]).await.status, 303);
+    has(&test.get("/connectors").await, &["Paused until 18:30"]);
+    assert_eq!(form(&test, to, &[("enabled", "on")]).await.status, 303);
+    assert_eq!(form(&test, to, &[("enabled", "off"), ("reason", "moved to Loki")]).await.status, 303);
+    has(&test.get("/connectors/generic").await, &["Disconnected", "Connect again"]);
+    let log = test.get("/api/audit?action=connector.disconnect").await.json;
+    assert_eq!((&log["total"], &log["audit"][0]["data"]["reason"]), (&json!(1), &json!("moved to Loki")), "{log}");
+    test.stop().await;
+}

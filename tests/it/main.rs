@@ -25,6 +25,7 @@ mod hostile_text;
 mod identity;
 mod ingest;
 mod insights;
+mod investigation_settings;
 mod list;
 mod main_job;
 mod model;

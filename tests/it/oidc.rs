@@ -369,6 +369,20 @@ async fn a_provider_that_cannot_be_asked_is_said() {
     let got = answer(test.request(Method::GET, "/login/oidc")).await;
     assert_eq!(got.status, 502);
     assert!(got.text.contains("127.0.0.1:9 cannot be reached"), "{}", got.text);
+    // The first failure may be a moment's; from the second on it is asked less often, and the page says so.
+    assert_eq!(answer(test.request(Method::GET, "/login/oidc")).await.status, 502);
+    for _ in 0..3 {
+        let resting = answer(test.request(Method::GET, "/login/oidc")).await;
+        assert_eq!(resting.status, 503);
+        assert!(resting.text.contains("asked again in 10"), "{}", resting.text);
+    }
+    let page = || answer(test.request(Method::GET, "/login"));
+    assert!(page().await.text.contains("did not answer several times"));
+    test.clock.advance(Duration::from_secs(10));
+    assert!(!page().await.text.contains("did not answer several times"));
+    assert_eq!(answer(test.request(Method::GET, "/login/oidc")).await.status, 502, "asked again");
+    let longer = answer(test.request(Method::GET, "/login/oidc")).await;
+    assert!(longer.status == 503 && longer.text.contains("asked again in 20"), "{}", longer.text);
     // A local administrator is still made by the link, and signs in.
     let link = test.app().setup_link().await.unwrap().unwrap();
     let token = link.split_once("token=").unwrap().1;

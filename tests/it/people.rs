@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use watchfire::runtime::clock::Clock;
+use watchfire::{ingest::declare::NewIncident, model::*, runtime::clock::Clock, store::NewDelivery};
 
-use crate::support::{Answer, TestApp, answer, start_of_time};
+use crate::support::{Answer, PATIENCE, TestApp, answer, start_of_time};
 
 const PASSWORD: &str = "a long password";
 
@@ -205,6 +205,12 @@ async fn set_up_goes_step_by_step_and_each_is_found_again() {
     let kim = sign_in(&test, "kim").await.unwrap();
     let first = get(&test, "/setup/first-alert?platform=grafana", &kim).await;
     assert!(first.text.contains("/api/webhooks/grafana") && first.text.contains(&test.key("grafana").await));
+    // Without scripts the page reloads itself every five seconds.
+    for _ in 0..3 {
+        assert_eq!(get(&test, "/setup/first-alert?platform=grafana", &kim).await.status, 200);
+    }
+    let shown = test.get("/api/audit?action=connector.reveal_key").await.json;
+    assert_eq!(shown["total"], 1, "one look is one entry: {shown}");
     assert_eq!(get(&test, "/setup/arrived?after=0", &kim).await.json["received"], false);
     let sent = form(&test, "/setup/first-alert", &[("platform", "grafana")], &kim).await;
     assert_eq!(sent.headers["location"], "/setup/people");
@@ -297,5 +303,103 @@ async fn the_log_of_acts_is_filtered_paged_and_taken_out() {
     );
     let wrong = get(&test, "/settings/audit?since=soon", &kim).await;
     assert!(wrong.status == 422 && wrong.text.contains("is no time"));
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_administrator_who_can_come_in_stays() {
+    let test = TestApp::start().await;
+    add(&test, "kim", "admin").await;
+    // Of a provider that is no longer configured: nobody can say any more that it is them.
+    let who = Foreign {
+        name: "ann".to_owned(),
+        origin: Voucher::Oidc,
+        role: Some(Role::Admin),
+        full_name: None,
+        subject: Some("https://id.example ann".to_owned()),
+    };
+    test.app().store().welcome(who).await.unwrap();
+    for change in [json!({"disabled": true}), json!({"role": "viewer"})] {
+        let got = test.patch("/api/users/kim", &change).await;
+        assert!(got.status == 409 && got.text.contains("last administrator"), "{change}: {}", got.text);
+    }
+    assert_eq!(test.delete("/api/users/kim").await.status, 409);
+    add(&test, "lee", "admin").await;
+    assert_eq!(test.delete("/api/users/kim").await.status, 204);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_views_go_with_their_person() {
+    let test = TestApp::start().await;
+    add(&test, "sue", "admin").await;
+    add(&test, "kim", "responder").await;
+    let kim = sign_in(&test, "kim").await.unwrap();
+    for (name, shared) in [("Mine", false), ("Ours", true)] {
+        let body = json!({"name": name, "q": "status:open", "shared": shared});
+        let made = test.request(Method::POST, "/api/views").header("cookie", &kim).json(&body);
+        let made = answer(made.header("sec-fetch-site", "same-origin")).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+    assert_eq!(test.delete("/api/users/kim").await.status, 204);
+    add(&test, "kim", "responder").await;
+    let next = sign_in(&test, "kim").await.unwrap();
+    let views = get(&test, "/api/views", &next).await.json;
+    let names: Vec<&Value> = views["views"].as_array().unwrap().iter().map(|v| &v["name"]).collect();
+    assert_eq!(names, [&json!("Ours")], "whoever is called so next finds what was shared only");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_that_is_applied_late_is_in_the_log_of_acts() {
+    let test = TestApp::start().await;
+    let signal = NewIncident { alert_title: Some("By hand".to_owned()), ..NewIncident::default() };
+    let actor = Actor::Person("kim".to_owned());
+    let parsed = Parsed { signals: vec![signal.signal("u-1", &actor).unwrap()], ..Parsed::default() };
+    // Stored as the route stores it; nobody waits for its effect.
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let stored = NewDelivery {
+        at: test.clock.now(),
+        platform: "manual".to_owned(),
+        outcome: DeliveryOutcome::Accepted,
+        problem: None,
+        headers: vec![header(DECLARED_BY, "kim"), header(DECLARED_FROM, "192.0.2.7")],
+        body: b"{}".to_vec(),
+        parsed,
+        replay_of: None,
+    };
+    let stored = test.app().store().submit(stored).await.unwrap();
+    assert!(test.app().store().applied(stored.seq, PATIENCE).await);
+    let log = test.get("/api/audit?action=incident.declare").await.json;
+    let entry = &log["audit"][0];
+    assert_eq!(
+        (&log["total"], &entry["actor"], &entry["subject"]),
+        (&json!(1), &json!("kim"), &json!("INC-1")),
+        "{log}"
+    );
+    assert_eq!(entry["address"], "192.0.2.7");
+    let shown = test.get(&format!("/api/deliveries/{}", stored.id)).await;
+    assert!(shown.status == 200 && !shown.text.contains("192.0.2.7"), "{}", shown.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_the_frame_of_the_product_for_those_who_are_signed_in() {
+    let test = TestApp::start().await;
+    add(&test, "sue", "admin").await;
+    add(&test, "kim", "viewer").await;
+    let kim = sign_in(&test, "kim").await.unwrap();
+    let check = async |path: &str, cookie: &str, status: u16, words: &str, framed: bool| {
+        let got = get(&test, path, cookie).await;
+        assert_eq!(got.status, status, "{path}: {}", got.text);
+        assert!(got.text.contains(words), "{path}: {}", got.text);
+        assert_eq!(got.text.contains("class=\"rail\""), framed, "{path}: {}", got.text);
+    };
+    check("/incidents/INC-99", &kim, 404, "There is nothing here", true).await;
+    check("/no/such/page", &kim, 404, "There is nothing here", true).await;
+    check("/settings/people/kim", &kim, 403, "You may not do this", true).await;
+    check("/no/such/page", "a=b", 404, "There is nothing here", false).await;
+    let posted = form(&test, "/incidents/99/acknowledge", &[], &kim).await;
+    assert!(posted.status == 403 && posted.text.contains("class=\"rail\""), "{}", posted.text);
     test.stop().await;
 }

@@ -3,13 +3,15 @@
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::time::timeout;
 use watchfire::runtime::clock::Clock;
 
-use crate::support::{Answer, TestApp, answer, start_of_time};
+use crate::support::{Answer, PATIENCE, TestApp, answer, start_of_time};
 
 async fn behind(proxies: &str) -> TestApp {
     let proxies = vec![proxies.parse().unwrap()];
@@ -104,5 +106,65 @@ async fn from_elsewhere_the_header_is_ignored_and_said() {
     let lines: Vec<&str> = said.lines().filter(|l| l.contains("not in trusted_proxies")).collect();
     assert!(lines.len() == 1 && lines[0].contains("127.0.0.1") && lines[0].contains("WARN"), "{said}");
     assert!(!said.contains("root"), "what strangers write is not repeated: {said}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_another_persons_is_written_down_once_an_hour() {
+    let test = behind("127.0.0.1/32").await;
+    let local = json!({"name": "kim", "role": "admin", "password": "a long password"});
+    assert_eq!(test.post("/api/users", &local).await.status, 201);
+    let check = async |want: u64| {
+        for _ in 0..5 {
+            let got = as_person(&test, "/api/me", "kim", "ops").await;
+            assert_eq!(got.status, 403, "{}", got.text);
+            assert!(got.text.contains("another kim"), "{}", got.text);
+        }
+        assert_eq!(test.get("/api/audit?action=user.refused").await.json["total"], want);
+    };
+    check(1).await;
+    test.clock.advance(Duration::from_secs(3599));
+    check(1).await;
+    test.clock.advance(Duration::from_secs(2));
+    check(2).await;
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_on_several_lines_are_read_whole_or_refused() {
+    let test = behind("127.0.0.1/32").await;
+    let request = || test.request(Method::GET, "/api/me").header("x-forwarded-user", "ann");
+    let two = request().header("x-forwarded-groups", "staff").header("x-forwarded-groups", "sales, ops");
+    let got = answer(two).await;
+    assert_eq!((got.status.as_u16(), &got.json["role"]), (200, &json!("admin")), "{}", got.text);
+    let odd = reqwest::header::HeaderValue::from_bytes(b"gr\xfcn").unwrap();
+    let got = answer(request().header("x-forwarded-groups", "ops").header("x-forwarded-groups", odd)).await;
+    assert_eq!(got.status, 403, "a line that cannot be read: {}", got.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_proxy_vouched_for_ends_within_a_minute_and_changes_nobody() {
+    let test = behind("127.0.0.1/32").await;
+    assert_eq!(as_person(&test, "/api/me", "ann", "ops").await.json["role"], "admin");
+    let request = test.request(Method::GET, "/api/incidents/stream").header("x-forwarded-user", "ann");
+    let mut stream = request.header("x-forwarded-groups", "ops").send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    // What the stream was opened with is of the past now.
+    assert_eq!(as_person(&test, "/api/me", "ann", "staff").await.json["role"], "viewer");
+    let began = test.clock.now();
+    let ended = async {
+        loop {
+            match timeout(Duration::from_millis(50), stream.chunk()).await {
+                Ok(Ok(None) | Err(_)) => return,
+                Ok(Ok(Some(_))) => {}
+                Err(_) => test.clock.advance(Duration::from_secs(5)),
+            }
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("it ends");
+    let took = test.clock.now().since(began).as_secs();
+    assert!((60..=75).contains(&took), "{took}");
+    assert_eq!(test.get("/api/users/ann").await.json["role"], "viewer", "an old header gives nothing back");
     test.stop().await;
 }

@@ -59,6 +59,7 @@ fn page_needs(method: &Method, path: &str) -> Option<Role> {
         "/settings/people",
         "/settings/tokens",
         "/settings/correlation",
+        "/settings/investigation",
         "/settings/storage/backup",
         "/setup/first-alert",
         "/setup/people",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use watchfire::model::ChangeSubject;
 
 use crate::support::{TOKEN, TestApp, answer};
 
@@ -236,5 +237,30 @@ async fn people_silence_from_an_alert_without_scripts() {
     assert_eq!(form(&test, "/silences/thresholds/new", &threshold).await.status, 303);
     assert!(test.get("/silences/thresholds").await.text.contains("5 alerts within 10\u{a0}min"));
     assert_eq!(form(&test, "/silences/thresholds/T-3/remove", &[]).await.status, 303);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_told_when_a_silence_is_made_ends_or_begins_by_itself() {
+    let test = TestApp::start().await;
+    let told = async || {
+        let view = test.app().store().view().unwrap();
+        let log = view.change_log(0, 1_000).unwrap();
+        log.iter().filter(|e| e.subject == ChangeSubject::Mutes).count()
+    };
+    assert_eq!(told().await, 0);
+    let body = json!({"matchers": [matcher("host", "=", "db-1")], "starts_at": "2026-03-03T11:00:00Z",
+        "ends_at": "2026-03-03T12:00:00Z", "reason": "disk swap"});
+    assert_eq!(test.post("/api/silences", &body).await.status, 201);
+    assert_eq!(told().await, 1);
+    let page = test.get("/silences").await.text;
+    assert!(page.contains("data-changed=\"mutes\" hidden"), "{page}");
+    test.clock.advance(Duration::from_secs(1801));
+    test.until("/api/silences/S-1", |s| s["state"] == "active").await;
+    assert_eq!(told().await, 2, "it began");
+    fire(&test, "a", "api", "db-2").await;
+    assert_eq!(told().await, 2, "alerts of others change no silence");
+    assert_eq!(test.delete("/api/silences/S-1").await.status, 204);
+    assert_eq!(told().await, 3);
     test.stop().await;
 }

@@ -14,13 +14,14 @@ pub(super) static JENKINS: Builds = Builds(&Info {
     slug: "jenkins",
     name: "Jenkins",
     tile: "Je",
+    way: "Notification plugin, or a pipeline",
     sample: include_str!("../samples/jenkins.json"),
     steps: &[
         "In Jenkins, install the Notification plugin (Manage Jenkins, Plugins).",
         "In the job's configuration, under Job Notifications, choose Add Endpoint: Format JSON, Protocol HTTP, Event \
          Job Finalized, URL {url}/{key} (the plugin can send no header), Log 100.",
-        "Or from a pipeline: post { always { httpRequest url: '{url}', httpMode: 'POST', contentType: \
-         'APPLICATION_JSON', customHeaders: [[name: 'X-Watchfire-Key', value: '{key}']], requestBody: … } } with result, \
+        "Or from a pipeline: `post { always { httpRequest url: '{url}', httpMode: 'POST', contentType: \
+         'APPLICATION_JSON', customHeaders: [[name: 'X-Watchfire-Key', value: '{key}']], requestBody: … } }` with result, \
          build_number, build_url, service, environment and git.",
         "Switch on RCA for builds here if failed builds are to open incidents; else they are kept as changes.",
     ],
@@ -31,6 +32,7 @@ pub(super) static CLOUDBEES: Builds = Builds(&Info {
     slug: "cloudbees",
     name: "CloudBees CI",
     tile: "Cb",
+    way: "Notification plugin of each controller",
     sample: include_str!("../samples/cloudbees.json"),
     steps: &[
         "On each controller, install the Notification plugin (Manage Jenkins, Plugins).",
@@ -47,6 +49,7 @@ const INFO: Info = Info {
     slug: "",
     name: "",
     tile: "",
+    way: "",
     success: 202,
     // The plugin never looks at the answer: what is refused is lost.
     overload: Overload::NeverRefuse,

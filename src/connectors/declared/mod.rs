@@ -63,6 +63,7 @@ static INFO: Info = Info {
     slug: "declared",
     name: "Declared source",
     tile: "{}",
+    way: "A source of your own",
     success: 202,
     overload: Overload::TooMany,
     lenient: false,

@@ -23,6 +23,7 @@ static INFO: Info = Info {
     slug: "generic",
     name: "Generic JSON",
     tile: "{}",
+    way: "Anything that can send JSON",
     success: 202,
     overload: Overload::TooMany,
     lenient: false,

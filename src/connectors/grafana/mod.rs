@@ -27,6 +27,7 @@ static INFO: Info = Info {
     slug: "grafana",
     name: "Grafana",
     tile: "Gr",
+    way: "Contact point, type webhook",
     success: 202,
     overload: Overload::Unavailable,
     lenient: false,

@@ -21,6 +21,7 @@ static INFO: Info = Info {
     slug: "netdata",
     name: "Netdata",
     tile: "Nd",
+    way: "Cloud webhook, or an agent",
     success: 202,
     // Nothing is known of retries, so nothing may be turned away.
     overload: Overload::NeverRefuse,
@@ -28,11 +29,13 @@ static INFO: Info = Info {
     builds: false,
     signature: None,
     steps: &[
-        "In Netdata Cloud, open Space settings, Alerts & Notifications, Add configuration, Webhook.",
-        "Pick the rooms, and All Alerts and unreachable, so that silent nodes arrive too.",
+        "In Netdata Cloud, open Space settings, Alerts & Notifications, Add configuration, Webhook. Pick the rooms, and All \
+         Alerts and unreachable, so that silent nodes arrive too.",
         "Paste the Webhook URL {url}. Netdata accepts only https addresses.",
         "Choose Bearer as authentication and give {key} as the token. Basic (the key as password) and Mutual TLS work \
-         too. Where a challenge secret is asked for, put the same one here.",
+         too.",
+        "Where a challenge secret is asked for, put the same one here. Netdata then asks for a signed answer when you save; \
+         it is given with this secret.",
         "Press Test. The verification token of the test notification then stands on this page; paste it into Netdata's \
          form where it is asked for, and save.",
         "Agents without Cloud: in health_alarm_notify.conf set SEND_OPSGENIE=YES, OPSGENIE_API_KEY={key} and \

@@ -20,6 +20,7 @@ static INFO: Info = Info {
     slug: "pagerduty",
     name: "PagerDuty",
     tile: "Pd",
+    way: "Generic webhook (v3)",
     success: 202,
     overload: Overload::TooMany,
     // Three answers of 4xx in a row switch the subscription off for a day.

@@ -15,6 +15,7 @@ static INFO: Info = Info {
     slug: "sns",
     name: "Amazon SNS",
     tile: "Sn",
+    way: "HTTPS subscription of a topic",
     success: 202,
     overload: Overload::TooMany,
     // After an answer of 4xx SNS gives the message up.

@@ -20,6 +20,7 @@ static INFO: Info = Info {
     slug: "splunk",
     name: "Splunk",
     tile: "Sp",
+    way: "Alert action, webhook",
     success: 202,
     overload: Overload::NeverRefuse,
     lenient: false,

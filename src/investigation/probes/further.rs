@@ -93,16 +93,17 @@ pub struct Further<'a> {
 impl Probes {
     /// Begins to ask further about a case, all in all for so long. `services` are those that are declared.
     pub fn further<'a>(&'a self, case: &'a Case, services: Vec<Service>, time: Wait) -> Further<'a> {
-        Further { probes: self, case, services, left: AtomicUsize::new(self.settings.given.questions), time }
+        Further { probes: self, case, services, left: AtomicUsize::new(self.settings().given.questions), time }
     }
 }
 
 impl Further<'_> {
     /// Asks; the error is a sentence.
     pub async fn ask(&self, wanted: &Wanted) -> Result<Brought, String> {
-        let given = &self.probes.settings.given;
+        let settings = self.probes.settings();
+        let given = &settings.given;
         let scene = self.scene(wanted);
-        let mut probes: Vec<Box<dyn Probe>> = ALL.iter().map(|probe| probe(&self.probes.settings)).collect();
+        let mut probes: Vec<Box<dyn Probe>> = ALL.iter().map(|probe| probe(&settings)).collect();
         let each = probes.iter_mut().enumerate();
         let mut waiting: Vec<_> =
             each.flat_map(|(n, p)| p.wanted(&scene, wanted).into_iter().map(move |q| (n, q))).collect();
@@ -116,7 +117,7 @@ impl Further<'_> {
         }
         let mut asking = Asking {
             client: self.probes.client.clone(),
-            settings: Arc::clone(&self.probes.settings),
+            settings: Arc::clone(&settings),
             breaker: Arc::clone(&self.probes.breaker),
             statuses: Arc::clone(&self.probes.statuses),
             left: left.min(QUESTIONS),

@@ -20,7 +20,7 @@ mod usual;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -61,14 +61,16 @@ const AFTER: Duration = Duration::from_secs(7_200);
 #[derive(Debug)]
 pub struct Settings {
     given: ProbeSettings,
-    usual: Usual,
+    usual: Arc<Usual>,
 }
 
 /// Asks tools for investigations. One for the process, so that it remembers which of them do not answer.
 #[derive(Debug)]
 pub struct Probes {
     client: Client,
-    settings: Arc<Settings>,
+    configured: ProbeSettings,
+    // As configured, with what people set.
+    settings: RwLock<Arc<Settings>>,
     breaker: Arc<Breaker>,
     statuses: Arc<Statuses>,
 }
@@ -89,10 +91,40 @@ impl Probes {
     /// # Errors
     /// The operator's list of usual metrics cannot be read or has a mistake.
     pub fn open(client: Client, clock: Clock, given: ProbeSettings) -> Result<Self, UsualError> {
-        let usual = Usual::open(given.metrics.as_deref())?;
+        let usual = Arc::new(Usual::open(given.metrics.as_deref())?);
+        let configured = given.clone();
         let settings = Arc::new(Settings { given, usual });
         let statuses = Arc::new(Statuses::new(clock.clone(), settings.tools()));
-        Ok(Self { client, settings, breaker: Arc::new(Breaker::new(clock)), statuses })
+        Ok(Self {
+            client,
+            configured,
+            settings: RwLock::new(settings),
+            breaker: Arc::new(Breaker::new(clock)),
+            statuses,
+        })
+    }
+
+    /// Bounds what is asked from the next investigation on, where the configuration does not fix it.
+    pub fn bound(&self, set: &InvestigationSettings, fixed: &BTreeSet<&'static str>) {
+        let free = |key: &str| !fixed.contains(key);
+        let mut given = self.configured.clone();
+        let ms = Duration::from_millis;
+        if let Some(n) = set.question_ms.filter(|_| free("investigation.probes.question_time")) {
+            given.question_time = ms(n);
+        }
+        if let Some(n) = set.time_ms.filter(|_| free("investigation.probes.time")) {
+            given.time = ms(n);
+        }
+        if let Some(n) = set.questions.filter(|_| free("investigation.probes.questions")) {
+            given.questions = usize::try_from(n).unwrap_or(usize::MAX);
+        }
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+        let usual = Arc::clone(&settings.usual);
+        *settings = Arc::new(Settings { given, usual });
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How the tools did that are configured or were asked: by tool and host.
@@ -103,8 +135,9 @@ impl Probes {
     /// Begins to ask about a case. `services` are those that are declared.
     pub fn about(&self, case: &Case, services: &[Service]) -> Asking {
         let scene = Scene::new(case, services);
-        let mut probes: Vec<Box<dyn Probe>> = ALL.iter().map(|probe| probe(&self.settings)).collect();
-        let off = self.settings.given.time.is_zero() || self.settings.given.questions == 0;
+        let settings = self.settings();
+        let mut probes: Vec<Box<dyn Probe>> = ALL.iter().map(|probe| probe(&settings)).collect();
+        let off = settings.given.time.is_zero() || settings.given.questions == 0;
         let notes = if off { Vec::new() } else { self.strange(&scene) };
         let waiting = probes
             .iter_mut()
@@ -114,11 +147,11 @@ impl Probes {
             .collect();
         Asking {
             client: self.client.clone(),
-            settings: Arc::clone(&self.settings),
             breaker: Arc::clone(&self.breaker),
             statuses: Arc::clone(&self.statuses),
-            left: self.settings.given.questions,
-            time: Wait::begin(self.settings.given.time),
+            left: settings.given.questions,
+            time: Wait::begin(settings.given.time),
+            settings,
             scene,
             probes,
             waiting,
@@ -134,7 +167,7 @@ impl Probes {
             let netdata = declared.netdata.as_deref().and_then(|n| address::base(n).err());
             let netdata =
                 netdata.map(|why| format!("the address of Netdata that is declared for {} {why}", subject.name));
-            let asked = declared.prometheus.as_deref().filter(|_| self.settings.given.prometheus.is_some());
+            let asked = declared.prometheus.as_deref().filter(|_| self.configured.prometheus.is_some());
             let series = asked.and_then(|p| selector::matchers(p).err());
             let series =
                 series.map(|why| format!("the series of Prometheus that are declared for {}: {why}", subject.name));

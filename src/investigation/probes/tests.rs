@@ -348,7 +348,7 @@ fn any_answer_is_read_or_refused() {
         netdata: Some(base.clone()),
         ..given
     };
-    let settings = Arc::new(Settings { given: all, usual: Usual::open(None).unwrap() });
+    let settings = Arc::new(Settings { given: all, usual: Arc::new(Usual::open(None).unwrap()) });
     let case = checkout("jenkins", &[("job", "checkout"), ("chart", "system.cpu")], Some("http://t/job/shop/17/"));
     let scene = Scene::new(&case, &declared(Some("a=\"b\""), Some(&base)));
     let whole = [

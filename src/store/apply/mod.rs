@@ -47,6 +47,7 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> R
             reconsider(tx, &change, at)?;
         }
     }
+    declared(tx, delivery, &results)?;
     notes(tx, delivery)?;
     count(tx, delivery)?;
     let mut incidents: Vec<IncidentId> = Vec::new();
@@ -85,6 +86,17 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> R
     Ok(())
 }
 
+/// Notes who declared an incident, with the incident: however late it is applied.
+fn declared(tx: &mut Tx<'_>, delivery: &Delivery, results: &[Applied]) -> Result<(), StoreError> {
+    let Some((actor, address)) = delivery.declared_by() else { return Ok(()) };
+    let from = std::mem::replace(&mut tx.from, address);
+    for id in results.iter().filter(|r| r.new_incident).filter_map(|r| r.incident_id) {
+        tx.audit(&actor, "incident.declare", id.to_string(), serde_json::Value::Null)?;
+    }
+    tx.from = from;
+    Ok(())
+}
+
 fn notes(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
     for note in &delivery.parsed.notes {
         match note {
@@ -111,6 +123,25 @@ fn count(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
         counters.last_accepted = Some(delivery.at);
     } else if let Some(problem) = &delivery.problem {
         counters.last_problem = Some((problem.clone(), delivery.at));
+    }
+    // What is parsed again came before, and says nothing of the way now.
+    if delivery.replay_of.is_none() {
+        let (own, test) = (delivery.is_own_test(), delivery.is_test());
+        let at = Some(delivery.at);
+        if own {
+            counters.last_own_test = at;
+        } else {
+            counters.last_from_there = at;
+            if delivery.outcome != DeliveryOutcome::Refused {
+                counters.last_proven = at;
+            }
+            if accepted && !test && !(delivery.parsed.signals.is_empty() && delivery.parsed.changes.is_empty()) {
+                counters.last_real = at;
+            }
+        }
+        if accepted && (own || test) {
+            counters.last_test = at;
+        }
     }
     for signal in &delivery.parsed.signals {
         // Only where people set a rule does a signal say so.

@@ -137,7 +137,9 @@ impl Store {
             not_the_last_admin(tx, &account)?;
             tx.accounts.remove(name.as_str())?;
             end_sessions(tx, &name, None)?;
-            Ok(tx.audit(&actor, "user.remove", name, json!({ "before": told(&account) }))?)
+            let views = remove_views(tx, &name)?;
+            let data = json!({ "before": told(&account), "views_removed": views });
+            Ok(tx.audit(&actor, "user.remove", name, data)?)
         })
         .await
     }
@@ -282,11 +284,14 @@ fn known(tx: &Tx<'_>, name: &str) -> Result<Account, CommandError> {
     get(&tx.accounts, name)?.ok_or_else(|| CommandError::NotFound(format!("user {name}")))
 }
 
+/// Somebody must be left who can set up: an administrator of whom this server itself says who they are, or one of whom a
+/// provider or a proxy says so that is still configured.
 fn not_the_last_admin(tx: &Tx<'_>, account: &Account) -> Result<(), CommandError> {
     let mut others = 0;
     for row in tx.accounts.iter()? {
         let other: Account = codec::decode(row?.1.value())?;
-        others += u32::from(other.role == Role::Admin && !other.disabled && other.name != account.name);
+        let comes_in = other.origin == Voucher::Local || tx.policy.vouchers.contains(&other.origin);
+        others += u32::from(other.role == Role::Admin && !other.disabled && comes_in && other.name != account.name);
     }
     if account.role == Role::Admin && others == 0 {
         return Err(taken(format!("{} is the last administrator; make another one first", account.name)));
@@ -388,6 +393,21 @@ fn end_sessions(tx: &mut Tx<'_>, name: &str, except: Option<[u8; 32]>) -> Result
         }
     }
     Ok(ended)
+}
+
+/// Takes the private views of a person away: whoever is called so next must not find them. How many there were.
+fn remove_views(tx: &mut Tx<'_>, name: &str) -> Result<usize, StoreError> {
+    let mut gone = Vec::new();
+    for row in tx.saved_views.iter()? {
+        let view: SavedView = codec::decode(row?.1.value())?;
+        if view.owner == name && !view.shared {
+            gone.push(view.id);
+        }
+    }
+    for id in &gone {
+        tx.saved_views.remove(id.0)?;
+    }
+    Ok(gone.len())
 }
 
 fn token_named(tx: &Tx<'_>, name: &str) -> Result<Option<Token>, StoreError> {

@@ -45,6 +45,7 @@ impl Tx<'_> {
     pub fn put_mute(&mut self, mute: &Mute) -> Result<(), StoreError> {
         self.world.touched = true;
         self.world.calm.put_mute(mute);
+        self.mutes_changed = true;
         self.calm_changed.mutes.remove(&mute.id.number);
         put(&mut self.mutes, mute.id.number, mute)
     }
@@ -67,6 +68,7 @@ impl Tx<'_> {
     pub fn put_threshold(&mut self, threshold: &Threshold) -> Result<(), StoreError> {
         self.world.touched = true;
         self.world.calm.put_threshold(threshold);
+        self.mutes_changed = true;
         self.calm_changed.thresholds.remove(&threshold.id.0);
         put(&mut self.thresholds, threshold.id.0, threshold)
     }

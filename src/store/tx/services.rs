@@ -387,7 +387,7 @@ impl Tx<'_> {
         old.len()
     }
 
-    /// Writes the edges that were touched, each once, and tells that the topology is another.
+    /// Writes the edges that were touched, each once, and tells that the topology or the mutes are others.
     pub(super) fn write_edges(&mut self) -> Result<(), StoreError> {
         for at in std::mem::take(&mut self.edges_touched) {
             let names = (at.0.as_str(), at.1.as_str());
@@ -400,6 +400,9 @@ impl Tx<'_> {
         }
         if std::mem::take(&mut self.topology_changed) {
             self.log(ChangeSubject::Topology)?;
+        }
+        if std::mem::take(&mut self.mutes_changed) {
+            self.log(ChangeSubject::Mutes)?;
         }
         Ok(())
     }

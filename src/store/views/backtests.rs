@@ -14,6 +14,11 @@ impl View {
         self.row(tables::SETTINGS, tables::CORRELATION)
     }
 
+    /// What people set about investigations; none when nobody has.
+    pub fn investigation_settings(&self) -> Result<Option<InvestigationSet>, StoreError> {
+        self.row(tables::SETTINGS, tables::INVESTIGATION)
+    }
+
     /// One backtest.
     pub fn backtest(&self, id: u64) -> Result<Option<Backtest>, StoreError> {
         self.row(tables::BACKTESTS, id)

@@ -48,7 +48,12 @@ impl CorrelationObject {
             mode: policy.mode,
             cluster_window_secs: secs(policy.cluster_window),
             reopen_within_secs: secs(policy.reopen_within),
-            fixed: configured.fixed.iter().map(|key| (*key).to_owned()).collect(),
+            fixed: configured
+                .fixed
+                .iter()
+                .filter(|key| key.starts_with("correlation."))
+                .map(|key| (*key).to_owned())
+                .collect(),
             set,
         }
     }

@@ -69,7 +69,7 @@ fn detail(view: &View, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreEr
         (None, Some(kept)) => waiting(kept),
         (None, None) => return Ok(None),
     };
-    let (headers, body) = kept.map(|d| (d.headers, d.body)).unzip();
+    let (headers, body) = kept.map(|d| (d.sent_headers().cloned().collect::<Vec<_>>(), d.body)).unzip();
     let (body, body_encoding) = match body.map(String::from_utf8) {
         Some(Err(e)) => (Some(STANDARD.encode(e.as_bytes())), "base64"),
         Some(Ok(text)) => (Some(text), "utf-8"),

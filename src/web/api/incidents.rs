@@ -161,9 +161,6 @@ pub async fn declare(who: Responder, State(state): State<AppState>, request: Req
         let what = "the incident is stored, but not applied yet; it appears by itself";
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_applied_yet", what).retry_after(5));
     };
-    if new {
-        state.store.audit(who.actor, "incident.declare", id.to_string(), serde_json::Value::Null).await?;
-    }
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = (status, answer(&state, id).await?).into_response();
     if let Ok(location) = HeaderValue::from_str(&format!("/api/incidents/{id}")) {

@@ -13,6 +13,8 @@ mod client;
 mod sessions;
 mod tokens;
 
+use std::time::Duration;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -112,6 +114,26 @@ pub async fn identify(state: &AppState, headers: &HeaderMap, client: &Client) ->
     state.touch_session(hash, &session, client.addr);
     let signed = Signed { hash, ends: session.expires_at };
     Ok(Some(Identity { session: Some(signed), ..Identity::person(account) }))
+}
+
+/// A stream of somebody whom a proxy names ends after this time: what the proxy says now is known with the next request.
+const PROXIED_STREAM: Duration = Duration::from_secs(60);
+
+/// Whether somebody who opened a stream at `began` may read on. What headers said then says nothing of the present where
+/// a proxy wrote them, so such a stream is short, and between its ends the stored person is asked.
+pub async fn reads_on(
+    state: &AppState,
+    headers: &HeaderMap,
+    client: &Client,
+    who: &Identity,
+    began: Time,
+) -> Result<bool, ApiError> {
+    match &who.account {
+        Some(account) if who.session.is_none() => {
+            Ok(state.clock.now().since(began) < PROXIED_STREAM && proxied::still(state, &account.name).await?)
+        }
+        _ => Ok(identify(state, headers, client).await?.is_some_and(|i| i.may(Scope::Read))),
+    }
 }
 
 /// The program that holds this token.

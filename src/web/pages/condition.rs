@@ -45,13 +45,29 @@ fn moment(at: Time, now: Time) -> String {
     }
 }
 
+/// Whether somebody has to do something.
+pub fn is_failing(health: &Health) -> bool {
+    use Health::{Broken, Limited, NotUnderstood, Refused, Unproven};
+    matches!(health, Unproven(_) | Refused(_) | Broken(_) | NotUnderstood(..) | Limited(_))
+}
+
 /// What stands small below the state: the missing field, or that silence is unusual.
 pub fn note(health: &Health) -> Option<String> {
     match health {
-        Health::NotUnderstood(_, Some(path)) => Some(format!("at {}", text::visible(&text::shorten(path, 40)))),
-        Health::NotUnderstood(why, None) | Health::Refused(why) if !why.is_empty() => {
+        Health::NotUnderstood(why, Some(path)) if why.is_empty() => {
+            Some(format!("at {}", text::visible(&text::shorten(path, 40))))
+        }
+        Health::NotUnderstood(why, Some(path)) => {
+            let path = text::shorten(path, 40);
+            Some(text::visible(&format!(
+                "{}, at {path}",
+                text::shorten(why.trim_end_matches('.'), 60).replace('`', "\"")
+            )))
+        }
+        Health::NotUnderstood(why, None) | Health::Refused(why) | Health::Broken(why) if !why.is_empty() => {
             Some(text::visible(&text::shorten(why, 60)))
         }
+        Health::Unproven(run) => Some(format!("{} got 401", ui::plural(run.count, "webhook"))),
         Health::Quiet(_) => Some("longer than its usual gap".to_owned()),
         _ => None,
     }
@@ -166,7 +182,8 @@ mod tests {
         check(Health::Refused("bad zip".into()), AuthMode::Key, &["Splunk is being refused", "Bad zip."]);
         let missing = Health::NotUnderstood("no title".into(), Some("/alerts/0/title".into()));
         check(missing.clone(), AuthMode::Key, &["Not understood", "No title.", "/alerts/0/title", "parse it again"]);
-        assert_eq!(note(&missing).unwrap(), "at /alerts/0/title");
+        assert_eq!(note(&missing).unwrap(), "no title, at /alerts/0/title");
+        assert_eq!(note(&Health::Unproven(run)).unwrap(), "14\u{a0}webhooks got 401");
         check(Health::Limited(Some(run)), AuthMode::Key, &["Limited, 14 dropped", "raise the limit"]);
         let quiet = Health::Quiet(std::time::Duration::from_secs(3 * 3600));
         assert!(banner(&quiet, "Splunk", &samples::connector("splunk"), None, now).is_none());

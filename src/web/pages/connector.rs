@@ -16,6 +16,7 @@ use super::{
     frame::{Frame, Section, counts_and_seq},
     identity::Identity,
     platforms::Platform,
+    setup,
     steps::{Seen, Step, steps, with_code},
     text,
     ui::{self, Markup, When},
@@ -31,6 +32,8 @@ use crate::{
 
 /// Deliveries on the page.
 const LAST: usize = 8;
+/// How long a connector may be paused, in hours.
+pub const PAUSES: [(u32, &str); 5] = [(1, "1 hour"), (4, "4 hours"), (8, "8 hours"), (24, "1 day"), (168, "1 week")];
 
 /// One choice of a form.
 #[derive(Debug)]
@@ -93,7 +96,13 @@ pub struct ConnectorPage {
     banner: Option<Banner>,
     near_note: Option<String>,
     steps: Vec<Step>,
-    received: bool,
+    /// A test came, and so did something that was none.
+    seen: Seen,
+    real: Option<When>,
+    pauses: [(u32, &'static str); 5],
+    curl: String,
+    /// The field of the signing secret stands in no step, so it stands beside.
+    signing_beside: bool,
     tested: Option<Tested>,
     url: String,
     key: Option<String>,
@@ -206,8 +215,8 @@ pub async fn draw(
     let opens_on =
         |s: Severity| if settings.opens.is_empty() { s != Severity::Info } else { settings.opens.contains(&s) };
     let key_words = answer.key.clone().unwrap_or_else(|| "KEY".to_owned());
-    let accepted = counters.last_accepted.is_some();
-    let seen = Seen::of(accepted, &health, settings.signing_secret.is_some(), settings.rca_enabled);
+    let seen = Seen::of(&settings, &counters, &health);
+    let steps = steps(info.steps, &url, &key_words, seen);
     let ways = match door.settings(slug, &state.store, &state.config).await? {
         Some(effective) => accept::ways(&*handle, &effective, &door.trust.rules(), &state.config),
         None => Vec::new(),
@@ -229,8 +238,12 @@ pub async fn draw(
         last: last.map(|(_, at, _)| When::ago(*at, now)),
         banner: condition::banner(&health, &info.name, &settings, last.map(|(id, ..)| *id), now),
         near_note: near_note(&base, &info.slug, &info.name),
-        steps: steps(info.steps, &url, &key_words, seen),
-        received: accepted,
+        signing_beside: info.signature.is_some() && !steps.iter().any(|s| s.holds.signing),
+        steps,
+        seen,
+        real: counters.last_real.map(|at| When::ago(at, now)),
+        pauses: PAUSES,
+        curl: setup::curl(&base, &info.slug, answer.key.as_deref().unwrap_or("$WATCHFIRE_KEY")),
         tested: result.as_ref().zip(tested).map(|(row, (_, code, ms))| tested_words(row, code, ms)),
         url,
         masked: masked(&settings.key, state.store.sealer())?,
@@ -238,7 +251,10 @@ pub async fn draw(
         old_until: settings.old_key_until(now).map(When::full),
         test_token: settings.test_token.as_deref().map(ui::plain),
         counts: format!("{} in 24 h, {} not taken", ui::count(taken), ui::count(bad)),
-        deliveries: rows.iter().map(|d| Row::new(d, false, now).with_acts(ask.identity.may_act())).collect(),
+        deliveries: rows
+            .iter()
+            .map(|d| Row::new(d, false, now).with_answer(d, &info).with_acts(ask.identity.may_act()))
+            .collect(),
         identity,
         facts: facts::facts(&settings, &counters, &health, door, &info, now),
         opens: Severity::ALL

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
+use serde_json::json;
 
 use super::{
     act::Form,
@@ -30,8 +31,8 @@ use crate::{
     },
 };
 
-/// How long the button pauses.
-const PAUSE: Duration = Duration::from_secs(3600);
+/// The longest pause, in hours.
+const MOST_PAUSE: u64 = 31 * 24;
 
 /// An administrator with what they sent.
 #[derive(Debug)]
@@ -185,12 +186,18 @@ pub async fn proof(
         auth: f.get("auth").parse().ok(),
         signing_secret: secret("signing_secret", "no_signing"),
         challenge_secret: secret("challenge_secret", "no_challenge"),
-        basic_user: Some(Some(f.get("basic_user").trim().to_owned())),
+        // The forms of one secret do not have it.
+        basic_user: f.checked("basic_user").then(|| Some(f.get("basic_user").trim().to_owned())),
         basic_password: secret("basic_password", "no_basic"),
         ..ConnectorPatch::default()
     };
+    let name = match f.get("form") {
+        "signing" => "signing",
+        "challenge" => "challenge",
+        _ => "proof",
+    };
     let result = apply(&state, &slug, patch, form.actor.clone()).await;
-    outcome(&state, &client, &slug, form, "proof", result).await
+    outcome(&state, &client, &slug, form, name, result).await
 }
 
 /// `POST /connectors/{platform}/limits`
@@ -220,19 +227,44 @@ fn limits_of(fields: &Fields) -> Result<ConnectorPatch, ApiError> {
     })
 }
 
-/// `POST /connectors/{platform}/switch`: on, off, or a pause of an hour.
+/// `POST /connectors/{platform}/switch`: on, off with a reason, or a pause of some hours.
 pub async fn switch(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     client: Client,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
-    let patch = match form.fields.get("enabled") {
-        "pause" => ConnectorPatch { paused_until: Some(Some(form.ask.now.plus(PAUSE))), ..ConnectorPatch::default() },
-        word => ConnectorPatch { enabled: Some(word == "on"), paused_until: Some(None), ..ConnectorPatch::default() },
+    let reason = text::shorten(form.fields.get("reason").trim(), 300);
+    let result = match form.fields.get("enabled") {
+        "pause" => match hours_of(&form.fields) {
+            Ok(hours) => {
+                let until = form.ask.now.plus(Duration::from_secs(hours * 3600));
+                let patch = ConnectorPatch { paused_until: Some(Some(until)), ..ConnectorPatch::default() };
+                apply(&state, &slug, patch, form.actor.clone()).await
+            }
+            Err(e) => Err(e),
+        },
+        word => {
+            let on = word == "on";
+            let patch = ConnectorPatch { enabled: Some(on), paused_until: Some(None), ..ConnectorPatch::default() };
+            let done = apply(&state, &slug, patch, form.actor.clone()).await;
+            if done.is_ok() && !on {
+                let why = json!({ "reason": reason });
+                state.store.audit(form.actor.clone(), "connector.disconnect", slug.clone(), why).await?;
+            }
+            done
+        }
     };
-    let result = apply(&state, &slug, patch, form.actor.clone()).await;
     outcome(&state, &client, &slug, form, "switch", result).await
+}
+
+/// For how many hours; one when nothing is said.
+fn hours_of(fields: &Fields) -> Result<u64, ApiError> {
+    let hours = match fields.get("hours") {
+        "" => Some(1),
+        given => given.parse().ok().filter(|hours| (1..=MOST_PAUSE).contains(hours)),
+    };
+    hours.ok_or_else(|| ApiError::invalid("hours", format!("1 to {MOST_PAUSE} hours are taken")))
 }
 
 /// `POST /connectors/netdata/account`: connects the Netdata Cloud account, or forgets it.

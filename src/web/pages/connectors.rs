@@ -9,11 +9,11 @@ use http::StatusCode;
 use super::{
     ask::Ask,
     condition::{self, Banner},
+    deliveries::meaning,
     frame::{Frame, Section, counts_and_seq},
     platforms::{self, Platform},
     spark,
     ui::{self, Markup, When},
-    words,
 };
 use crate::{
     config::Config,
@@ -30,10 +30,11 @@ pub struct ConnectorRow {
     slug: String,
     tile: Markup,
     name: String,
-    proof: String,
+    way: &'static str,
     state: Markup,
     note: Option<String>,
     last: Option<When>,
+    meaning: Option<String>,
     spark: Markup,
     received: String,
     refused: u64,
@@ -60,6 +61,8 @@ pub struct Known {
     state: Health,
     key: String,
     rca_fixed: bool,
+    /// What the last delivery said.
+    meaning: Option<String>,
 }
 
 impl Known {
@@ -95,7 +98,10 @@ fn known(
     let state = Health::of(&settings, &counters, memory, now);
     let key = masked(&settings.key, sealer)?;
     let rca_fixed = fixed.is_some_and(|f| f.rca_enabled.is_some());
-    Ok(Some(Known { info, settings, counters, state, key, rca_fixed }))
+    let last = counters.last.as_ref().map(|(id, ..)| *id);
+    let row = last.map(|id| Ok::<_, StoreError>(view.delivery_row(id.number())?.filter(|row| row.id == id)));
+    let meaning = row.transpose()?.flatten().map(|row| meaning(&row));
+    Ok(Some(Known { info, settings, counters, state, key, rca_fixed, meaning }))
 }
 
 fn row(k: &Known, now: Time) -> ConnectorRow {
@@ -104,10 +110,12 @@ fn row(k: &Known, now: Time) -> ConnectorRow {
         slug: k.info.slug.clone(),
         tile: ui::tile(&k.info.slug),
         name: k.info.name.clone(),
-        proof: format!("by {}", words::auth(k.settings.auth)),
+        way: k.info.way,
         state: condition::mark(&k.state, now),
         note: condition::note(&k.state),
         last: k.counters.last.as_ref().map(|(_, at, _)| When::ago(*at, now)),
+        // Why it was turned away stands beside the state.
+        meaning: k.meaning.clone().filter(|_| !condition::is_failing(&k.state)),
         spark: spark::day(&k.counters, now),
         received: ui::count(taken),
         refused,
@@ -221,6 +229,7 @@ mod tests {
             state,
             key: "wk_••••7Q2c".to_owned(),
             rca_fixed: false,
+            meaning: Some("CPU <b>".to_owned()),
         }
     }
 
@@ -237,7 +246,9 @@ mod tests {
         ]);
         assert!(html.find("data-platform=\"netdata\"").unwrap() < html.find("data-platform=\"grafana\"").unwrap());
         assert!(html.contains("The last webhook of Netdata was not understood.") && !html.contains("no <b>alerts"));
-        assert!(!html.contains("/alerts<i>"));
+        assert!(!html.contains("/alerts<i>") && !html.contains("CPU <b>"));
+        assert_eq!(html.matches("CPU &#60;b&#62;").count(), 1, "what a failing one said last is not what matters");
+        assert!(html.contains("Contact point, type webhook"));
         assert!(html.contains("class=\"tile\" href=\"/connectors/generic\"") && html.contains("wk_••••7Q2c"));
     }
 

@@ -33,6 +33,8 @@ use crate::{
 };
 
 const HERE: &str = "/settings/correlation";
+/// Fields that can tell of a mistake themselves.
+const FIELDS: [&str; 2] = ["/cluster_window_secs", "/reopen_within_secs"];
 /// Choices of how far back.
 const DAYS: [u32; 5] = [1, 3, 7, 14, 30];
 /// Earlier backtests that are listed.
@@ -44,7 +46,11 @@ struct Choice {
     label: &'static str,
     help: String,
     value: String,
+    default: &'static str,
+    /// Where it is fixed.
+    by: Option<String>,
     fixed: bool,
+    wrong: Option<String>,
 }
 
 /// A line of the list of alerts.
@@ -231,7 +237,8 @@ fn state_words(state: BacktestState) -> &'static str {
 /// What stands in the forms of a page that is drawn again.
 #[derive(Default)]
 struct Again {
-    error: Option<String>,
+    /// The field, and why not.
+    error: Option<(String, String)>,
     typed: Option<Fields>,
     wanted: Option<u64>,
 }
@@ -255,6 +262,12 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
         "" => value,
         typed => text::visible(typed),
     };
+    let given = |key: &str| {
+        let shown = state.config.given.shown("correlation.").find(|s| s.option.key == key);
+        shown.map_or(("", None), |s| (s.option.default.unwrap_or_default(), s.by.map(text::visible)))
+    };
+    let (window, reopen) = (given("correlation.cluster_window"), given("correlation.reopen_within"));
+    let wrong_at = |path: &str| again.error.as_ref().filter(|(at, _)| at == path).map(|(_, why)| why.clone());
     let fixed = |key: &str| object.fixed.iter().any(|f| f == key);
     let choices = vec![
         Choice {
@@ -264,6 +277,9 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
                 "In mode any, an alert that began so soon after an incident's start belongs to it; up to {}.",
                 secs(MOST_WINDOW)
             ),
+            default: window.0,
+            by: window.1,
+            wrong: wrong_at("/cluster_window_secs"),
             value: now_or("window", secs(object.cluster_window_secs)),
             fixed: fixed("correlation.cluster_window"),
         },
@@ -274,6 +290,9 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
                 "An alert that fires again so soon after its end reopens its incident; up to {}.",
                 secs(MOST_REOPEN)
             ),
+            default: reopen.0,
+            by: reopen.1,
+            wrong: wrong_at("/reopen_within_secs"),
             value: now_or("reopen", secs(object.reopen_within_secs)),
             fixed: fixed("correlation.reopen_within"),
         },
@@ -288,7 +307,8 @@ async fn draw(state: &AppState, ask: &Ask, again: Again) -> Result<Response, Api
     let page = CorrelationPage {
         frame,
         tabs: tabs(HERE),
-        error: again.error,
+        // What belongs to a field stands there.
+        error: again.error.as_ref().filter(|(at, _)| !FIELDS.contains(&at.as_str())).map(|(_, why)| why.clone()),
         facts: facts(&object, now),
         undo: undo.map(|s| (When::ago(s.at, now), text::visible(&s.by), in_words(&s.previous))),
         mode: now_or("mode", object.mode.to_string()),
@@ -324,7 +344,8 @@ async fn refused(state: &AppState, form: AdminForm, e: ApiError) -> Result<Respo
         return Err(e);
     }
     let why = e.errors.first().map_or(&e.detail, |f| &f.message);
-    let error = Some(text::capital(&format!("{}.", text::visible(why.trim_end_matches('.')))));
+    let at = e.errors.first().map(|f| f.path.clone()).unwrap_or_default();
+    let error = Some((at, text::capital(&format!("{}.", text::visible(why.trim_end_matches('.'))))));
     draw(state, &form.ask, Again { error, typed: Some(form.fields), wanted: None }).await
 }
 

@@ -82,10 +82,7 @@ pub async fn make(State(state): State<AppState>, form: Form) -> Result<Response,
     state.shared.metrics.delivery("manual", "accepted");
     let applied = crate::web::applied(&state, stored.seq, prefer::LONGEST).await?;
     let to = match applied.and_then(|a| a.first().and_then(|a| a.incident_id)) {
-        Some(id) => {
-            state.store.audit(actor, "incident.declare", id.to_string(), Value::Null).await?;
-            format!("/incidents/{id}")
-        }
+        Some(id) => format!("/incidents/{id}"),
         // Stored, and not applied yet: it appears in the list by itself.
         None => "/incidents".to_owned(),
     };

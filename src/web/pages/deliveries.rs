@@ -20,6 +20,7 @@ use super::{
     words,
 };
 use crate::{
+    connectors::{Info, Overload},
     ingest::{Door, Refusal},
     model::*,
     store::DeliveryFilter,
@@ -66,20 +67,12 @@ impl Row {
             (None, Some(n)) => Some(note(n)),
             _ => None,
         };
-        let what = match (&d.title, d.signals, d.changes) {
-            (Some(t), 0 | 1, _) => text::shorten(t, 160),
-            (Some(t), n, _) => format!("{} and {} more", text::shorten(t, 140), n - 1),
-            (None, 0, c) if c > 0 => ui::plural(c, "change"),
-            (None, 0, _) if d.outcome == DeliveryOutcome::Accepted => "nothing to act on".to_owned(),
-            (None, 0, _) => words::outcome(d.outcome).1.to_lowercase(),
-            (None, n, _) => ui::plural(n, "alert"),
-        };
         Self {
             id: d.id,
             at: When::ago(d.at, now),
             outcome: outcome_tag(d.outcome),
             platform: with_platform.then(|| ui::source(&d.platform)),
-            what: text::visible(&what),
+            what: meaning(d),
             note: note.map(|n| ui::foreign(&n)),
             incidents: d.incidents.iter().take(3).copied().collect(),
             took: millis(d.applied_at.since(d.at)),
@@ -88,11 +81,66 @@ impl Row {
         }
     }
 
+    /// With the code that its sender got, in the place of what became of it.
+    #[must_use]
+    pub fn with_answer(self, d: &DeliveryRow, info: &Info) -> Self {
+        match answer(d, info) {
+            Some(code) => Self { outcome: code_tag(code, d.outcome), ..self },
+            None => self,
+        }
+    }
+
     /// With the ways to its payload and, for those who may, to parse it again.
     #[must_use]
     pub fn with_acts(self, may_act: bool) -> Self {
         Self { acts: Some(may_act), ..self }
     }
+}
+
+/// What a delivery said, in a line.
+pub fn meaning(d: &DeliveryRow) -> String {
+    let what = match (&d.title, d.signals, d.changes) {
+        (Some(t), 0 | 1, _) => text::shorten(t, 160),
+        (Some(t), n, _) => format!("{} and {} more", text::shorten(t, 140), n - 1),
+        (None, 0, c) if c > 0 => ui::plural(c, "change"),
+        (None, 0, _) if d.outcome == DeliveryOutcome::Accepted => "nothing to act on".to_owned(),
+        (None, 0, _) => words::outcome(d.outcome).1.to_lowercase(),
+        (None, n, _) => ui::plural(n, "alert"),
+    };
+    text::visible(&what)
+}
+
+/// The code that the sender got; none when it was parsed again here, and nobody was answered.
+fn answer(d: &DeliveryRow, info: &Info) -> Option<u16> {
+    if d.replay_of.is_some() {
+        return None;
+    }
+    let why = d.problem.as_ref().map(|p| p.code.as_str());
+    Some(match (d.outcome, why) {
+        (DeliveryOutcome::Accepted, _) => info.success,
+        (DeliveryOutcome::Unparsed, _) if info.lenient => info.success,
+        (DeliveryOutcome::Unparsed, _) => 422,
+        (DeliveryOutcome::Refused, Some("connector_off")) => 403,
+        (DeliveryOutcome::Refused, Some("over_rate")) if info.overload == Overload::TooMany => 429,
+        (DeliveryOutcome::Refused, Some("over_rate")) => 503,
+        (DeliveryOutcome::Refused, Some("bad_encoding")) => 400,
+        (DeliveryOutcome::Refused, _) => 401,
+    })
+}
+
+fn code_tag(code: u16, o: DeliveryOutcome) -> Markup {
+    #[derive(Template)]
+    #[template(
+        source = "<span class=\"tag {{ class }} mono\" title=\"{{ words }}\">{{ code }}<span class=\"vh\"> {{ words }}</span></span>",
+        ext = "html"
+    )]
+    struct Tag {
+        class: &'static str,
+        code: u16,
+        words: &'static str,
+    }
+    let (class, words) = words::outcome(o);
+    Markup::of(&Tag { class, code, words })
 }
 
 fn note(n: &Note) -> String {
@@ -299,7 +347,7 @@ impl DeliveryPage {
             declare: format!("/connectors/new?delivery={}", row.id),
             declared: false,
             headers: kept
-                .map(|d| d.headers.iter().map(|(k, v)| (text::visible(k), text::visible(v))).collect())
+                .map(|d| d.sent_headers().map(|(k, v)| (text::visible(k), text::visible(v))).collect())
                 .unwrap_or_default(),
             frame,
         }

@@ -1,20 +1,27 @@
-//! Settings of investigations: what they may ask, what they may spend, and how well they did. All of it is shown only.
+//! Settings of investigations: how they go, what they may ask, what they may spend, and how well they did. What may change
+//! while the server runs is set here; the rest is shown with where it is set.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 
 use super::{
-    ask::Ask,
+    ask::{Ask, Fields, back},
+    connector_forms::AdminForm,
     frame::{Frame, Section, counts_and_seq},
+    said::Said,
     settings::tabs,
     text,
     ui::{self, Markup, When},
 };
 use crate::{
-    config::{Kind, Shown},
+    config::{
+        Config, Kind, ON_PAGES, Shown,
+        options::{OPTIONS, env_name},
+        show_duration,
+    },
     model::*,
     store::{IncidentFilter, StoreError, View},
     web::{api::runbooks, error::ApiError, state::AppState},
@@ -33,13 +40,74 @@ const GROUPS: [(&str, &str, &str); 3] = [
     ("investigation.model.", "Options: language model", "off unless they are set"),
 ];
 
-/// An option.
+/// What options are called, and what they take; the rest is told by the list of options.
+const NAMES: [(&str, &str, &str); 34] = [
+    ("investigation.delay", "Wait for the rest of a burst", "a time, 0s to 10m"),
+    ("investigation.workers", "Investigations at the same time", "1 to 64"),
+    ("investigation.suggestions_dir", "Folder of suggestions", "a folder"),
+    ("investigation.runbooks_dir", "Folder of runbooks", "a folder"),
+    ("investigation.symptoms_file", "Words that tell symptoms", "a file"),
+    ("investigation.probes.question_time", "Time for one question", "a time, 50ms to 30s"),
+    ("investigation.probes.time", "Time for all questions", "a time, 0s to 30s"),
+    ("investigation.probes.questions", "Questions of one investigation", "a number, 0 to 200"),
+    ("investigation.probes.max_answer", "Read of one answer", "64KiB to 16MiB"),
+    ("investigation.probes.metrics", "Usual metrics of your own", "a file"),
+    ("investigation.probes.prometheus", "Prometheus", "an address"),
+    ("investigation.probes.prometheus_credentials", "Who asks Prometheus", "a secret"),
+    ("investigation.probes.netdata", "Netdata agent or parent", "an address"),
+    ("investigation.probes.netdata_credentials", "Who asks that agent", "a secret"),
+    ("investigation.probes.loki", "Loki", "an address"),
+    ("investigation.probes.loki_credentials", "Who asks Loki", "a secret"),
+    ("investigation.probes.loki_tenant", "Tenant of Loki", "a name"),
+    ("investigation.probes.loki_selector", "Logs of a service", "a selector of Loki"),
+    ("investigation.probes.jenkins", "Jenkins", "an address"),
+    ("investigation.probes.jenkins_credentials", "Who asks Jenkins", "a secret"),
+    ("investigation.model.kind", "Kind of endpoint", "openai or anthropic"),
+    ("investigation.model.base_url", "Address of the endpoint", "an address"),
+    ("investigation.model.model", "Name of the model", "as the endpoint knows it"),
+    ("investigation.model.api_key", "Key for it", "a secret"),
+    ("investigation.model.api_key_file", "File with the key", "a file"),
+    ("investigation.model.max_steps", "Requests of one investigation", "1 to 50"),
+    ("investigation.model.max_calls", "Calls of tools of one investigation", "1 to 200"),
+    ("investigation.model.timeout", "Time for one investigation", "1s to 30m"),
+    ("investigation.model.max_tokens", "Tokens of one investigation", "1,000 to 100,000,000"),
+    ("investigation.model.daily_tokens", "Tokens of one day", "0 for no limit, else a number"),
+    ("investigation.model.daily_cost", "Cost of one day", "0 for no limit, in the unit of the prices"),
+    ("investigation.model.price_input", "Price of a million tokens read", "an amount"),
+    ("investigation.model.price_output", "Price of a million tokens written", "an amount"),
+    ("investigation.model.redact_names", "Replace names before anything leaves", "true or false"),
+];
+
+/// What an option is called, and what it takes.
+fn name_of(key: &str) -> (&'static str, &'static str) {
+    let found = NAMES.iter().find(|(k, ..)| *k == key);
+    found.map_or(("", ""), |(_, name, takes)| (name, takes))
+}
+
+/// An option that is only shown.
 #[derive(Debug)]
 struct Row {
     key: &'static str,
+    variable: String,
+    name: &'static str,
+    takes: &'static str,
     value: Option<Markup>,
     place: Markup,
     help: &'static str,
+}
+
+/// An option that is set here.
+#[derive(Debug)]
+struct Field {
+    key: &'static str,
+    name: &'static str,
+    takes: &'static str,
+    help: &'static str,
+    default: &'static str,
+    value: String,
+    /// Where it is fixed.
+    by: Option<String>,
+    wrong: Option<String>,
 }
 
 /// Options that belong together.
@@ -148,6 +216,9 @@ impl Reliable {
 struct InvestigationPage {
     frame: Frame,
     tabs: Vec<(&'static str, &'static str, bool)>,
+    fields: Vec<Field>,
+    /// When it was last set here, and by whom.
+    set: Option<(When, Markup)>,
     groups: Vec<Group>,
     reliable: Reliable,
     model: Option<ModelRow>,
@@ -219,8 +290,12 @@ fn last(view: &View, now: Time) -> Result<Vec<Last>, StoreError> {
 
 impl Row {
     fn of(s: &Shown<'_>) -> Self {
+        let (name, takes) = name_of(s.option.key);
         Self {
             key: s.option.key,
+            variable: env_name(s.option.key),
+            name,
+            takes,
             value: s.text.filter(|t| !t.is_empty()).map(ui::foreign),
             place: match (s.by, s.text) {
                 (Some(by), _) => ui::foreign(&format!("set by {by}")),
@@ -240,7 +315,7 @@ fn group_of(key: &str) -> usize {
 fn groups<'a>(all: impl Iterator<Item = Shown<'a>>) -> Vec<Group> {
     let group = |(_, heading, sub): (_, _, _)| Group { heading, sub, rows: Vec::new() };
     let mut groups: Vec<Group> = GROUPS.into_iter().map(group).collect();
-    for shown in all {
+    for shown in all.filter(|s| !ON_PAGES.contains(&s.option.key)) {
         if let Some(group) = groups.get_mut(group_of(shown.option.key)) {
             group.rows.push(Row::of(&shown));
         }
@@ -249,19 +324,118 @@ fn groups<'a>(all: impl Iterator<Item = Shown<'a>>) -> Vec<Group> {
     groups
 }
 
+/// The text of an option that is set here, as it holds.
+fn holds(config: &Config, set: &InvestigationSettings, key: &str) -> String {
+    let ms = |set: Option<u64>, given: Duration| show_duration(set.map_or(given, Duration::from_millis));
+    match key {
+        "investigation.delay" => ms(set.delay_ms, config.investigation_delay),
+        "investigation.probes.question_time" => ms(set.question_ms, config.probes.question_time),
+        "investigation.probes.time" => ms(set.time_ms, config.probes.time),
+        _ => set.questions.map_or(config.probes.questions.to_string(), |n| n.to_string()),
+    }
+}
+
+/// What a form says, or which options were written wrong, and why. What the configuration fixes is not asked for, and what
+/// is as configured stays so when that changes.
+fn of_fields(config: &Config, fields: &Fields) -> Result<InvestigationSettings, Vec<(&'static str, String)>> {
+    let mut read = config.clone();
+    let mut wrong = Vec::new();
+    for option in OPTIONS.iter().filter(|o| is_set_here(o.key) && !config.fixed.contains(o.key)) {
+        let text = fields.get(option.key).trim();
+        // An empty field is as configured.
+        if let Some(Err(why)) = (!text.is_empty()).then(|| (option.set)(&mut read, text)) {
+            wrong.push((option.key, text::capital(&format!("{}.", text::visible(&text::shorten(&why, 200))))));
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let ms =
+        |now: Duration, usual: Duration| (now != usual).then(|| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let questions = (read.probes.questions != config.probes.questions).then_some(read.probes.questions as u64);
+    Ok(InvestigationSettings {
+        delay_ms: ms(read.investigation_delay, config.investigation_delay),
+        question_ms: ms(read.probes.question_time, config.probes.question_time),
+        time_ms: ms(read.probes.time, config.probes.time),
+        questions,
+    })
+}
+
+fn is_set_here(key: &str) -> bool {
+    key.starts_with(ALL) && ON_PAGES.contains(&key)
+}
+
+/// The options that are set here, with what was typed where that was not taken.
+fn fields(
+    config: &Config,
+    set: &InvestigationSettings,
+    typed: Option<&Fields>,
+    wrong: &[(&'static str, String)],
+) -> Vec<Field> {
+    let shown = config.given.shown(ALL).filter(|s| is_set_here(s.option.key));
+    let field = |s: Shown<'_>| {
+        let key = s.option.key;
+        let (name, takes) = name_of(key);
+        let fixed = config.fixed.contains(key);
+        let none = InvestigationSettings::default();
+        let value = match typed {
+            Some(typed) if !fixed => text::visible(&text::shorten(typed.get(key), 60)),
+            _ => holds(config, if fixed { &none } else { set }, key),
+        };
+        Field {
+            key,
+            name,
+            takes,
+            help: s.option.help,
+            default: s.option.default.unwrap_or_default(),
+            value,
+            by: fixed.then(|| text::visible(s.by.unwrap_or("the configuration"))),
+            wrong: wrong.iter().find(|(k, _)| *k == key).map(|(_, why)| text::visible(why)),
+        }
+    };
+    shown.map(field).collect()
+}
+
 /// `GET /settings/investigation`
 pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Response, ApiError> {
+    draw(&state, &ask, None, &[]).await
+}
+
+/// `POST /settings/investigation`
+pub async fn set(State(state): State<AppState>, form: AdminForm) -> Result<Response, ApiError> {
+    match of_fields(&state.config, &form.fields) {
+        Ok(settings) => {
+            state.store.set_investigation(settings, form.actor).await?;
+            state.probes.bound(&settings, &state.config.fixed);
+            Ok(back(HERE, Some(Said::new("saved"))))
+        }
+        Err(wrong) => draw(&state, &form.ask, Some(&form.fields), &wrong).await,
+    }
+}
+
+async fn draw(
+    state: &AppState,
+    ask: &Ask,
+    typed: Option<&Fields>,
+    wrong: &[(&'static str, String)],
+) -> Result<Response, ApiError> {
     let now = ask.now;
     let read = move |view: &View| {
         let (overview, seq) = counts_and_seq(view, now)?;
-        Ok((overview, seq, view.spending(now)?, last(view, now)?, view.reliability()?))
+        let set = view.investigation_settings()?;
+        Ok((overview, seq, view.spending(now)?, last(view, now)?, view.reliability()?, set))
     };
-    let (overview, seq, spent, last, reliability) = state.store.read(read).await?;
-    let shelf = runbooks::shelf(&state).await?;
+    let (overview, seq, spent, last, reliability, set) = state.store.read(read).await?;
+    let shelf = runbooks::shelf(state).await?;
     let status = state.model.as_ref().map(|m| m.borrow().clone());
+    let holds = set.as_ref().map(|s| s.settings).unwrap_or_default();
+    let mut frame = ask.frame("Investigation", Section::Settings, &overview, seq);
+    frame.path = HERE.to_owned();
     let page = InvestigationPage {
-        frame: ask.frame("Investigation", Section::Settings, &overview, seq),
+        frame,
         tabs: tabs(HERE),
+        fields: fields(&state.config, &holds, typed, wrong),
+        set: set.map(|s| (When::ago(s.at, now), ui::foreign(&s.by))),
         groups: groups(state.config.given.shown(ALL)),
         reliable: Reliable::new(&reliability),
         model: status.map(|s| ModelRow::new(&s, &spent, now)),
@@ -269,7 +443,8 @@ pub async fn investigation(State(state): State<AppState>, ask: Ask) -> Result<Re
         last,
         faults: shelf.faults.iter().take(FAULTS).map(|f| ui::foreign(&text::shorten(&f.to_string(), 400))).collect(),
     };
-    Ok(ask.page(StatusCode::OK, &page))
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(ask.page(status, &page))
 }
 
 #[cfg(test)]
@@ -301,6 +476,7 @@ mod tests {
     fn options_stand_in_their_groups_and_text_of_others_stays_text() {
         let evil = "<script>alert(1)</script>\u{202e}";
         let given = Given::default();
+        let config = crate::config::defaults("/nowhere".into());
         let status = ModelStatus {
             kind: ModelKind::Openai,
             model: evil.into(),
@@ -316,6 +492,8 @@ mod tests {
         let page = InvestigationPage {
             frame: samples::frame("Investigation", Section::Settings),
             tabs: tabs(HERE),
+            fields: fields(&config, &InvestigationSettings::default(), None, &[("investigation.delay", evil.into())]),
+            set: None,
             groups: groups(given.shown(ALL)),
             reliable: Reliable::new(&reliability(12)),
             model: Some(ModelRow::new(&status, &spent, samples::now())),
@@ -341,8 +519,10 @@ mod tests {
         };
         let html = page.render().unwrap();
         for part in [
-            "<code>investigation.delay</code>",
-            "<b><bdi>2s</bdi></b><div class=\"xs faint\"><bdi>the default</bdi>",
+            "<code>investigation.workers</code>",
+            "<code>WATCHFIRE_INVESTIGATION_WORKERS</code>",
+            "name=\"investigation.delay\"",
+            "<b><bdi>2</bdi></b><div class=\"xs faint\"><bdi>the default</bdi>",
             "12\u{a0}closed incidents with a recorded cause so far; no confidence is above 75\u{a0}% until there are 50. The \
              first answer was right in 8 of 12.",
             "<tr><td>60\u{a0}% to 75\u{a0}%</td><td class=\"num\">12</td><td class=\"num\">70\u{a0}%</td><td class=\"num\">67\u{a0}%",
@@ -362,6 +542,37 @@ mod tests {
         for shown in given.shown(ALL) {
             let (prefix, ..) = GROUPS[group_of(shown.option.key)];
             assert!(shown.option.key.starts_with(prefix), "{}", shown.option.key);
+            assert!(!name_of(shown.option.key).0.is_empty(), "{} has no name", shown.option.key);
         }
+    }
+
+    #[test]
+    fn a_form_is_read_as_the_options_are_and_each_mistake_stands_at_its_field() {
+        let mut config = crate::config::defaults("/nowhere".into());
+        let read = |config: &Config, form: &str| of_fields(config, &Fields::parse(form.as_bytes()));
+        let usual = "investigation.probes.questions=32&investigation.probes.time=8s";
+        (config.probes.questions, config.probes.time) = (32, Duration::from_secs(8));
+        assert_eq!(read(&config, usual), Ok(InvestigationSettings::default()), "as configured is not set");
+        let set = read(&config, "investigation.delay=9s&investigation.probes.questions=5&investigation.probes.time=0s");
+        let want = InvestigationSettings {
+            delay_ms: Some(9_000),
+            time_ms: Some(0),
+            questions: Some(5),
+            ..InvestigationSettings::default()
+        };
+        assert_eq!(set, Ok(want));
+        let form = "investigation.delay=1h&investigation.probes.questions=many&investigation.probes.time=1s";
+        let wrong = read(&config, form).unwrap_err();
+        assert_eq!(
+            wrong.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+            ["investigation.delay", "investigation.probes.questions"]
+        );
+        assert!(wrong[0].1.contains("10m"), "{wrong:?}");
+        let typed = Fields::parse(form.as_bytes());
+        let again = fields(&config, &InvestigationSettings::default(), Some(&typed), &wrong);
+        assert_eq!((again[0].value.as_str(), again[0].wrong.is_some()), ("1h", true), "what was typed stays");
+        // What the configuration fixes is not taken.
+        config.fixed.insert("investigation.delay");
+        assert_eq!(read(&config, "investigation.delay=1h"), Ok(InvestigationSettings::default()));
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     store::{Overview, Spark, StoreError},
     web::{
         assets,
-        auth::{Client, identify},
+        auth::{Client, Identity, reads_on},
         saved_views::kept,
         state::AppState,
     },
@@ -57,7 +57,7 @@ pub async fn live(
     let after = last.parse().ok();
     // A reader that takes nothing holds these few, and its place.
     let (tx, rx) = mpsc::channel(4);
-    tokio::spawn(follow(state, client, headers, ask.identity.name(), after, tx));
+    tokio::spawn(follow(state, client, headers, ask.identity, after, tx));
     let mut response = Stream::new(ReceiverStream::new(rx)).into_response();
     // Proxies would hold it back otherwise.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
@@ -67,8 +67,9 @@ pub async fn live(
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
-async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String, after: Option<u64>, tx: Sender) {
+async fn follow(state: AppState, client: Client, headers: HeaderMap, who: Identity, after: Option<u64>, tx: Sender) {
     let mut events = state.live.subscribe(after);
+    let (me, began) = (who.name(), state.clock.now());
     let mut stale = true;
     // The figures must know at least this change.
     let mut need = *state.store.changes().borrow();
@@ -82,9 +83,10 @@ async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String,
             () = tx.closed() => return,
             _ = tick.tick() => {
                 // Signing out, or losing one's role, ends what is on screen within a tick.
-                match identify(&state, &headers, &client).await {
-                    Ok(Some(i)) if i.may(Scope::Read) => {}
-                    _ => return,
+                if !reads_on(&state, &headers, &client, &who, began).await.unwrap_or(false) {
+                    // The page asks again at once, with what the proxy says now, or is sent to sign in.
+                    send(&tx, "again", None, &json!({})).await;
+                    return;
                 }
                 send(&tx, "tick", None, &json!({"now": state.clock.now().millis(), "views": views(&state, &me).await})).await
             }
@@ -170,6 +172,7 @@ async fn pass_on(state: &AppState, batch: &[Arc<Event>], tx: &Sender) -> bool {
             }
             What::Topology => ("topology", json!({})),
             What::Notifications => ("notifications", json!({})),
+            What::Mutes => ("mutes", json!({})),
             What::Reset => ("reset", json!({})),
         };
         if !send(tx, name, Some(event.seq), &data).await {

@@ -36,6 +36,8 @@ struct LoginPage {
     days: u64,
     /// Where else one may sign in: the way there, and its name.
     provider: Option<(String, String)>,
+    /// How long that one is left alone because it does not answer, in words.
+    resting: Option<String>,
     /// Signed out here, and not at the provider.
     still: bool,
 }
@@ -53,6 +55,7 @@ fn page(state: &AppState, headers: &HeaderMap, fields: &Fields, error: Option<St
                 form_urlencoded::byte_serialize(safe_next(Some(fields.get("next"))).as_bytes()).collect();
             (format!("/login/oidc?next={next}"), text::visible(&state.config.sign_in.provider))
         }),
+        resting: state.shared.oidc.as_ref().and_then(|o| o.rest(state.clock.now())).map(ui::duration),
         still: state.shared.oidc.is_some() && fields.get("out") == "provider",
     }
 }
@@ -157,6 +160,7 @@ fn not_let_in(state: &AppState, headers: &HeaderMap, fields: &Fields, e: OidcErr
         OidcError::Stale => StatusCode::BAD_REQUEST,
         OidcError::Denied(_) | OidcError::Refused(_) => StatusCode::FORBIDDEN,
         OidcError::Token(_) => StatusCode::UNAUTHORIZED,
+        OidcError::Resting(_) => StatusCode::SERVICE_UNAVAILABLE,
         OidcError::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         OidcError::Provider(_) | OidcError::Outgoing(_) => StatusCode::BAD_GATEWAY,
     };

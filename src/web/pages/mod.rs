@@ -75,8 +75,8 @@ use axum::{
 };
 
 use super::{assets, state::AppState};
-pub use errors::error_page;
-pub use frame::DEMO_HEADER;
+pub use errors::{Asked, error_page};
+pub use frame::{DEMO_HEADER, Frame};
 
 /// The pages, their forms, their stream and their assets.
 pub fn router() -> Router<AppState> {
@@ -188,7 +188,7 @@ pub fn router() -> Router<AppState> {
         .route("/settings/correlation/undo", post(correlation::undo))
         .route("/settings/correlation/try", post(correlation::attempt))
         .route("/settings/correlation/cancel", post(correlation::cancel))
-        .route("/settings/investigation", get(investigation::investigation))
+        .route("/settings/investigation", get(investigation::investigation).post(investigation::set))
         .route("/settings/storage", get(storage::storage))
         .route("/settings/storage/backup", post(storage::download))
         .route("/settings/lessons", get(lessons::lessons))

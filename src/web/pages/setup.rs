@@ -195,7 +195,9 @@ pub async fn first_alert(
     }
     let settings = settings.ok_or_else(|| ApiError::not_found("connector of that name"))?;
     let key = state.store.sealer().open(&settings.key)?;
-    state.store.audit(admin.actor, "connector.reveal_key", info.slug.to_owned(), json!({"on": "set-up"})).await?;
+    if state.shared.shown.name((admin.actor.to_string(), info.slug), ask.now) {
+        state.store.audit(admin.actor, "connector.reveal_key", info.slug.to_owned(), json!({"on": "set-up"})).await?;
+    }
     let part = Part::Alert(Waiting {
         platforms: platforms::all().collect(),
         slug: info.slug,

@@ -26,7 +26,7 @@ pub fn groups(claims: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
 
 /// The groups of a header, with commas; Authentik writes bars.
 pub fn groups_of_header(text: &str) -> Vec<String> {
-    split(text, &[',', '|']).into_iter().take(MOST).collect()
+    split(text, &[',', '|'])
 }
 
 fn split(text: &str, at: &[char]) -> Vec<String> {

@@ -52,6 +52,9 @@ pub enum OidcError {
     /// The provider cannot be asked.
     #[error("the provider cannot be asked: {0}")]
     Outgoing(#[from] OutgoingError),
+    /// It failed again and again, and is left alone for so many seconds.
+    #[error("the provider did not answer several times and is asked again in {0} s; until then a password still works")]
+    Resting(u32),
     /// What it says is not believed.
     #[error("the provider's answer is not believed: {0}")]
     Token(#[from] TokenError),
@@ -94,6 +97,11 @@ impl Oidc {
     pub fn of(settings: &SignIn) -> Option<Self> {
         let provider = Provider::new(settings.issuer.clone()?);
         Some(Self { provider, begun: Mutex::default() })
+    }
+
+    /// How long the provider is left alone because it failed again and again.
+    pub fn rest(&self, now: Time) -> Option<Duration> {
+        self.provider.rest(now)
     }
 
     fn remember(&self, state: &str, begun: Begun, now: Time) {

@@ -18,6 +18,9 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(3600);
 /// Keys are asked for again at most this often, whatever tokens name.
 const PAUSE: Duration = Duration::from_secs(10);
+/// After the second failure in a row it is left alone for so long, after each further one twice as long, up to the other.
+const REST: Duration = Duration::from_secs(10);
+const MOST_REST: Duration = Duration::from_secs(300);
 /// Keys of a provider at most.
 const MOST_KEYS: usize = 100;
 
@@ -61,12 +64,38 @@ struct Known {
 pub struct Provider {
     issuer: Url,
     known: Mutex<Option<Known>>,
+    failures: std::sync::Mutex<Failures>,
+}
+
+/// Failures in a row, and when the last one was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    count: u32,
+    last: Time,
+}
+
+impl Failures {
+    /// How long it is still left alone; a clock that was set back leaves nobody alone.
+    fn rest(self, now: Time) -> Option<Duration> {
+        let doubled = self.count.checked_sub(2)?.min(10);
+        let rest = (REST * (1 << doubled)).min(MOST_REST);
+        (now >= self.last).then(|| rest.checked_sub(now.since(self.last)).filter(|left| !left.is_zero())).flatten()
+    }
 }
 
 impl Provider {
     /// Nothing is asked yet.
     pub fn new(issuer: Url) -> Self {
-        Self { issuer, known: Mutex::new(None) }
+        Self { issuer, known: Mutex::new(None), failures: std::sync::Mutex::default() }
+    }
+
+    /// How long it is left alone because it failed again and again.
+    pub fn rest(&self, now: Time) -> Option<Duration> {
+        self.failures().rest(now)
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// What it says of itself.
@@ -104,13 +133,23 @@ impl Provider {
         now: Time,
     ) -> Result<&'k mut Known, OidcError> {
         let fresh = known.as_ref().is_some_and(|k| k.at <= now && now.since(k.at) < FRESH);
-        if !fresh {
+        let rest = self.rest(now);
+        if let (None, Some(left)) = (known.as_ref(), rest) {
+            return Err(OidcError::Resting(u32::try_from(left.as_secs().max(1)).unwrap_or(u32::MAX)));
+        }
+        if !fresh && rest.is_none() {
             let asked = async {
                 let document = discover(client, &self.issuer).await?;
                 let keys = keys(client, &document).await?;
                 Ok::<_, OidcError>(Known { document: Arc::new(document), at: now, keys, keys_at: now })
             };
-            match (asked.await, known.is_some()) {
+            let asked = asked.await;
+            {
+                let mut failures = self.failures();
+                let count = if asked.is_ok() { 0 } else { failures.count.saturating_add(1) };
+                *failures = Failures { count, last: now };
+            }
+            match (asked, known.is_some()) {
                 (Ok(found), _) => *known = Some(found),
                 // What it said before still holds while it cannot be asked.
                 (Err(e), true) => tracing::warn!(error = %e, "the OpenID provider could not be asked again"),
@@ -150,4 +189,27 @@ async fn keys(client: &Client, document: &Document) -> Result<Vec<Key>, OidcErro
     // A key of a kind that nobody here knows takes nothing away from the others.
     let read = found.keys.into_iter().take(MOST_KEYS).filter_map(|key| serde_json::from_value(key).ok());
     Ok(read.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_that_fails_again_and_again_is_left_alone_ever_longer() {
+        let at = Time::from_secs(1_772_500_000);
+        let check = |count: u32, after: u64, want: Option<u64>| {
+            let rest = Failures { count, last: at }.rest(at.plus(Duration::from_secs(after)));
+            assert_eq!(rest.map(|r| r.as_secs()), want, "{count} {after}");
+        };
+        check(0, 0, None);
+        check(1, 0, None);
+        check(2, 0, Some(10));
+        check(2, 9, Some(1));
+        check(2, 10, None);
+        check(3, 0, Some(20));
+        check(5, 0, Some(80));
+        check(40, 0, Some(300));
+        assert_eq!(Failures { count: 9, last: at.plus(REST) }.rest(at), None);
+    }
 }
