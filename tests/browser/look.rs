@@ -250,7 +250,7 @@ async fn look_at_lists() {
     look.at("incidents-mistaken-field", "/incidents?q=severty%3Ahigh&was=status%3Aopen").await;
     look.at("incidents-by-service", "/incidents?group=service&density=compact").await;
     look.at("incidents-wall", "/incidents?display=wall").await;
-    let alerts = json!({"name": "Latency", "q": "name:checkout*", "kind": "alerts"});
+    let alerts = json!({"name": "Latency", "q": "name:checkout*", "kind": "alerts", "shared": true});
     assert_eq!(test.post("/api/views", &alerts).await.status, 201);
     look.at("alerts-view", "/alerts?view=V-3").await;
     look.at("alerts-by-service", "/alerts?group=service").await;
