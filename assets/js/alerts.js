@@ -7,25 +7,29 @@ const pill = $('#newalerts');
 const waiting = new Map();
 let timer = 0;
 let asked = 0;
+let rest = 3000;
 let announced = 0;
 
 // A page further back changes only by what is on it.
 export function stale() {
   if (!body || timer) return;
-  // A storm is looked at every three seconds.
+  // A storm is looked at every three seconds at most.
   timer = setTimeout(async () => {
     timer = 0;
     asked = Date.now();
     try {
-      const { rows, heading } = await getJson('/alerts/rows?' + new URLSearchParams({ q: body.dataset.q }));
+      const { rows, heading, sub } = await getJson('/alerts/rows?' + new URLSearchParams({ q: body.dataset.q }));
       $('[data-heading]').textContent = heading;
+      $('[data-sub]').textContent = sub;
+      // What takes the server long is asked for seldom.
+      rest = Math.max(3000, 20 * (Date.now() - asked));
       for (const r of [...rows].reverse()) {
         if (replaceRow(r.id, r.html)) continue;
         if (pill) waiting.set(r.id, r.html);
       }
       tell();
     } catch { /* the next event asks again */ }
-  }, Math.max(700, asked + 3000 - Date.now()));
+  }, Math.max(700, asked + rest - Date.now()));
 }
 function tell() {
   const n = waiting.size;

@@ -152,6 +152,7 @@ function state(s) {
   if (s === 'live') {
     downSince = 0;
     if (banner) banner.hidden = true;
+    hills(false);
     if (icon?.dataset.was) { icon.href = icon.dataset.was; delete icon.dataset.was; }
     document.documentElement.dataset.stream = 'live';
   } else if (!downSince) {
@@ -160,13 +161,23 @@ function state(s) {
   }
   label();
 }
+// The fire on the hill may be out by now.
+let fire = '';
+function hills(off) {
+  const hill = $('#beacon use');
+  if (!hill || off === !!fire) return;
+  if (!off) { $('#beacon').replaceChildren(fragment(fire)); fire = ''; return; }
+  fire = $('#beacon').innerHTML;
+  hill.setAttribute('href', hill.getAttribute('href').replace(/#.*/, '#beacon-offline'));
+  $('#beacon b').textContent = 'Not live';
+}
 function label() {
   if (!badge) return;
   const [cls, words] = paused ? ['live paused', 'Paused by you'] : downSince ? ['live off', 'Reconnecting'] : ['live', 'Live'];
   badge.className = cls;
   badge.lastElementChild.textContent = words;
 }
-badge?.addEventListener('click', () => {
+badge?.closest('button')?.addEventListener('click', () => {
   paused = !paused;
   label();
   if (!paused) { rereadList(); rereadIncident(); rereadPostmortem(); staleAlerts(); }
@@ -177,6 +188,7 @@ setInterval(() => {
   if (!downSince || Date.now() - downSince < 5000 || !banner) return;
   if (icon && !icon.dataset.was) { icon.dataset.was = icon.href; icon.href = icon.dataset.offline; }
   banner.hidden = false;
+  hills(true);
   $('[data-since]', banner).textContent = clock(fresh) + ' UTC';
   const s = Math.ceil((retryAt - Date.now()) / 1000);
   $('[data-retry]', banner).textContent = s > 0 ? `Trying again in ${s} s.` : '';

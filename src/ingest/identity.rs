@@ -205,7 +205,11 @@ fn try_on(
     then: &[IdentityField],
     last: usize,
 ) -> Result<Trial, StoreError> {
-    let filter = DeliveryFilter { platform: Some(platform.to_owned()), outcome: Some(DeliveryOutcome::Accepted) };
+    let filter = DeliveryFilter {
+        platform: Some(platform.to_owned()),
+        outcome: Some(DeliveryOutcome::Accepted),
+        ..DeliveryFilter::default()
+    };
     let rows = view.deliveries(&filter, None, last.clamp(1, MOST))?.items;
     let mut seen = Vec::new();
     let mut deliveries = 0;

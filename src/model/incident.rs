@@ -81,6 +81,22 @@ pub struct Progress {
     pub of: u32,
 }
 
+impl Progress {
+    /// What a run is at once so many of its checks are done (`investigation::runner` makes them in this order), for those
+    /// who wait. `builds`: it began with a build, whose log is what tools are asked for first.
+    pub const fn doing(self, builds: bool) -> &'static str {
+        match (self.done, builds) {
+            (0, _) => "Reading its alerts",
+            (1, _) => "Looking for earlier incidents like it",
+            (2, _) => "Reading what was changed before",
+            (3, _) => "Looking for a runbook",
+            (4, true) => "Reading the build log",
+            (4, false) => "Asking the monitoring tools",
+            _ => "Weighing what was found",
+        }
+    }
+}
+
 impl Default for InvestigationHead {
     fn default() -> Self {
         Self {

@@ -80,7 +80,7 @@ pub use postmortem::{
     VersionKind,
 };
 pub use runbook::{NotARunbook, Runbook, RunbookId};
-pub use saved_view::{NotAView, SavedView, ViewId};
+pub use saved_view::{NotAView, SavedView, ViewId, ViewKind};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings, InvestigationSet, InvestigationSettings};
 pub use severity::Severity;

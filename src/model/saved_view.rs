@@ -1,11 +1,11 @@
-//! Views of the incident list that people keep: a name and a query.
+//! Views of lists that people keep: a name and a query.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{Mistake, Time};
+use super::{Mistake, Time, words};
 
 /// Letters of a name.
 const NAME: usize = 60;
@@ -58,14 +58,34 @@ impl utoipa::PartialSchema for ViewId {
 }
 impl ToSchema for ViewId {}
 
-/// A view of the incident list that somebody keeps.
+words! {
+    /// What a saved view lists.
+    ViewKind {
+        /// Incidents.
+        Incidents = "incidents",
+        /// Alerts.
+        Alerts = "alerts",
+    }
+}
+
+impl ViewKind {
+    /// What a view lists that says nothing of it.
+    pub const fn usual() -> Self {
+        Self::Incidents
+    }
+}
+
+/// A view of a list that somebody keeps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SavedView {
     /// `V-3`.
     pub id: ViewId,
     /// One line.
     pub name: String,
-    /// What it shows, in the language of lists. `owner:me` is whoever looks.
+    /// What it lists.
+    #[serde(default = "ViewKind::usual")]
+    pub kind: ViewKind,
+    /// What it shows, in the language of that list. `owner:me` is whoever looks.
     pub q: String,
     /// Everybody sees it; otherwise only its owner.
     pub shared: bool,

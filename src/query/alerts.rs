@@ -41,6 +41,8 @@ pub enum AlertTest {
     Severity(Vec<Severity>),
     /// Its platform.
     Source(Vec<String>),
+    /// What it is called.
+    Name(Vec<String>),
     /// Its service.
     Service(Vec<String>),
     /// Its host.
@@ -103,6 +105,8 @@ pub struct AlertSeen<'a> {
     pub status: AlertStatus,
     /// How bad.
     pub severity: Severity,
+    /// What it is called.
+    pub title: &'a str,
     /// Its platform.
     pub source: &'a str,
     /// Its service.
@@ -141,6 +145,7 @@ impl<'a> AlertSeen<'a> {
         Self {
             status: a.status,
             severity: a.severity,
+            title: &a.title,
             source: &a.platform,
             service: a.service.as_deref(),
             host: a.host.as_deref(),
@@ -245,6 +250,7 @@ impl AlertFilter {
         for clause in &self.also {
             match clause.test {
                 AlertTest::Label(..) => wants.labels = true,
+                AlertTest::Name(_) => wants.names = true,
                 AlertTest::Repeats(_)
                 | AlertTest::Is(_)
                 | AlertTest::Began(..)
@@ -276,6 +282,7 @@ impl AlertTest {
             Self::Status(some) => some.contains(&a.status),
             Self::Severity(some) => some.contains(&a.severity),
             Self::Source(some) => among(some, Some(a.source)),
+            Self::Name(some) => among(some, Some(a.title)),
             Self::Service(some) => among(some, a.service),
             Self::Host(some) => among(some, a.host),
             Self::Incident(some) => some.iter().any(|of| match of {
@@ -301,6 +308,7 @@ impl AlertTest {
             Self::Status(_) => "status",
             Self::Severity(_) => "severity",
             Self::Source(_) => "source",
+            Self::Name(_) => "name",
             Self::Service(_) => "service",
             Self::Host(_) => "host",
             Self::Incident(_) => "incident",

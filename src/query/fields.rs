@@ -64,6 +64,7 @@ pub const INCIDENTS: &[Field] = &[
 pub const ALERTS: &[Field] = &[
     of("status", Values::Fixed(&["open", "firing", "acknowledged", "resolved"]), "where it stands"),
     of("severity", Values::Fixed(Severity::WORDS), "how bad; >=high is high and worse"),
+    of("name", Values::Words, "what it is called; disk* is a beginning"),
     of("service", Values::Names, "its service; pay* is a beginning"),
     of("host", Values::Names, "its host"),
     of("source", Values::Names, "the platform that sent it"),

@@ -21,7 +21,7 @@ pub use edit::{exchange, quote, values, without};
 pub use fields::{ALERTS, Field, INCIDENTS, Values, field};
 pub use incidents::{IncidentFilter, IncidentIs, IncidentSeen, IncidentTest};
 pub use read::{Asker, Meant, QueryError, alerts, incidents};
-pub use sort::Sort;
+pub use sort::{AlertsBy, Sort};
 pub use split::{Span, place_of, spans};
 pub use test::{Clause, Range, Wants, all_words, among, matches};
 pub use when::time;

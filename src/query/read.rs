@@ -113,6 +113,7 @@ pub fn alerts(q: &str, asker: Asker<'_>, filter: &mut AlertFilter) -> Result<(),
             Some("severity") => {
                 put(&mut filter.severities, term.severities()?, not, &mut filter.also, AlertTest::Severity);
             }
+            Some("name") => also(AlertTest::Name(term.values())),
             Some("source") => put(&mut filter.sources, term.lower(), not, &mut filter.also, AlertTest::Source),
             Some("service") => put(&mut filter.services, term.values(), not, &mut filter.also, AlertTest::Service),
             Some("host") => put(&mut filter.hosts, term.values(), not, &mut filter.also, AlertTest::Host),
@@ -238,9 +239,9 @@ fn unfinished(known: &'static [Field], name: &str, mut error: QueryError) -> Que
 
 fn unknown(q: &str, span: &Span<'_>, name: &str, known: &'static [Field]) -> QueryError {
     let names: Vec<&str> = known.iter().map(|f| f.name).collect();
-    let other = if known.len() == INCIDENTS.len() { ALERTS } else { INCIDENTS };
+    let other = if known == INCIDENTS { ALERTS } else { INCIDENTS };
     let elsewhere = if fields::field(other, name).is_some() {
-        let what = if std::ptr::eq(other, ALERTS) { "alerts" } else { "incidents" };
+        let what = if other == ALERTS { "alerts" } else { "incidents" };
         format!(", only for {what}")
     } else {
         String::new()

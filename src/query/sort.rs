@@ -1,4 +1,4 @@
-//! Orders of a list of incidents.
+//! Orders of a list of incidents, and how alerts are put together.
 
 use std::cmp::Ordering;
 
@@ -19,6 +19,20 @@ words! {
         Updated = "-updated",
         /// The highest number first: the order in which they were opened.
         Newest = "-id",
+    }
+}
+
+words! {
+    /// How alerts are put together.
+    AlertsBy {
+        /// By their service.
+        Service = "service",
+        /// By what they are called.
+        Name = "name",
+        /// By their host.
+        Host = "host",
+        /// By the incident that they are part of.
+        Incident = "incident",
     }
 }
 

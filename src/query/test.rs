@@ -48,7 +48,7 @@ pub fn operator(text: &str) -> (&str, &str) {
 /// Which parts of a row a filter looks at, besides those that are cheap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// Names in lists: services and hosts.
+    /// Names in lists: services and hosts; of an alert its own.
     pub names: bool,
     /// Labels.
     pub labels: bool,

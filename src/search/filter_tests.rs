@@ -266,3 +266,37 @@ async fn counts_are_what_a_look_at_every_incident_counts() {
     assert_eq!(counts.by["source:grafana"], count(&|a| critical(a) && a.platform == "grafana"));
     assert_eq!(counts.by["status:firing"], count(&|a| critical(a) && a.status == AlertStatus::Firing));
 }
+
+/// Whatever the order, those that come first of all are found, not of the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_first_in_an_order_is_of_all_that_fit() {
+    let site = site().await;
+    let now = site.clock.now();
+    let most = 12;
+    let mut by_index = 0;
+    for q in ["", "status:open,closed", "severity:>=high", "source:grafana -is:test", "since:20d status:open"] {
+        for sort in [query::Sort::Triage, query::Sort::Severity, query::Sort::Alerts, query::Sort::Updated] {
+            let filter = read(q, now);
+            let search = site.search.clone();
+            let (all, (mut first, ranked)) = site
+                .store
+                .read(move |view| {
+                    let all = view.incidents(&filter, None, 1_000)?;
+                    Ok((all, search.incidents_by(view, &filter, sort, most)?))
+                })
+                .await
+                .unwrap();
+            let mut all = all.items;
+            all.sort_by(|a, b| sort.compare(a, b));
+            first.items.sort_by(|a, b| sort.compare(a, b));
+            if !ranked {
+                continue;
+            }
+            by_index += 1;
+            // Those of one need are in the order of their numbers as far as the index knows.
+            let ids = |of: &[Incident]| of.iter().take(most / 2).map(|i| i.id).collect::<Vec<_>>();
+            assert_eq!(ids(&first.items), ids(&all), "{q} {sort}");
+        }
+    }
+    assert!(by_index >= 9, "{by_index}");
+}

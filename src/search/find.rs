@@ -10,11 +10,11 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::{Search, SearchError, unharmed};
+use super::{Search, SearchError, asked::Parts, unharmed};
 use crate::{
-    model::{Alert, Incident, IncidentStatus},
-    query::IncidentTest,
-    store::{AlertCounts, AlertFilter, IncidentFilter, Listing, StoreError, View, Words},
+    model::{Alert, Incident, IncidentStatus, Severity},
+    query::{AlertsBy, IncidentIs, IncidentTest, Sort},
+    store::{AlertCounts, AlertFilter, IncidentFilter, Listing, Looked, StoreError, View, Words},
     text,
 };
 
@@ -63,6 +63,78 @@ impl Search {
         }
     }
 
+    /// Those that come first in an order, at most `most`, of all that fit, and whether the index chose them; else they are
+    /// the newest. It knows how bad incidents are, whether they are open, and how many alerts they have. The total is that
+    /// of all that fit. Blocking.
+    pub fn incidents_by(
+        &self,
+        view: &View,
+        filter: &IncidentFilter,
+        sort: Sort,
+        most: usize,
+    ) -> Result<(Listing<Incident>, bool), StoreError> {
+        let newest = self.incidents(view, filter, None, most)?;
+        let knows = matches!(sort, Sort::Triage | Sort::Severity | Sort::Alerts);
+        let seq = self.seq();
+        if newest.next.is_none() || !knows || seq == 0 {
+            return Ok((newest, false));
+        }
+        let (parts, whole) = self.asked(filter, None);
+        let log = view.change_log(seq, FRESH)?;
+        // What has changed since may have taken the places of others.
+        let found = if whole { unharmed(|| self.first_of(&parts, sort, most + log.len())).ok() } else { None };
+        // So far behind that not all is known that has changed.
+        let Some(known) = found.filter(|_| log.len() < FRESH) else { return Ok((newest, false)) };
+        let later = self.memory(|m| m.later.clone());
+        let fresh = log.iter().filter_map(|e| super::follow::subject(&e.subject)).chain(later).map(|id| id.0);
+        let listing = view.incidents_with(&filter.clone(), Words::new(known, fresh), None, most + FRESH)?;
+        Ok((Listing { total: newest.total, total_is_exact: newest.total_is_exact, next: None, ..listing }, true))
+    }
+
+    /// The numbers of those that come first, highest number first.
+    fn first_of(&self, parts: &Parts, sort: Sort, most: usize) -> Result<Vec<u64>, SearchError> {
+        let all = |more: &Parts| {
+            let both = parts.iter().chain(more).map(|(occur, query)| (*occur, query.box_clone()));
+            BooleanQuery::new(both.collect())
+        };
+        let mut found: Vec<u64> = Vec::new();
+        if sort == Sort::Alerts {
+            found = self.searcher()?.search(&all(&Vec::new()), &Most { field: "alerts", most })?;
+        } else {
+            let needs = if sort == Sort::Triage { self.needs() } else { vec![Vec::new()] };
+            for mut more in needs {
+                for severity in Severity::ALL {
+                    let room = most.saturating_sub(found.len());
+                    if room > 0 {
+                        let facet = self.any(self.inner.fields.facet, "severity", &[severity.to_string()]);
+                        more.push((Occur::Must, facet));
+                        found.extend(self.numbers(&all(&more), "number", None, room)?);
+                        more.pop();
+                    }
+                }
+            }
+        }
+        found.sort_unstable_by_key(|n| Reverse(*n));
+        found.dedup();
+        Ok(found)
+    }
+
+    /// What incidents need, in the order of `Sort::Triage`: somebody, those who have them, nobody as they are muted, nobody
+    /// as they are over.
+    fn needs(&self) -> Vec<Parts> {
+        let (facet, has) = (self.inner.fields.facet, self.inner.fields.has);
+        let open = [IncidentStatus::Investigating, IncidentStatus::Analyzed].map(|s| s.to_string());
+        let open = |occur| (occur, self.any(facet, "status", &open));
+        let nobodys = |occur| (occur, self.any(facet, "owner", &["none".to_owned()]));
+        let muted = |occur| (occur, self.any(has, "is", &[IncidentIs::Silenced.to_string()]));
+        vec![
+            vec![open(Occur::Must), nobodys(Occur::Must), muted(Occur::MustNot)],
+            vec![open(Occur::Must), nobodys(Occur::MustNot), muted(Occur::MustNot)],
+            vec![open(Occur::Must), muted(Occur::Must)],
+            vec![open(Occur::MustNot)],
+        ]
+    }
+
     /// `View::alerts`, its words looked for by the index, and in the rows of those that are not in it yet. Blocking.
     pub fn alerts(
         &self,
@@ -86,6 +158,24 @@ impl Search {
         let asks = filter.incident.is_none() && filter.wants().words;
         let words = if asks { self.said(view, filter, None)? } else { None };
         view.alert_counts(filter, words)
+    }
+
+    /// `View::alerts_looked`, with its words looked for by the index. Blocking.
+    pub fn alerts_looked(
+        &self,
+        view: &View,
+        filter: &AlertFilter,
+        by: Option<AlertsBy>,
+        most: usize,
+    ) -> Result<Looked, StoreError> {
+        let asks = filter.incident.is_none() && filter.wants().words;
+        let words = if asks { self.said(view, filter, None)? } else { None };
+        let cut = words.as_ref().is_some_and(|w| w.many() >= MOST);
+        let mut looked = view.alerts_looked(filter, words, by, most)?;
+        if cut && looked.older.is_none() {
+            looked.older = looked.alerts.last().map(|a| a.number);
+        }
+        Ok(looked)
     }
 
     /// The alerts that say the words of a filter; none when the index does not know.
@@ -258,6 +348,59 @@ impl SegmentCollector for SegmentNumbers {
 
     fn harvest(mut self) -> Vec<u64> {
         highest(&mut self.found, self.most);
+        self.found
+    }
+}
+
+/// Collects the numbers of incidents that have most of something; of as many the highest number.
+struct Most {
+    field: &'static str,
+    most: usize,
+}
+
+struct SegmentMost {
+    column: Column<u64>,
+    number: Column<u64>,
+    most: usize,
+    found: Vec<(u64, u64)>,
+}
+
+impl Collector for Most {
+    type Fruit = Vec<u64>;
+    type Child = SegmentMost;
+
+    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentMost> {
+        let (column, number) = (segment.fast_fields().u64(self.field)?, segment.fast_fields().u64("number")?);
+        Ok(SegmentMost { column, number, most: self.most, found: Vec::new() })
+    }
+
+    fn requires_scoring(&self) -> bool {
+        false
+    }
+
+    fn merge_fruits(&self, fruits: Vec<Vec<(u64, u64)>>) -> tantivy::Result<Vec<u64>> {
+        let mut all = fruits.concat();
+        all.sort_unstable_by_key(|found| Reverse(*found));
+        all.dedup();
+        all.truncate(self.most);
+        Ok(all.into_iter().map(|(_, number)| number).collect())
+    }
+}
+
+impl SegmentCollector for SegmentMost {
+    type Fruit = Vec<(u64, u64)>;
+
+    fn collect(&mut self, doc: DocId, _: Score) {
+        if let (Some(of), Some(number)) = (self.column.first(doc), self.number.first(doc)) {
+            self.found.push((of, number));
+        }
+    }
+
+    fn harvest(mut self) -> Self::Fruit {
+        if self.found.len() > self.most {
+            self.found.select_nth_unstable_by_key(self.most, |found| Reverse(*found));
+            self.found.truncate(self.most);
+        }
         self.found
     }
 }

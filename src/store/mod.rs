@@ -94,8 +94,8 @@ pub use retention::Retention;
 use space::Space;
 pub use verify::verify;
 pub use views::{
-    AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Opened, Overview,
-    Preview, Spark, Stale, View, Words,
+    AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Looked, LookedAlert,
+    Opened, Overview, Preview, Spark, Stale, View, Words,
 };
 pub use world::Telling;
 

@@ -95,7 +95,7 @@ impl Assets {
         let mut all = Self::default();
         let mut css = Vec::new();
         for layer in LAYERS {
-            css.extend_from_slice(&read(&format!("css/{layer}.css")));
+            css.extend_from_slice(shortened(&String::from_utf8_lossy(&read(&format!("css/{layer}.css")))).as_bytes());
         }
         all.add("app.css", hashed("app", &css, "css"), css, "text/css; charset=utf-8");
         let mut names: Vec<String> = Files::iter().map(|n| n.into_owned()).collect();
@@ -129,8 +129,21 @@ fn read(name: &str) -> Vec<u8> {
     Files::get(name).map(|f| f.data.into_owned()).unwrap_or_default()
 }
 
-/// A script without what only its authors read: lines of comments, and indentation. No text in it goes over several lines,
-/// as a test makes sure.
+/// A stylesheet without what only its authors read: comments, lines, and the spaces that our own way of writing puts beside
+/// braces, colons and semicolons. A test makes sure that no text in it has these.
+fn shortened(css: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(css.len()), css);
+    while let Some((before, after)) = rest.split_once("/*") {
+        before.lines().for_each(|line| out.push_str(line.trim()));
+        rest = after.split_once("*/").map_or("", |(_, rest)| rest);
+    }
+    rest.lines().for_each(|line| out.push_str(line.trim()));
+    for (long, short) in [(" { ", "{"), (" {", "{"), ("; ", ";"), (": ", ":"), (" }", "}")] {
+        out = out.replace(long, short);
+    }
+    out
+}
+
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
@@ -186,6 +199,24 @@ mod tests {
             for (n, line) in text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
                 assert!(line.matches('`').count().is_multiple_of(2), "{name}:{}", n + 1);
                 assert!(!line.contains("/*") || line.contains("*/"), "{name}:{}", n + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn stylesheets_are_shortened_and_say_the_same() {
+        assert_eq!(
+            shortened("/* why */\n.a, .b { x: 1px 2px; y: z }\n@media (w) {\n  .a:is(.c) { x: 1 }\n}\n"),
+            ".a, .b{x:1px 2px;y:z}@media (w){.a:is(.c){x:1}}"
+        );
+        for layer in LAYERS {
+            let css = String::from_utf8(read(&format!("css/{layer}.css"))).unwrap();
+            for (n, line) in css.lines().enumerate() {
+                assert!(!line.contains("/*") || line.trim().starts_with("/*"), "{layer}:{}", n + 1);
+                let texts = if line.contains(" { ") { line } else { "" };
+                for text in texts.split('"').skip(1).step_by(2) {
+                    assert!(!["{", "}", "; ", ": "].iter().any(|s| text.contains(s)), "{layer}:{}: {text}", n + 1);
+                }
             }
         }
     }

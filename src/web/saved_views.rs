@@ -1,4 +1,4 @@
-//! Saved views with how many incidents each shows: every page has them in its rail, so they are counted in the background
+//! Saved views with how many incidents or alerts each shows: every page has them in its rail, so they are counted in the background
 //! and remembered for a moment.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use super::state::AppState;
 use crate::{
     model::*,
-    query::{self, Asker, IncidentFilter},
+    query::{self, AlertFilter, Asker, IncidentFilter},
     search::Search,
     store::{StoreError, View},
 };
@@ -29,13 +29,15 @@ pub struct Kept {
     pub id: ViewId,
     /// Its name.
     pub name: String,
+    /// What it lists.
+    pub kind: ViewKind,
     /// Its query.
     pub q: String,
     /// Everybody sees it.
     pub shared: bool,
     /// Who made it.
     pub owner: String,
-    /// How many incidents it shows, up to 100.
+    /// How many incidents or alerts it shows, up to 100.
     pub count: u64,
 }
 
@@ -43,6 +45,11 @@ impl Kept {
     /// The number as it is shown.
     pub fn badge(&self) -> String {
         if self.count >= MOST { "99+".to_owned() } else { self.count.to_string() }
+    }
+
+    /// Its list.
+    pub fn href(&self) -> String {
+        format!("/{}?view={}", self.kind, self.id)
     }
 }
 
@@ -76,13 +83,26 @@ impl SavedCounts {
     }
 }
 
-/// How many incidents a query shows, up to 100. A query that cannot be read any more shows none.
-pub fn counted(view: &View, search: &Search, q: &str, me: &str, now: Time) -> Result<u64, StoreError> {
-    let mut filter = IncidentFilter::default();
-    match query::incidents(q, Asker { now, me: Some(me) }, &mut filter) {
-        Ok(()) => Ok(search.incidents(view, &filter, None, 1)?.total.min(MOST)),
-        Err(_) => Ok(0),
-    }
+/// How many a view shows, up to 100. A query that cannot be read any more shows none.
+pub fn counted(view: &View, search: &Search, of: &SavedView, me: &str, now: Time) -> Result<u64, StoreError> {
+    let asker = Asker { now, me: Some(me) };
+    let total = match of.kind {
+        ViewKind::Incidents => {
+            let mut filter = IncidentFilter::default();
+            match query::incidents(&of.q, asker, &mut filter) {
+                Ok(()) => search.incidents(view, &filter, None, 1)?.total,
+                Err(_) => 0,
+            }
+        }
+        ViewKind::Alerts => {
+            let mut filter = AlertFilter::default();
+            match query::alerts(&of.q, asker, &mut filter) {
+                Ok(()) => search.alerts(view, &filter, None, 1)?.total,
+                Err(_) => 0,
+            }
+        }
+    };
+    Ok(total.min(MOST))
 }
 
 /// The views that somebody sees, with counts of a few seconds ago at most when anything changed since.
@@ -104,8 +124,8 @@ async fn count(state: &AppState, me: &str) -> Vec<Kept> {
     let change = *state.store.changes().borrow();
     let counted = state.store.read(move |view| {
         let views = view.saved_views(&name)?.into_iter().map(|v| {
-            let count = counted(view, &search, &v.q, &name, now)?;
-            Ok(Kept { id: v.id, name: v.name, q: v.q, shared: v.shared, owner: v.owner, count })
+            let count = counted(view, &search, &v, &name, now)?;
+            Ok(Kept { id: v.id, name: v.name, kind: v.kind, q: v.q, shared: v.shared, owner: v.owner, count })
         });
         views.collect::<Result<Vec<_>, StoreError>>()
     });

@@ -91,3 +91,65 @@ async fn all_that_match_are_chosen_and_a_view_is_kept() {
     browser.sees(".views [aria-current]", "Burning").await;
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_reaches_every_page_and_chooses_with_the_thumb() {
+    let test = TestApp::start().await;
+    many(&test, 3).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.size(390, 844).await;
+    browser.open("/incidents").await;
+    let bar =
+        "[...document.querySelectorAll('.tabbar a')].map((a) => a.textContent.trim().replace(/\\d+$/, '')).join(' ')";
+    assert_eq!(browser.js(bar).await, "Incidents Alerts Connectors Insights Settings");
+    // What has no place in it is linked from the page that it goes with.
+    for (page, link) in [("/insights", "/postmortems"), ("/connectors", "/topology"), ("/alerts", "/silences")] {
+        browser.open(page).await;
+        let seen =
+            format!("[...document.querySelectorAll('main a[href=\"{link}\"]')].some((a) => a.checkVisibility())");
+        assert_eq!(browser.js(&seen).await, true, "{link} on {page}");
+    }
+    browser.open("/incidents").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.click(".facetrow details:nth-of-type(2) summary").await;
+    // It stands on the bar at the bottom, as wide as the screen.
+    let sheet = "(() => { const p = document.querySelector('.facetrow details[open] .pop').getBoundingClientRect(), b = document.querySelector('.tabbar').getBoundingClientRect(); return Math.abs(p.bottom - b.top) < 2 && p.left === 0 && p.width === innerWidth })()";
+    browser.until("a sheet at the bottom", sheet).await;
+    browser.click(".facetrow details[open] input[value=critical]").await;
+    browser.click(".facetrow details[open] .btn.primary").await;
+    browser.until("the list of them", "location.search.includes('severity%3Acritical')").await;
+    browser.gone("tr[data-row='INC-2']").await;
+    // One alert is a page of its own, and the way back leads to the list.
+    browser.open("/alerts").await;
+    browser.click("tr[data-row] a.t").await;
+    browser.until("the alert", "location.search.includes('id=') && !!document.querySelector('#detail')").await;
+    let alone = "[...document.querySelectorAll('.beside')].every((e) => !e.checkVisibility()) && document.querySelector('#detail').checkVisibility()";
+    assert_eq!(browser.js(alone).await, true);
+    browser.click("#detail [aria-label=Close]").await;
+    browser.until("the list again", "location.pathname === '/alerts' && !document.querySelector('#detail')").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_is_switched_in_the_rail_and_alerts_are_put_together() {
+    let test = TestApp::start().await;
+    many(&test, 3).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.open("/alerts").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.until("it is off", "document.querySelector('[name=sound]').ariaPressed === 'false'").await;
+    browser.click("[name=sound]").await;
+    browser.until("it is on", "document.documentElement.dataset.sound === 'once'").await;
+    assert_eq!(
+        browser.js("location.pathname + document.querySelector('[name=sound]').ariaPressed").await,
+        "/alertstrue"
+    );
+    browser.run("const s = document.querySelector('#by'); s.value = 'service'; s.dispatchEvent(new Event('change', { bubbles: true }))").await;
+    browser.until("groups", "location.search === '?group=service'").await;
+    browser.sees(".tbl tbody", "queue-1").await;
+    browser.click(".tbl a.t").await;
+    browser.until("one group", "location.search.includes('service%3Aqueue')").await;
+    assert_eq!(browser.count("tr[data-row]").await, 1);
+    test.stop().await;
+}

@@ -78,6 +78,7 @@ async fn nothing_is_lost_or_doubled_over_a_cut() {
     test.take_away().await;
     browser.sees("#live", "Reconnecting").await;
     browser.sees("#offline", "Live updates paused").await;
+    browser.sees("#beacon", "Not live").await;
     test.bring_back().await;
     alerts(&test, 6..11, "high").await;
     test.post("/api/incidents/2/acknowledge", &Value::Null).await;
@@ -85,6 +86,7 @@ async fn nothing_is_lost_or_doubled_over_a_cut() {
     browser.sees("#newpill", "5 new incidents").await;
     browser.sees("#live", "Live").await;
     browser.gone("#offline").await;
+    browser.sees("#beacon", "open").await;
     browser.until("the changed row", "document.querySelector(\"tr[data-row='INC-2'] .av\")").await;
     assert_eq!(browser.js(&PLACE.replace(".top", ".left")).await[2], before[2]);
     browser.click("#newpill button").await;

@@ -185,7 +185,7 @@ async fn look_at_a_day() {
     look.at("connector-refused", "/connectors/splunk").await;
     look.at("connector-builds", "/connectors/jenkins").await;
     look.at("netdata-alerts", "/connectors/netdata/alerts").await;
-    look.at("netdata-alerts-none", "/connectors/netdata/alerts?state=clear&space=nowhere").await;
+    look.at("netdata-alerts-none", "/connectors/netdata/alerts?status=CLEAR&space=nowhere").await;
     look.at("connector-new", "/connectors/cloudbees").await;
     look.at("deliveries", "/deliveries").await;
     let deliveries = test.get("/api/deliveries?limit=20").await.json;
@@ -255,6 +255,11 @@ async fn look_at_lists() {
     look.at("incidents-mistaken-field", "/incidents?q=severty%3Ahigh&was=status%3Aopen").await;
     look.at("incidents-by-service", "/incidents?group=service&density=compact").await;
     look.at("incidents-wall", "/incidents?display=wall").await;
+    let alerts = json!({"name": "Latency", "q": "name:checkout*", "kind": "alerts", "shared": true});
+    assert_eq!(test.post("/api/views", &alerts).await.status, 201);
+    look.at("alerts-view", "/alerts?view=V-3").await;
+    look.at("alerts-by-service", "/alerts?group=service").await;
+    look.at("alerts-mistaken", "/alerts?q=hots%3Aa&was=status%3Afiring").await;
     look.at("incident-declare", "/incidents/new").await;
     look.theme("dark").await;
     browser.size(1440, 900).await;

@@ -231,14 +231,17 @@ async fn netdatas_alerts_are_listed_in_its_words() {
         }
     };
     check("", &["cpu_usage", "ram_in_use", "cpu_old", "CLEAR", "WARNING", "Databases"], &["NotNetdata"]).await;
-    check("?state=critical", &["cpu_usage"], &["ram_in_use", "cpu_old"]).await;
-    check("?state=warning", &["ram_in_use"], &["cpu_usage"]).await;
-    check("?state=clear", &["cpu_old"], &["cpu_usage"]).await;
+    check("?status=CRITICAL", &["cpu_usage"], &["ram_in_use", "cpu_old"]).await;
+    check("?status=WARNING", &["ram_in_use"], &["cpu_usage"]).await;
+    check("?status=clear&limit=25", &["cpu_old"], &["cpu_usage"]).await;
     check("?space=lab", &["ram_in_use"], &["cpu_usage"]).await;
     check("?room=Databases", &["ram_in_use", "cpu_usage"], &[]).await;
     check("?room=Other", &[], &["ram_in_use"]).await;
     check("?q=source:grafana", &["cpu_usage"], &["NotNetdata"]).await;
-    has(&test.get(&format!("{page}?q=severity:hgh")).await, &["The list below is the default one."]);
+    check("?limit=25&offset=2", &["<tr>"], &["cpu_old"]).await;
+    has(&test.get(&format!("{page}?q=severity:hgh")).await, &["Below is still the default list."]);
+    let last = test.get(&format!("{page}?q=severity:hgh&was=ram&status=WARNING")).await;
+    has(&last, &["Below is still “ram”", "1 to 1 of 1", "q=severity%3Ahigh&#38;status=WARNING"]);
     has(
         &test.get(page).await,
         &["All <span class=\"n\">3</span>", "Critical <span class=\"n\">1</span>", ">shop</option>"],

@@ -61,27 +61,40 @@ async fn figures_are_of_what_happened_and_their_lists_show_as_many() {
     assert_eq!((&one["period"]["funnel"]["incidents"], &one["service"]), (&json!(3), &json!("api")));
     assert_eq!(one["period"]["funnel"]["webhooks"], serde_json::Value::Null);
 
-    // Every mark of the page that leads to incidents leads to as many as it says.
+    // Every mark of the page leads to as many as it says. A test counts nowhere, and is in none of these lists.
+    let sent = test.post("/api/connectors/generic/test", &json!({})).await;
+    assert!(sent.status.is_success(), "{}", sent.text);
+    test.until("/api/incidents?q=is:test", |l| l["total"] == 1).await;
     let page = test.get("/insights?since=4w").await.text;
-    let mut checked = 0;
-    for part in page.split("<a href=\"/incidents?").skip(1) {
-        let (query, rest) = part.split_once('"').unwrap();
-        let Some(label) = rest.strip_prefix(" aria-label=\"").and_then(|l| l.split('"').next()) else { continue };
-        let n: u64 = match label.rsplit_once(", ").filter(|(_, n)| n.contains("incident")) {
-            // A week says how many of its incidents were taken, or ended.
-            Some(_) => continue,
-            None => {
-                let number = label.split(": ").nth(1).unwrap_or_default();
-                number.split([' ', '\u{a0}']).next().unwrap().parse().unwrap()
-            }
-        };
-        let query = query.replace("&#38;", "&");
-        let list = test.get(&format!("/api/incidents?{query}")).await.json;
-        let shown = list["incidents"].as_array().unwrap_or_else(|| panic!("{query}: {list}")).len() as u64;
-        assert_eq!(shown, n, "{label}: {query}");
-        checked += 1;
+    let mut checked = std::collections::BTreeMap::<&str, u32>::new();
+    for list in ["incidents", "alerts", "deliveries", "insights/hour"] {
+        for part in page.split(&format!("<a href=\"/{list}?")).skip(1) {
+            let (query, rest) = part.split_once('"').unwrap();
+            let Some(label) = rest.strip_prefix(" aria-label=\"").and_then(|l| l.split('"').next()) else { continue };
+            // The last number of the name: `api: 3 critical`, `Webhooks: 18`, `…, 6 incidents`.
+            let mut numbers =
+                label.split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.').filter_map(|n| n.parse().ok());
+            let n: u64 = numbers.next_back().unwrap();
+            let query = query.replace("&#38;", "&");
+            let shown = test.get(&format!("/{list}?{query}")).await.text;
+            let found = match list {
+                "incidents" => shown.matches("data-row=\"INC-").count(),
+                "insights/hour" => shown.matches("href=\"/incidents/INC-").count(),
+                "deliveries" => shown.matches("class=\"t\" href=\"/deliveries/").count(),
+                // Repeats are not rows: each row says how often it came.
+                _ if label.starts_with("Alerts received") => shown
+                    .split("<tr data-row=\"")
+                    .skip(1)
+                    .map(|row| row.split('×').nth(1).map_or(1, |n| n.split('<').next().unwrap().parse().unwrap()))
+                    .sum(),
+                _ => shown.matches("<tr data-row=\"").count(),
+            };
+            assert_eq!(found as u64, n, "{label}: /{list}?{query}");
+            *checked.entry(list).or_default() += 1;
+        }
     }
-    assert!(checked >= 4, "{checked} in {page}");
+    assert!(checked["incidents"] >= 6 && checked["alerts"] == 2 && checked["deliveries"] == 1, "{checked:?}");
+    assert!(checked["insights/hour"] >= 6, "{checked:?}");
     let hour = page.split("href=\"/insights/hour?").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
     let listed = test.get(&format!("/insights/hour?{hour}")).await.text;
     assert_eq!(listed.matches("href=\"/incidents/INC-").count(), 1, "{listed}");

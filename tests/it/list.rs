@@ -98,7 +98,7 @@ async fn orders_groups_and_pages_are_in_the_address() {
     let page = test.get("/incidents?group=service&sort=-severity&display=wall").await.text;
     let order: Vec<&str> = page.split("data-row=\"").skip(1).map(|s| &s[..5]).collect();
     assert_eq!(order, ["INC-1", "INC-2", "INC-3"]);
-    assert!(page.contains("class=\"wall\"") && page.contains("http-equiv=\"refresh\""), "{page}");
+    assert!(page.contains("class=\"wall\""), "{page}");
     assert!(!page.contains("id=\"bulk\"") && page.contains("<b><bdi>checkout-api</bdi></b>"), "{page}");
     // Forms of facets fold into the query, and the form of the text gets a short address.
     for (form, want) in [
@@ -183,6 +183,92 @@ async fn an_action_goes_to_all_that_match_and_says_which_were_refused() {
     assert_eq!(location(&declared), "/incidents/INC-4", "{}", declared.text);
     let wrong = plain(&test, Method::POST, "/incidents/new", "title=&severity=critical").await;
     assert!(wrong.status == 422 && wrong.text.contains("Not declared."), "{}", wrong.text);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_are_grouped_ordered_and_kept_as_views() {
+    let test = three().await;
+    let send = async |title: &str, service: Option<&str>, status: &str| {
+        test.clock.advance(std::time::Duration::from_secs(60));
+        let body = json!({"id": title, "title": title, "service": service, "severity": "low", "status": status});
+        assert_eq!(test.deliver("generic", &body).await.status, 202);
+    };
+    send("Disk almost full", Some("orders-db"), "firing").await;
+    send("Job failed", None, "firing").await;
+    // The oldest of all comes once more, and is the last one seen.
+    test.clock.advance(std::time::Duration::from_secs(60));
+    let again = json!({"id": "checkout-api", "title": "Certificate of the shop expires", "service": "checkout-api",
+        "severity": "critical", "host": "checkout-api-1"});
+    assert_eq!(test.deliver("generic", &again).await.status, 202);
+    let titles = |page: &str| -> Vec<String> {
+        let rows = page.split("<tr data-row=\"").skip(1);
+        rows.map(|r| r.split("dir=\"auto\"").nth(1).unwrap()[1..].split('<').next().unwrap().to_owned()).collect()
+    };
+    let page = test.get("/alerts").await.text;
+    let all = [
+        "Certificate of the shop expires",
+        "Job failed",
+        "Disk almost full",
+        "Disk full on the third shard",
+        "PostgreSQL replication lag",
+    ];
+    assert_eq!(titles(&page), all, "{page}");
+    assert!(page.contains("<h2 data-heading>5 firing</h2>") && page.contains("of 5 in 24\u{a0}h, 5 stored"), "{page}");
+    for (q, want) in [("name:disk*", vec![all[2], all[3]]), ("-name:disk* -service:*", vec![all[1]])] {
+        assert_eq!(titles(&test.get(&format!("/alerts?q={}", encoded(q))).await.text), want, "{q}");
+    }
+    // Each group leads to as many alerts as it has.
+    for (by, groups) in [("service", 4), ("name", 5), ("host", 4), ("incident", 4)] {
+        let page = test.get(&format!("/alerts?group={by}")).await.text;
+        let rows: Vec<&str> = page.split("<tr><td class=\"w\"><a class=\"t\" href=\"").skip(1).collect();
+        assert_eq!(rows.len(), groups, "{by}: {page}");
+        for row in rows {
+            let address = row.split('"').next().unwrap().replace("&#38;", "&");
+            let n: usize = row.split("data-u=\"alerts\">").nth(1).unwrap().split('<').next().unwrap().parse().unwrap();
+            assert_eq!(titles(&test.get(&address).await.text).len(), n, "{address}");
+        }
+    }
+    // A mistake keeps the last list, dimmed, names its place and says what was probably meant.
+    let page = test.get(&format!("/alerts?q={}&was=name:job*&group=", encoded("job hots:a"))).await.text;
+    for part in ["There is no field hots", "(character 5)", "q=job+host%3Aa", "Below is still “name:job*”", "dimmed"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert_eq!(titles(&page), [all[1]]);
+    let form = plain(&test, Method::GET, "/alerts?q=name:job*&was=since:24h&group=host", "").await;
+    assert_eq!((form.status.as_u16(), location(&form)), (303, "/alerts?q=name%3Ajob*&group=host"));
+    // Views of alerts are kept beside those of incidents.
+    let saved = plain(&test, Method::POST, "/incidents/views", "kind=alerts&name=Disks&q=name:disk*&shared=on").await;
+    assert_eq!((saved.status.as_u16(), location(&saved)), (303, "/alerts?view=V-1"), "{}", saved.text);
+    let view = test.get("/api/views/V-1").await.json;
+    assert_eq!((&view["kind"], &view["count"]), (&json!("alerts"), &json!(2)), "{view}");
+    let page = test.get("/alerts?view=V-1").await.text;
+    assert_eq!(titles(&page), [all[2], all[3]]);
+    assert!(
+        page.contains("href=\"/alerts?view=V-1\" aria-current=\"page\"") && page.contains("The view “Disks”"),
+        "{page}"
+    );
+    let narrowed = plain(&test, Method::GET, "/alerts?view=V-1&severity=low&by=facets", "").await;
+    assert_eq!(location(&narrowed), "/alerts?q=name%3Adisk*+severity%3Alow");
+    assert!(!test.get("/incidents?view=V-1").await.text.contains("The view"), "it is none of incidents");
+    let wrong = test.post("/api/views", &json!({"name": "x", "q": "owner:me", "kind": "alerts"})).await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text);
+    let gone = plain(&test, Method::POST, "/incidents/views/V-1/remove", "kind=alerts").await;
+    assert_eq!(location(&gone), "/alerts");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wall_comes_anew_by_itself_and_has_no_controls() {
+    let test = three().await;
+    let page = test.get("/incidents?display=wall").await;
+    assert_eq!(page.headers["refresh"], "30");
+    // Below the banner of a lost connection.
+    let main = page.text.split("<div class=\"top\">").nth(1).unwrap().split("</main>").next().unwrap();
+    assert!(!main.contains("<button") && !main.contains("<select"), "{main}");
+    assert!(!main.contains("type=\"search\"") && page.text.contains("data-theme=\"dark\""), "{main}");
+    assert!(test.get("/incidents").await.headers.get("refresh").is_none());
     test.stop().await;
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     model::*,
-    query::{self, Asker, IncidentFilter},
+    query::{self, Asker},
     store::{
         CommandError, Store, StoreError, codec,
         tables::meta,
@@ -30,7 +30,7 @@ pub struct ViewPatch {
 }
 
 fn audited(v: &SavedView) -> serde_json::Value {
-    json!({ "name": v.name, "q": v.q, "shared": v.shared, "owner": v.owner })
+    json!({ "name": v.name, "kind": v.kind, "q": v.q, "shared": v.shared, "owner": v.owner })
 }
 
 fn all(tx: &Tx<'_>) -> Result<Vec<SavedView>, StoreError> {
@@ -40,7 +40,11 @@ fn all(tx: &Tx<'_>) -> Result<Vec<SavedView>, StoreError> {
 fn check(tx: &Tx<'_>, view: &SavedView) -> Result<(), CommandError> {
     let mut wrong = view.mistakes();
     let asker = Asker { now: tx.now, me: None };
-    if let Err(e) = query::incidents(&view.q, asker, &mut IncidentFilter::default()) {
+    let read = match view.kind {
+        ViewKind::Incidents => query::incidents(&view.q, asker, &mut Default::default()),
+        ViewKind::Alerts => query::alerts(&view.q, asker, &mut Default::default()),
+    };
+    if let Err(e) = read {
         wrong.push(Mistake::new("/q", format!("character {}: {e}", e.at + 1)));
     }
     if !wrong.is_empty() {
@@ -75,7 +79,7 @@ impl Store {
     /// Keeps a view.
     pub async fn save_view(
         &self,
-        name: String,
+        (kind, name): (ViewKind, String),
         q: String,
         shared: bool,
         actor: Actor,
@@ -84,6 +88,7 @@ impl Store {
             let mut view = SavedView {
                 id: ViewId(0),
                 name: name.trim().to_owned(),
+                kind,
                 q: q.trim().to_owned(),
                 shared,
                 owner: actor.to_string(),

@@ -28,6 +28,7 @@ pub(super) fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<AlertSeen<'r>, Sto
     let mut seen = AlertSeen {
         status: value(status)?,
         severity: value(severity)?,
+        title: "",
         source: value(platform)?,
         service: optional(service)?,
         host: optional(host)?,
@@ -40,6 +41,10 @@ pub(super) fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<AlertSeen<'r>, Sto
         marks: Vec::new(),
         strategy: None,
     };
+    if wants.names {
+        let [title] = fields(row, ["title"])?;
+        seen.title = text(title)?;
+    }
     if wants.labels {
         let [labels] = fields(row, ["labels"])?;
         seen.labels = optional(labels)?.unwrap_or_default();

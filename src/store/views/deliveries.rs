@@ -5,7 +5,7 @@ use crate::{
     model::*,
     store::{
         StoreError,
-        fields::{fields, value},
+        fields::{fields, optional, value},
         pack, tables,
     },
 };
@@ -17,6 +17,12 @@ pub struct DeliveryFilter {
     pub platform: Option<String>,
     /// What became of them.
     pub outcome: Option<DeliveryOutcome>,
+    /// Received at or after.
+    pub since: Option<Time>,
+    /// Received before.
+    pub until: Option<Time>,
+    /// Only those with an alert that is no test.
+    pub alerts: bool,
 }
 
 impl View {
@@ -55,10 +61,14 @@ impl View {
             before,
             limit,
             |row| {
-                let [platform, outcome] = fields(row, ["platform", "outcome"])?;
+                let [platform, outcome, at, signals, tests] =
+                    fields(row, ["platform", "outcome", "at", "signals", "tests"])?;
                 let (platform, outcome): (&str, DeliveryOutcome) = (value(platform)?, value(outcome)?);
                 let fits = filter.platform.as_deref().is_none_or(|p| p == platform);
-                Ok((fits && filter.outcome.is_none_or(|o| o == outcome)).into())
+                let at: Time = value(at)?;
+                let within = filter.since.is_none_or(|t| at >= t) && filter.until.is_none_or(|t| at < t);
+                let alerts = !filter.alerts || value::<u64>(signals)? > optional::<u64>(tests)?.unwrap_or(0);
+                Ok((fits && within && alerts && filter.outcome.is_none_or(|o| o == outcome)).into())
             },
         )
     }

@@ -39,6 +39,7 @@ pub use mutes::{Preview, Stale};
 pub(super) use overview::Remembered;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
+pub use seen::{Looked, LookedAlert};
 pub use services::{Activities, Activity};
 pub use sparks::Spark;
 pub use spread::Dot;

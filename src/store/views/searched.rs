@@ -33,6 +33,11 @@ impl Words {
         Self { known: known.into(), fresh: fresh.into() }
     }
 
+    /// How many there are.
+    pub fn many(&self) -> usize {
+        self.known.len() + self.fresh.len()
+    }
+
     fn knows(&self, number: u64) -> bool {
         self.known.binary_search_by(|n| number.cmp(n)).is_ok()
     }

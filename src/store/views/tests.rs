@@ -210,7 +210,7 @@ async fn deliveries_are_found_as_a_look_at_every_row_finds_them() {
     let all = view.deliveries(&DeliveryFilter::default(), None, 1_000).unwrap().items;
     for platform in [None, Some("datadog"), Some("netdata")] {
         for outcome in [None, Some(DeliveryOutcome::Accepted), Some(DeliveryOutcome::Refused)] {
-            let filter = DeliveryFilter { platform: platform.map(str::to_owned), outcome };
+            let filter = DeliveryFilter { platform: platform.map(str::to_owned), outcome, ..DeliveryFilter::default() };
             let fits =
                 |d: &&DeliveryRow| platform.is_none_or(|p| p == d.platform) && outcome.is_none_or(|o| o == d.outcome);
             let want: Vec<u64> = all.iter().filter(fits).map(|d| d.seq).collect();

@@ -37,7 +37,8 @@ listing! {
         ("limit" = Option<usize>, Query), ("cursor" = Option<String>, Query)), responses((status = 200, body = Deliveries)))]
 pub async fn list(_: Viewer, State(state): State<AppState>, params: Params) -> Result<Answer<Deliveries>, ApiError> {
     let outcome = params.one("outcome").map(|o| o.parse().map_err(|e: String| wrong("outcome", &e))).transpose()?;
-    let filter = DeliveryFilter { platform: params.one("platform").map(str::to_owned), outcome };
+    let filter =
+        DeliveryFilter { platform: params.one("platform").map(str::to_owned), outcome, ..DeliveryFilter::default() };
     let (cursor, limit) = (params.cursor()?, params.limit()?);
     let page = state.store.read(move |view| view.deliveries(&filter, cursor, limit)).await?;
     Ok(Answer(Deliveries::of(page, DeliveryObject::of)))

@@ -1,4 +1,4 @@
-//! Saved views of the incident list.
+//! Saved views of lists.
 
 use axum::{
     Json as Answer,
@@ -27,7 +27,7 @@ pub struct ViewObject {
     /// The view.
     #[serde(flatten)]
     view: SavedView,
-    /// How many incidents fit it now, up to 100.
+    /// How many incidents or alerts fit it now, up to 100.
     count: u64,
     /// Its page on this server.
     page: String,
@@ -43,6 +43,9 @@ listing! {
 pub struct MakeView {
     /// One line of at most 60 characters.
     name: String,
+    /// What it lists.
+    #[serde(default = "ViewKind::usual")]
+    kind: ViewKind,
     /// What it shows.
     q: String,
     /// Everybody sees it.
@@ -68,8 +71,8 @@ fn id(text: &str) -> Result<ViewId, ApiError> {
 
 async fn object(state: &AppState, view: SavedView, me: String) -> Result<ViewObject, ApiError> {
     let (search, now) = (state.search.clone(), state.clock.now());
-    let page = format!("/incidents?view={}", view.id);
-    let (count, view) = state.store.read(move |v| Ok((counted(v, &search, &view.q, &me, now)?, view))).await?;
+    let page = format!("/{}?view={}", view.kind, view.id);
+    let (count, view) = state.store.read(move |v| Ok((counted(v, &search, &view, &me, now)?, view))).await?;
     Ok(ViewObject { view, count, page })
 }
 
@@ -94,7 +97,7 @@ pub async fn make(
     Json(new): Json<MakeView>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<ViewObject>), ApiError> {
     let me = who.identity.name();
-    let made = state.store.save_view(new.name, new.q, new.shared, who.actor).await?;
+    let made = state.store.save_view((new.kind, new.name), new.q, new.shared, who.actor).await?;
     state.shared.saved.forget();
     let location = [(header::LOCATION, format!("/api/views/{}", made.id))];
     Ok((StatusCode::CREATED, location, Answer(object(&state, made, me).await?)))

@@ -6,15 +6,19 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     alerts_chart::Chart,
+    alerts_groups::Groups,
+    alerts_list::Asked,
+    facets::Tab,
     frame::Frame,
     incidents::QueryError,
     platforms,
+    saved::{Keep, Own},
     terms::{self, href},
     text,
     ui::{self, Markup, When},
     words,
 };
-use crate::{model::*, store::Listing};
+use crate::{model::*, query::AlertsBy, store::Looked, web::saved_views::Kept};
 
 /// What the list shows when nothing is asked for.
 pub const DEFAULT_QUERY: &str = "since:24h";
@@ -45,17 +49,13 @@ pub struct AlertRow {
 impl HtmlSafe for AlertRow {}
 
 impl AlertRow {
-    /// A row of the list of `q`.
-    pub fn new(a: &Alert, q: &str, before: Option<u64>, chosen: bool, waiting: &Waiting, now: Time) -> Self {
+    /// A row of the list that is asked for.
+    pub fn new(a: &Alert, asked: &Asked, waiting: &Waiting, now: Time) -> Self {
         let short = |s: &Option<String>| s.as_deref().map(|s| text::visible(&text::shorten(s, 80))).unwrap_or_default();
-        let id = a.id.to_string();
-        let before = before.map(|b| b.to_string());
-        let mut more = vec![("id", id.as_str())];
-        more.extend(before.as_deref().map(|b| ("before", b)));
         Self {
             id: a.id,
-            chosen,
-            href: format!("{}#detail", href("/alerts", if q == DEFAULT_QUERY { "" } else { q }, &more)),
+            chosen: asked.id == Some(a.id),
+            href: asked.beside(a.id),
             severity: ui::severity(a.severity),
             title: text::visible(&text::shorten(&a.title, 160)),
             times: a.count,
@@ -199,7 +199,7 @@ impl Detail {
         m: Option<&Membership>,
         raw: Option<&Delivery>,
         past: &Past,
-        q: &str,
+        close: String,
         waiting: &Waiting,
     ) -> Self {
         #[derive(Template)]
@@ -276,7 +276,7 @@ impl Detail {
             severity: ui::severity_box(a.severity),
             title: text::visible(&a.title),
             description: a.description.as_deref().map(text::visible),
-            close: href("/alerts", if q == DEFAULT_QUERY { "" } else { q }, &[]),
+            close,
             silence: a.is_open().then(|| format!("/silences/new?alert={}", a.id)),
             facts,
             incident: a.incident.map(|i| i.to_string()).unwrap_or_default(),
@@ -322,6 +322,50 @@ pub struct Choice {
     checked: bool,
 }
 
+/// The rows of a page, and the ways to others.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The alerts.
+    pub rows: Vec<Alert>,
+    /// How many stand before them in the order of the list; none where they are in the order of their numbers.
+    pub from: Option<usize>,
+    /// Rows that were looked at for them, where that is why there are few.
+    pub among: Option<u64>,
+    /// There is a page before.
+    pub newer: bool,
+    /// The address of the next.
+    pub older: Option<String>,
+}
+
+/// All that the page is made from.
+#[derive(Debug)]
+pub struct Input {
+    /// What the address asks for, with the query that is shown.
+    pub asked: Asked,
+    /// The query as typed, which may be wrong; empty for the default.
+    pub typed: String,
+    /// What was looked at.
+    pub looked: Looked,
+    /// The rows.
+    pub shown: Shown,
+    /// Alerts that are stored.
+    pub stored: u64,
+    /// For rows that wait.
+    pub waiting: Waiting,
+    /// Of what fits.
+    pub chart: Option<Chart>,
+    /// Beside the list.
+    pub detail: Option<Detail>,
+    /// The query was not understood.
+    pub error: Option<QueryError>,
+    /// Name in URLs and name for people of the platforms to choose from.
+    pub sources: Vec<(String, String)>,
+    /// Saved views of alerts that the reader has.
+    pub views: Vec<Kept>,
+    /// Who reads.
+    pub me: String,
+}
+
 /// The foot of the list.
 #[derive(Debug)]
 pub struct Pager {
@@ -330,123 +374,187 @@ pub struct Pager {
     older: Option<String>,
 }
 
+/// A choice of how alerts are put together.
+#[derive(Debug)]
+pub struct By {
+    value: &'static str,
+    name: &'static str,
+    chosen: bool,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "pages/alerts.html")]
 pub struct AlertsPage {
     frame: Frame,
+    /// In the text field: as typed.
+    typed: String,
+    /// The query of the rows below.
     q: String,
     filtered: bool,
     error: Option<QueryError>,
+    tabs: Vec<Tab>,
+    bys: Vec<By>,
     facets: Vec<Facet>,
     detail: Option<Detail>,
     heading: String,
+    sub: String,
     chart: Option<Chart>,
     csv: Option<String>,
     first_page: bool,
+    order: &'static str,
+    groups: Option<Groups>,
     rows: Vec<AlertRow>,
     none: &'static str,
     none_why: &'static str,
     pager: Option<Pager>,
+    keep: Keep,
 }
 
 /// The fields of the facet forms.
 pub const FACETS: [&str; 4] = ["severity", "status", "source", "incident"];
 
 impl AlertsPage {
-    /// The address of another query.
-    fn to(&self, q: &str) -> String {
-        href("/alerts", q, &[])
-    }
-
-    /// The list of `q`, with one alert beside it.
-    pub fn new(
-        frame: Frame,
-        q: &str,
-        (listing, waiting, chart): (&Listing<Alert>, &Waiting, Option<Chart>),
-        before: Option<u64>,
-        detail: Option<(AlertId, Detail)>,
-        error: Option<QueryError>,
-        sources: &[(String, String)],
-    ) -> Self {
-        let q = if q.is_empty() { DEFAULT_QUERY } else { q };
-        let chosen = detail.as_ref().map(|(id, _)| *id);
-        let facet = |name, field, values: Vec<(String, Markup)>| {
-            let set = terms::values(q, field);
-            let options =
-                values.into_iter().map(|(value, name)| Choice { checked: set.contains(&value), value, name }).collect();
-            Facet { name, field, options }
-        };
-        let about = if listing.total_is_exact { "" } else { "about " };
-        let filtered = q != DEFAULT_QUERY;
+    /// The list, in groups where that is asked for, with one alert beside it.
+    pub fn new(frame: Frame, input: Input) -> Self {
+        let Input { asked, typed, looked, shown, stored, waiting, chart, detail, error, sources, views, me } = input;
+        let q = asked.shown().to_owned();
+        let filtered = !asked.q.is_empty();
+        let (heading, sub) = heading(&looked, &q, stored);
+        let groups = asked.by.map(|by| Groups::new(&looked, by, &asked, frame.now));
+        let rows: Vec<AlertRow> = shown.rows.iter().map(|a| AlertRow::new(a, &asked, &waiting, frame.now)).collect();
+        let own = views.iter().find(|v| Some(v.id) == asked.view && (v.owner == me || frame.may_admin()));
         Self {
-            filtered,
-            facets: vec![
-                facet(
-                    "Severity",
-                    "severity",
-                    Severity::ALL.iter().map(|s| (s.to_string(), ui::severity(*s))).collect(),
-                ),
-                facet(
-                    "State",
-                    "status",
-                    AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::foreign(s.as_str()))).collect(),
-                ),
-                facet("Source", "source", sources.iter().map(|(s, n)| (s.clone(), ui::foreign(n))).collect()),
-                facet(
-                    "Part of an incident",
-                    "incident",
-                    [("any", "yes"), ("none", "no")].map(|(v, n)| (v.to_owned(), ui::foreign(n))).into(),
-                ),
-            ]
-            .into_iter()
-            .filter(|f| !f.options.is_empty())
-            .collect(),
-            heading: heading(listing),
-            csv: (!listing.items.is_empty()).then(|| href("/alerts.csv", q, &[])),
-            first_page: before.is_none() && error.is_none(),
+            tabs: tabs(&asked, &views),
+            bys: bys(asked.by),
+            facets: facets(&q, &sources),
+            csv: (!looked.alerts.is_empty()).then(|| href("/alerts.csv", &q, &[])),
+            first_page: asked.before.is_none() && asked.after.is_none() && asked.by.is_none() && error.is_none(),
+            order: if asked.before.is_some() { "received last first" } else { "last seen first" },
             chart,
-            rows: listing
-                .items
-                .iter()
-                .map(|a| AlertRow::new(a, q, before, chosen == Some(a.id), waiting, frame.now))
-                .collect(),
             none: if filtered { "No alert matches" } else { "No alert in the last 24 hours" },
             none_why: if filtered {
                 "Take a term away, or look further back with since:7d."
             } else {
                 "What your platforms send appears here, one line for each alert with its repeats."
             },
-            pager: (before.is_some() || listing.next.is_some()).then(|| Pager {
-                text: format!("{} shown, {about}{} match", listing.items.len(), ui::count(listing.total)),
-                newer: before.map(|_| href("/alerts", q, &[])),
-                older: listing.next.map(|n| href("/alerts", q, &[("before", &n.to_string())])),
-            }),
-            detail: detail.map(|(_, d)| d),
-            q: q.to_owned(),
+            pager: pager(&asked, &looked, &shown, rows.len()),
+            keep: Keep { kind: ViewKind::Alerts, q: q.clone(), own: own.map(Own::of) },
+            typed: if typed.is_empty() { DEFAULT_QUERY.to_owned() } else { typed },
+            filtered,
+            groups,
+            rows,
+            heading,
+            sub,
+            detail,
+            q,
             error,
             frame,
         }
     }
-}
 
-impl AlertsPage {
     /// The marks of severities, as the chart stacks them.
     fn legend(&self) -> Vec<Markup> {
         Severity::ALL.iter().copied().map(ui::severity).collect()
     }
 }
 
-/// `about 12,000 alerts`.
-pub fn heading(listing: &Listing<Alert>) -> String {
-    let about = if listing.total_is_exact { "" } else { "about " };
-    format!("{about}{}", ui::plural(listing.total, "alert"))
+fn facets(q: &str, sources: &[(String, String)]) -> Vec<Facet> {
+    let facet = |name, field, values: Vec<(String, Markup)>| {
+        let set = terms::values(q, field);
+        let options =
+            values.into_iter().map(|(value, name)| Choice { checked: set.contains(&value), value, name }).collect();
+        Facet { name, field, options }
+    };
+    let part = [("any", "an incident"), ("none", "nothing, on its own")];
+    let mut all = vec![
+        facet("Severity", "severity", Severity::ALL.iter().map(|s| (s.to_string(), ui::severity(*s))).collect()),
+        facet("State", "status", AlertStatus::ALL.iter().map(|s| (s.to_string(), ui::own(s.as_str()))).collect()),
+        facet("Source", "source", sources.iter().map(|(s, n)| (s.clone(), ui::foreign(n))).collect()),
+        facet("Part of", "incident", part.map(|(v, n)| (v.to_owned(), ui::own(n))).into()),
+    ];
+    all.retain(|f| !f.options.is_empty());
+    all
+}
+
+/// Saved views of alerts; without any there is nothing to choose between.
+fn tabs(asked: &Asked, views: &[Kept]) -> Vec<Tab> {
+    let tab = |key: &str, name, q: &str| Tab {
+        key: key.to_owned(),
+        name: ui::own(name),
+        href: href("/alerts", q, &[]),
+        count: None,
+        current: asked.view.is_none() && asked.q == q,
+    };
+    let saved = views.iter().map(|v| Tab {
+        key: v.id.to_string(),
+        name: ui::foreign(&v.name),
+        href: v.href(),
+        count: Some(v.badge()),
+        current: asked.view == Some(v.id),
+    });
+    match views.is_empty() {
+        true => Vec::new(),
+        false => {
+            [tab("day", "Last 24 h", ""), tab("firing", "Firing", "status:firing")].into_iter().chain(saved).collect()
+        }
+    }
+}
+
+fn bys(chosen: Option<AlertsBy>) -> Vec<By> {
+    let name = |by: AlertsBy| match by {
+        AlertsBy::Service => "By service",
+        AlertsBy::Name => "By alert name",
+        AlertsBy::Host => "By host",
+        AlertsBy::Incident => "By incident",
+    };
+    let none = By { value: "", name: "No grouping", chosen: chosen.is_none() };
+    let all = AlertsBy::ALL.iter().map(|by| By { value: by.as_str(), name: name(*by), chosen: chosen == Some(*by) });
+    std::iter::once(none).chain(all).collect()
+}
+
+fn pager(asked: &Asked, looked: &Looked, shown: &Shown, rows: usize) -> Option<Pager> {
+    if asked.by.is_some() || (!shown.newer && shown.older.is_none()) {
+        return None;
+    }
+    let text = match (shown.from, shown.among) {
+        (Some(from), _) if looked.older.is_none() => {
+            format!("{} to {} of {}", from.min(from + rows) + 1, from + rows, ui::count(looked.alerts.len() as u64))
+        }
+        (Some(from), _) => format!(
+            "{} to {} of the newest {}, by when they were last seen",
+            from + 1,
+            from + rows,
+            ui::count(looked.alerts.len() as u64)
+        ),
+        (None, None) => format!("{rows} of those before, by when they were received first"),
+        (None, Some(n)) => {
+            format!("{rows} found in the next {} alerts, by when they were received first", ui::count(n))
+        }
+    };
+    Some(Pager { text, newer: shown.newer.then(|| asked.with("", "")), older: shown.older.clone() })
+}
+
+/// `318 firing`, and `of 4,812 in 24 h, 1,024,406 stored`.
+pub fn heading(looked: &Looked, q: &str, stored: u64) -> (String, String) {
+    let firing = looked.alerts.iter().filter(|a| a.status == AlertStatus::Firing).count() as u64;
+    let all = ui::count(looked.alerts.len() as u64);
+    let of = match (looked.older, q == DEFAULT_QUERY) {
+        (None, true) => format!("of {all} in 24\u{a0}h"),
+        (None, false) => format!("of {all} that match"),
+        // Older ones may fit as well: nobody has counted them.
+        (Some(_), _) => format!("of {all} among the newest {}", ui::count(looked.rows)),
+    };
+    (format!("{} firing", ui::count(firing)), format!("{of}, {} stored", ui::count(stored)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::pages::{alerts_chart::Seen, frame::Section, samples};
+    use crate::{
+        store::LookedAlert,
+        web::pages::{alerts_chart::Seen, frame::Section, samples},
+    };
 
     #[test]
     fn hostile_alerts_stay_text_in_list_and_detail() {
@@ -469,23 +577,43 @@ mod tests {
             data: serde_json::Value::Null,
         };
         let past = Past { received: vec![(d.at, d.id, Some(SignalStatus::Firing))], told: vec![told] };
-        let detail = Detail::new(&a, Some(&m), Some(&d), &past, evil, &Waiting::new());
-        let id = a.id;
-        let alerts = vec![(a.last_seen, a.severity)];
-        let seen = Seen { alerts, whole: true, ..Seen::default() };
-        let chart = Chart::new(&seen, evil, samples::now());
-        let listing = Listing { items: vec![a], next: Some(2), total: 9, total_is_exact: false, looked_through: None };
-        let page = AlertsPage::new(
-            samples::frame("Alerts", Section::Alerts),
-            evil,
-            (&listing, &Waiting::new(), chart),
-            None,
-            Some((id, detail)),
-            None,
-            &[],
-        );
-        let html = page.render().unwrap();
+        let detail = Detail::new(&a, Some(&m), Some(&d), &past, String::new(), &Waiting::new());
+        let one = LookedAlert {
+            number: 3,
+            seen: a.last_seen,
+            severity: a.severity,
+            status: a.status,
+            key: Some(evil.to_owned()),
+        };
+        let looked = Looked { alerts: vec![one], rows: 1, older: Some(3) };
+        let seen = Seen { alerts: vec![(a.last_seen, a.severity)], whole: true, ..Seen::default() };
+        let page = |by, rows| {
+            let asked = Asked { q: evil.to_owned(), id: Some(a.id), by, ..Asked::default() };
+            let shown = Shown { rows, from: Some(0), older: Some("/alerts".into()), ..Shown::default() };
+            let input = Input {
+                typed: asked.q.clone(),
+                asked,
+                looked: looked.clone(),
+                shown,
+                stored: 1_024_406,
+                waiting: Waiting::new(),
+                chart: Chart::new(&seen, evil, samples::now()),
+                detail: None,
+                error: None,
+                sources: Vec::new(),
+                views: Vec::new(),
+                me: "ann".into(),
+            };
+            (samples::frame("Alerts", Section::Alerts), input)
+        };
+        let (frame, mut input) = page(None, vec![a.clone()]);
+        input.detail = Some(detail);
+        let html = AlertsPage::new(frame, input).render().unwrap();
         assert!(!html.contains("<script>") && !html.contains("<img") && !html.contains("javascript:"), "{html}");
-        assert!(html.contains("about 9") && html.contains("Same time") && html.contains("aria-current=\"true\""));
+        assert!(html.contains("1 to 1 of the newest 1") && html.contains("Same time"), "{html}");
+        assert!(html.contains("aria-current=\"true\"") && html.contains("1,024,406 stored"), "{html}");
+        let (frame, input) = page(Some(AlertsBy::Host), Vec::new());
+        let html = AlertsPage::new(frame, input).render().unwrap();
+        assert!(!html.contains("<script>") && !html.contains("<img") && html.contains("Host or target"), "{html}");
     }
 }

@@ -11,13 +11,9 @@ use super::{
 };
 use crate::{
     model::*,
-    search::Search,
-    store::{AlertFilter, StoreError, View},
+    store::{AlertFilter, Looked},
 };
 
-/// Alerts that are looked at, the newest; of a search by words fewer, since whole alerts are read for it.
-const MOST: usize = 10_000;
-const MOST_SAID: usize = 1_000;
 /// Slices at most.
 const SLICES: i64 = 72;
 /// How long a slice may be, in minutes: lengths that people count in.
@@ -40,15 +36,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What fits a filter.
-    pub fn read(view: &View, search: &Search, filter: &AlertFilter) -> Result<Self, StoreError> {
-        let (alerts, whole) = if filter.words.is_empty() {
-            view.alerts_seen(filter, MOST)?
-        } else {
-            let found = search.alerts(view, filter, None, MOST_SAID)?;
-            (found.items.iter().map(|a| (a.last_seen, a.severity)).collect(), found.next.is_none())
-        };
-        Ok(Self { alerts, whole, since: filter.since, until: filter.until })
+    /// Of what fits a filter.
+    pub fn of(looked: &Looked, filter: &AlertFilter) -> Self {
+        let alerts = looked.alerts.iter().map(|a| (a.seen, a.severity)).collect();
+        Self { alerts, whole: looked.older.is_none(), since: filter.since, until: filter.until }
     }
 }
 

@@ -193,7 +193,8 @@ pub async fn draw(
             let wanted = info.slug.clone();
             move |view| {
                 let (overview, seq) = counts_and_seq(view, now)?;
-                let filter = DeliveryFilter { platform: Some(wanted.clone()), outcome: None };
+                let filter =
+                    DeliveryFilter { platform: Some(wanted.clone()), outcome: None, ..DeliveryFilter::default() };
                 let result = match tested {
                     Some((id, ..)) => view.delivery_row(id.number())?.filter(|r| r.id == id),
                     None => None,

@@ -10,6 +10,7 @@ use http::StatusCode;
 use super::{
     act::Form,
     ask::{Ask, Params, back},
+    charts,
     frame::{Frame, Section, counts_and_seq},
     platforms,
     said::Said,
@@ -167,18 +168,22 @@ pub struct DeliveriesPage {
     platforms: Vec<Choice>,
     outcomes: Vec<Choice>,
     heading: String,
+    sub: String,
     rows: Vec<Row>,
     newer: Option<String>,
     older: Option<String>,
 }
 
-/// `GET /deliveries?platform=&outcome=&before=`
+/// `GET /deliveries?platform=&outcome=&since=&until=&with=alerts&before=`
 pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
     let now = ask.now;
     let platform = Some(params.get("platform").to_owned()).filter(|p| !p.is_empty());
     let outcome: Option<DeliveryOutcome> = params.get("outcome").parse().ok();
     let before: Option<u64> = params.get("before").parse().ok();
-    let filter = DeliveryFilter { platform: platform.clone(), outcome };
+    let moment = |name: &str| crate::query::time(params.get(name), now);
+    let (since, until) = (moment("since"), moment("until"));
+    let alerts = params.get("with") == "alerts";
+    let filter = DeliveryFilter { platform: platform.clone(), outcome, since, until, alerts };
     let (overview, seq, listing, senders) = state
         .store
         .read(move |view| {
@@ -190,8 +195,9 @@ pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params):
     let word = outcome.map_or("", DeliveryOutcome::as_str);
     let link = |before: Option<u64>| {
         let before = before.map(|b| b.to_string());
+        let kept = ["since", "until", "with"].map(|name| (name, params.get(name)));
         let mut more: Vec<(&str, &str)> =
-            [("platform", chosen), ("outcome", word)].into_iter().filter(|(_, v)| !v.is_empty()).collect();
+            [("platform", chosen), ("outcome", word)].into_iter().chain(kept).filter(|(_, v)| !v.is_empty()).collect();
         more.extend(before.as_deref().map(|b| ("before", b)));
         href("/deliveries", "", &more)
     };
@@ -215,6 +221,14 @@ pub async fn deliveries(State(state): State<AppState>, ask: Ask, Params(params):
             ui::count(listing.total),
             if listing.total == 1 { "delivery" } else { "deliveries" }
         ),
+        sub: match (since, until, alerts) {
+            (None, None, false) => "newest first, as received".to_owned(),
+            _ => {
+                let from = since.map(|t| format!("from {} ", charts::moment(t))).unwrap_or_default();
+                let to = until.map(|t| format!("to {} ", charts::moment(t))).unwrap_or_default();
+                format!("{from}{to}{}", if alerts { "with alerts that are no tests" } else { "" }).trim_end().to_owned()
+            }
+        },
         rows: listing.items.iter().map(|d| Row::new(d, true, now)).collect(),
         newer: before.map(|_| link(None)),
         older: listing.next.map(|n| link(Some(n))),

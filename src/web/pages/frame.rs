@@ -242,40 +242,52 @@ impl Frame {
         }
     }
 
-    /// The rail: the five of the bar, and what has no place in it.
-    pub fn rail(&self) -> Vec<NavItem> {
+    /// The rail, but for its views and the settings below them.
+    pub fn rail(&self) -> [NavItem; 7] {
         let silences = self.path.starts_with("/silences");
-        let mut items = self.nav().to_vec();
-        for item in items.iter_mut().filter(|i| i.href == "/alerts") {
-            item.current &= !silences;
-        }
-        let calm = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
-        items.insert(2, calm);
-        let current = self.section == Section::Insights;
-        let seen = NavItem { href: "/insights", icon: "chart", name: "Insights", current, counts: false };
-        items.insert(items.len() - 1, seen);
-        let current = self.section == Section::Postmortems;
-        let told = NavItem { href: "/postmortems", icon: "doc", name: "Postmortems", current, counts: false };
-        items.insert(items.len() - 1, told);
-        items
+        let alerts = self.item(Section::Alerts, "/alerts", "bell", "Alerts");
+        let pause = NavItem { href: "/silences", icon: "pause", name: "Silences", current: silences, counts: false };
+        [
+            self.item(Section::Incidents, "/incidents", "flame", "Incidents"),
+            NavItem { current: alerts.current && !silences, ..alerts },
+            pause,
+            self.item(Section::Services, "/topology", "graph", "Services"),
+            self.item(Section::Connectors, "/connectors", "plug", "Connectors"),
+            self.item(Section::Insights, "/insights", "chart", "Insights"),
+            self.item(Section::Postmortems, "/postmortems", "doc", "Postmortems"),
+        ]
     }
 
-    /// The bar of narrow screens.
+    /// The bar of narrow screens. What is not in it is linked from the page that it goes with.
     pub fn nav(&self) -> [NavItem; 5] {
-        let item = |section, href, icon, name| NavItem {
-            href,
-            icon,
-            name,
-            current: self.section == section,
-            counts: section == Section::Incidents,
-        };
         [
-            item(Section::Incidents, "/incidents", "flame", "Incidents"),
-            item(Section::Alerts, "/alerts", "bell", "Alerts"),
-            item(Section::Services, "/topology", "graph", "Services"),
-            item(Section::Connectors, "/connectors", "plug", "Connectors"),
-            item(Section::Settings, "/settings", "gear", "Settings"),
+            self.item(Section::Incidents, "/incidents", "flame", "Incidents"),
+            self.item(Section::Alerts, "/alerts", "bell", "Alerts"),
+            self.item(Section::Connectors, "/connectors", "plug", "Connectors"),
+            self.item(Section::Insights, "/insights", "chart", "Insights"),
+            self.settings(),
         ]
+    }
+
+    /// The last entry of both.
+    pub fn settings(&self) -> NavItem {
+        self.item(Section::Settings, "/settings", "gear", "Settings")
+    }
+
+    fn item(&self, section: Section, href: &'static str, icon: &'static str, name: &'static str) -> NavItem {
+        let counts = section == Section::Incidents;
+        NavItem { href, icon, name, current: self.section == section, counts }
+    }
+
+    /// Whether the page shows this saved view.
+    pub fn shows(&self, view: &Kept) -> bool {
+        let query = self.path.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').any(|pair| pair.strip_prefix("view=") == Some(&view.id.to_string()))
+    }
+
+    /// What the sound button sets: on, or off again.
+    pub fn next_sound(&self) -> &'static str {
+        if self.sound.is_some() { "" } else { "once" }
     }
 
     /// The fire on the hill.

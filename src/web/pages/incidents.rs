@@ -13,6 +13,7 @@ use super::{
     list::{Asked, Grouping},
     nothing::Nothing,
     row::{Need, Row},
+    saved::{Keep, Own},
     terms::{self, href},
     ui,
     watch::Watch,
@@ -53,6 +54,8 @@ pub enum Found {
     Page(Listing<Incident>),
     /// The newest that a query matched, to be put into an order.
     Sorted(Listing<Incident>),
+    /// Those that come first in the order, of all that a query matched.
+    Ranked(Listing<Incident>),
 }
 
 /// Why a query cannot be understood.
@@ -83,6 +86,8 @@ pub struct Input {
     pub asked: Asked,
     /// Incidents of each value of a facet.
     pub counts: Counts,
+    /// Open incidents of each value, where there are very many.
+    pub storm: Option<Counts>,
     /// Who reads.
     pub me: String,
     /// The query was not understood.
@@ -106,14 +111,6 @@ pub struct Input {
 pub struct All {
     count: String,
     q: String,
-}
-
-/// The saved view that is shown, where the reader may change it.
-#[derive(Clone, Debug)]
-pub struct Own {
-    id: ViewId,
-    name: String,
-    shared: bool,
 }
 
 /// A word to choose and where it leads.
@@ -220,7 +217,7 @@ pub struct ListPage {
     wall: bool,
     wall_href: String,
     all: Option<All>,
-    own: Option<Own>,
+    keep_view: Keep,
     people: Vec<String>,
 }
 
@@ -238,7 +235,20 @@ impl ListPage {
     /// The page of `input`.
     pub fn new(frame: Frame, input: Input) -> Self {
         let Input {
-            overview, found, sources, typed, asked, counts, me, error, teach, refused, nothing, sparks, ..
+            overview,
+            found,
+            sources,
+            typed,
+            asked,
+            counts,
+            storm: by,
+            me,
+            error,
+            teach,
+            refused,
+            nothing,
+            sparks,
+            ..
         } = input;
         let now = frame.now;
         let mine = match &found {
@@ -251,12 +261,13 @@ impl ListPage {
         let drawn = Drawn { asked: &asked, sparks: &sparks, now };
         let total = match &found {
             Found::Default { open, .. } => open.1,
-            Found::Page(l) | Found::Sorted(l) => l.total,
+            Found::Page(l) | Found::Sorted(l) | Found::Ranked(l) => l.total,
         };
         let (groups, pager, storm) = match found {
-            Found::Default { open, closed } => drawn.default_list(open, closed),
+            Found::Default { open, closed } => drawn.default_list(open, closed, by.as_ref()),
             Found::Page(listing) => drawn.by_number(listing),
-            Found::Sorted(listing) => drawn.sorted(listing),
+            Found::Sorted(listing) => drawn.sorted(listing, false),
+            Found::Ranked(listing) => drawn.sorted(listing, true),
         };
         let rows: usize = groups.iter().map(|g| g.rows.len()).sum();
         let none = rows == 0;
@@ -297,7 +308,7 @@ impl ListPage {
                 // What is closed already is not what an action is for.
                 q: if asked.q.is_empty() { "status:open".to_owned() } else { asked.q.clone() },
             }),
-            own: own.map(|v| Own { id: v.id, name: v.name.clone(), shared: v.shared }),
+            keep_view: Keep { kind: ViewKind::Incidents, q: shown.clone(), own: own.map(Own::of) },
             people: input.people.iter().map(|p| ui::plain(p)).collect(),
             q: shown,
             frame,
@@ -347,7 +358,7 @@ pub fn shown(found: &Found, asked: &Asked) -> Vec<IncidentId> {
             page.iter().map(|i| i.id).chain(closed.0.iter().take(CLOSED_ROWS).map(|i| i.id)).collect()
         }
         Found::Page(listing) => listing.items.iter().map(|i| i.id).collect(),
-        Found::Sorted(listing) => {
+        Found::Sorted(listing) | Found::Ranked(listing) => {
             let mut all: Vec<&Incident> = listing.items.iter().collect();
             let (_, page) = drawn.window(&mut all);
             page.iter().map(|i| i.id).collect()
@@ -388,12 +399,12 @@ impl Drawn<'_> {
         (from, all.iter().skip(from).take(self.asked.limit).copied().collect())
     }
 
-    fn default_list(&self, open: (Vec<Incident>, u64), closed: (Vec<Incident>, u64)) -> List {
+    fn default_list(&self, open: (Vec<Incident>, u64), closed: (Vec<Incident>, u64), counts: Option<&Counts>) -> List {
         let (mut open, total) = open;
         let storm = (total > STORM).then(|| Storm {
             total: ui::count(total),
             shown: PAGE.min(open.len()),
-            services: by_service(&open),
+            services: counts.map(counted).filter(|c| !c.is_empty()).unwrap_or_else(|| by_service(&open)),
         });
         if storm.is_some() {
             open.truncate(PAGE);
@@ -462,14 +473,17 @@ impl Drawn<'_> {
         (groups, pager, None)
     }
 
-    /// A page of what was put into an order.
-    fn sorted(&self, listing: Listing<Incident>) -> List {
+    /// A page of what was put into an order. `ranked`: they come first of all that match.
+    fn sorted(&self, listing: Listing<Incident>, ranked: bool) -> List {
         let mut all: Vec<&Incident> = listing.items.iter().collect();
         let (from, page) = self.window(&mut all);
         let more = from + page.len() < all.len();
         let whole = listing.next.is_none();
         let last = page.last().map(|i| i.id.to_string()).unwrap_or_default();
         let found = match listing.looked_through {
+            _ if ranked => {
+                format!("of the first {} in this order; {} match", ui::count(all.len() as u64), about(&listing))
+            }
             Some(n) => format!("found among the newest {}; older ones were not looked at", ui::count(n)),
             None if whole => format!("of {} that match", ui::count(all.len() as u64)),
             None => format!("of the newest {}; {} match", ui::count(all.len() as u64), about(&listing)),
@@ -480,8 +494,8 @@ impl Drawn<'_> {
             older: match (more, listing.next) {
                 (true, _) => Some(self.asked.with("after", &last)),
                 // What is older than all that was put into the order, in the order of numbers.
-                (false, Some(next)) => Some(self.asked.with("before", &next.to_string())),
-                (false, None) => None,
+                (false, Some(next)) if !ranked => Some(self.asked.with("before", &next.to_string())),
+                (false, _) => None,
             },
             word: if more { "Next" } else { "Older" },
         });
@@ -527,6 +541,20 @@ fn about(listing: &Listing<Incident>) -> String {
     ui::about(listing.total, listing.total_is_exact)
 }
 
+/// Services with most open incidents, as the text index counts them.
+fn counted(counts: &Counts) -> Vec<Counted> {
+    let named = |(value, n): (&String, &u64)| Some((value.strip_prefix("service:")?.to_owned(), *n));
+    let mut all: Vec<(String, u64)> = counts.by.iter().filter_map(named).collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    let one = |(service, n): (String, u64)| Counted {
+        name: ui::foreign(&service),
+        href: href("/incidents", &format!("status:open service:{}", terms::quote(&service)), &[]),
+        count: ui::count(n),
+    };
+    all.into_iter().take(STORM_SERVICES).map(one).collect()
+}
+
+/// The same of those that were read.
 fn by_service(open: &[Incident]) -> Vec<Counted> {
     let mut counts: HashMap<Option<&str>, u64> = HashMap::new();
     for i in open {
@@ -564,6 +592,7 @@ mod tests {
             found,
             sources: senders(),
             counts: Counts { by, about: false },
+            storm: None,
             typed: q.to_owned(),
             asked,
             me: "on-call".into(),
@@ -638,6 +667,16 @@ mod tests {
         let html = page("", Found::Default { open: (open, 1_200), closed: (vec![], 0) });
         assert!(html.contains("Storm: 1,200 open"), "{html}");
         assert_eq!(order(&html).len(), PAGE);
+        let by = [("service:a b", 700), ("service:c", 900), ("status:open", 1_200)];
+        let told = counted(&Counts { by: by.map(|(v, n)| (v.to_owned(), n)).into(), about: false });
+        let told: Vec<_> = told.iter().map(|c| (c.count.as_str(), c.href.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("900", "/incidents?q=status%3Aopen+service%3Ac"),
+                ("700", "/incidents?q=status%3Aopen+service%3A%22a+b%22")
+            ]
+        );
     }
 
     #[test]

@@ -89,6 +89,9 @@ pub struct HourCounts {
     days: Vec<(u64, String)>,
 }
 
+/// Noisy alerts that stand beside the hours; the others are folded away.
+const NOISY: usize = 6;
+
 /// A noisy alert.
 #[derive(Debug)]
 pub struct NoisyRow {
@@ -124,7 +127,7 @@ pub struct Page {
     hours: Hours,
     weekdays: [&'static str; 7],
     hour_rows: Vec<HourCounts>,
-    noisiest: Vec<NoisyRow>,
+    noisiest: Vec<Vec<NoisyRow>>,
     noisy_since: String,
     empty: bool,
 }
@@ -215,23 +218,26 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
         )
     };
     let f = i.period.funnel;
-    let alerts = href("/alerts", format!("{term} since:{since_text} until:{until_text}").trim(), &[]);
+    let alerts = href("/alerts", format!("{term} -is:test since:{since_text} until:{until_text}").trim(), &[]);
     let mut steps: Vec<charts::Step> = Vec::new();
     if let Some(webhooks) = f.webhooks {
-        steps.push(("Webhooks", webhooks, "/deliveries?outcome=accepted".to_owned()));
+        let more = [("outcome", "accepted"), ("with", "alerts"), ("since", &since_text), ("until", &until_text)];
+        steps.push(("Webhooks", webhooks, href("/deliveries", "", &more)));
     }
     steps.push(("Alerts received", f.received, alerts.clone()));
     steps.push(("Without repeats", f.alerts, alerts));
     let all_states = format!("{term} status:open,closed");
     steps.push(("Groups", f.groups, incidents(from, to, all_states.trim())));
     steps.push(("Incidents opened", f.incidents, list.clone()));
-    steps.push(("Called for somebody", f.told, list));
-    let taken = |id, title, what, of: fn(&Week) -> Spread| {
+    steps.push(("Not silenced", f.told, incidents(from, to, format!("{term} -is:silenced").trim())));
+    let taken = |id, title, what, mark: &str, of: fn(&Week) -> Spread| {
+        let term = format!("{term} {mark}");
+        let term = term.trim();
         let count: u64 = i.weeks.iter().map(|w| of(w).count).sum();
         Times {
             id,
             title,
-            chart: Weeks::new(title, &i.weeks, of, &term),
+            chart: Weeks::new(title, &i.weeks, of, term),
             none: match count {
                 0 => format!("No incident of this time was {what} yet."),
                 n => format!(
@@ -240,7 +246,7 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
                     if n == 1 { "was" } else { "were" }
                 ),
             },
-            rows: i.weeks.iter().rev().map(|w| week_row(w, of(w), &term)).collect(),
+            rows: i.weeks.iter().rev().map(|w| week_row(w, of(w), term)).collect(),
         }
     };
     let drawn: Vec<ServiceFigures> = i.services.iter().take(DRAWN).cloned().collect();
@@ -252,8 +258,8 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
         services_known: known.iter().take(CHOICES).map(|s| s.service.clone()).filter(|s| *s != service).collect(),
         csv: address(&since_text, &[("until", until_text.as_str()), ("format", "csv")]),
         times: [
-            taken("ack", "Time to acknowledge", "acknowledged", |w| w.acknowledge),
-            taken("res", "Time to resolve", "resolved", |w| w.resolve),
+            taken("ack", "Time to acknowledge", "acknowledged", "is:acknowledged", |w| w.acknowledge),
+            taken("res", "Time to resolve", "resolved", "status:resolved", |w| w.resolve),
         ],
         funnel: Bars::funnel(&steps),
         steps,
@@ -268,7 +274,7 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
                 HourCounts { name: format!("{hour:02}:00"), days: days.collect() }
             })
             .collect(),
-        noisiest: i.noisiest.iter().map(noisy_row).collect(),
+        noisiest: i.noisiest.chunks(NOISY).map(|some| some.iter().map(noisy_row).collect()).collect(),
         noisy_since: time::date(midnight(since - crate::store::weekday(since))),
         empty: i.period.funnel.received == 0 && i.period.funnel.groups == 0,
         since: if days == Days::usual(now) { String::new() } else { since_text },
@@ -338,12 +344,12 @@ fn kpis(i: &Insights) -> Vec<Kpi> {
     };
     let (class, delta) = difference(now.night, was.night);
     let night = Kpi {
-        name: "Night calls",
+        name: "At night",
         value: ui::count(now.night),
         unit: String::new(),
         class,
         delta,
-        note: "22:00 to 07:00 UTC".to_owned(),
+        note: "22:00 to 07:00 UTC, not silenced".to_owned(),
     };
     let right = |j: Judgements| (j.judged > 0).then(|| float(j.right) / float(j.judged) * 100.0);
     let (a, b) = (now.first_answers, was.first_answers);
@@ -453,8 +459,8 @@ fn service_row(s: &ServiceFigures, since: Time, until: Time) -> ServiceRow {
 fn noisy_row(n: &Noisy) -> NoisyRow {
     NoisyRow {
         name: ui::foreign(&text::shorten(&n.name, 80)),
-        platform: ui::source(&n.platform),
-        href: href("/alerts", &n.query, &[]),
+        platform: ui::source_tile(&n.platform),
+        href: href("/alerts", &format!("{} -is:test", n.query), &[]),
         times: ui::count(n.times),
         incidents: ui::count(n.incidents),
         // All but one of very many is not all.
@@ -513,7 +519,8 @@ pub async fn hour(State(state): State<AppState>, ask: Ask, Params(params): Param
             hour + 1
         ),
         sub: format!(
-            "{} opened from {} to {}{}",
+            "{}{} opened from {} to {}{}",
+            if found.len() == LISTED { "the newest " } else { "" },
             ui::plural(found.len() as u64, "incident"),
             time::date(midnight(days.since)),
             time::date(midnight(days.until - 1)),

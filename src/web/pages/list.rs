@@ -4,7 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::{
@@ -68,7 +68,8 @@ impl Asked {
     pub fn of(fields: &Fields, kept: &[Kept]) -> Self {
         let typed = fields.get("q").trim().to_owned();
         // A query in the address goes before a view.
-        let view = kept.iter().find(|v| typed.is_empty() && fields.get("view").parse() == Ok(v.id));
+        let named = |v: &&Kept| v.kind == ViewKind::Incidents && fields.get("view").parse() == Ok(v.id);
+        let view = kept.iter().find(named).filter(|_| typed.is_empty());
         let q = view.map_or(typed, |v| v.q.clone());
         let before = fields.get("before").parse().ok();
         let sort: Option<Sort> = fields.get("sort").parse().ok();
@@ -157,7 +158,12 @@ pub async fn list(
         }
     }
     let page = list_page(&state, &ask, &client, &params, None).await?;
-    Ok(ask.page(StatusCode::OK, &page))
+    let mut response = ask.page(StatusCode::OK, &page);
+    if asked.wall {
+        // Nobody stands before it to press a button.
+        response.headers_mut().insert(header::REFRESH, HeaderValue::from_static("30"));
+    }
+    Ok(response)
 }
 
 /// The list, with the banner of an action over it that was not done for all.
@@ -192,7 +198,7 @@ pub async fn list_page(
     }
     let search = state.search.clone();
     let (read, name) = (asked.clone(), me.clone());
-    let (overview, seq, found, ever, senders, counts, nothing, sparks, people) = state
+    let (overview, seq, found, ever, senders, counts, storm, nothing, sparks, people) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -204,10 +210,21 @@ pub async fn list_page(
             } else if read.sort == Sort::Newest && read.group == Grouping::None {
                 Found::Page(search.incidents(view, &filter, read.before, read.limit)?)
             } else {
-                Found::Sorted(search.incidents(view, &filter, None, SORTED)?)
+                let (listing, ranked) = search.incidents_by(view, &filter, read.sort, SORTED)?;
+                if ranked { Found::Ranked(listing) } else { Found::Sorted(listing) }
+            };
+            let storm = match &found {
+                Found::Default { open: (_, total), .. } if *total > incidents::STORM => {
+                    let open = IncidentFilter {
+                        statuses: vec![IncidentStatus::Investigating, IncidentStatus::Analyzed],
+                        ..IncidentFilter::default()
+                    };
+                    search.facets(&open).ok()
+                }
+                _ => None,
             };
             let nothing: Option<Nothing> = match &found {
-                Found::Page(l) | Found::Sorted(l) if l.items.is_empty() => {
+                Found::Page(l) | Found::Sorted(l) | Found::Ranked(l) if l.items.is_empty() => {
                     Some(nothing::why(view, &search, &read.q, query::Asker { now, me: Some(&name) })?)
                 }
                 _ => None,
@@ -220,7 +237,8 @@ pub async fn list_page(
             let shown = incidents::shown(&found, &read);
             let sparks = view.sparks(&shown, now)?;
             let people: Vec<String> = view.accounts()?.into_iter().map(|a| a.name).collect();
-            Ok((overview, seq, found, ever_had_an_alert(view)?, view.senders()?, counts, nothing, sparks, people))
+            let ever = ever_had_an_alert(view)?;
+            Ok((overview, seq, found, ever, view.senders()?, counts, storm, nothing, sparks, people))
         })
         .await?;
     let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&asked.q, "source"));
@@ -243,6 +261,7 @@ pub async fn list_page(
         found,
         sources,
         counts,
+        storm,
         typed,
         asked,
         me,
@@ -252,7 +271,7 @@ pub async fn list_page(
         nothing,
         sparks,
         people,
-        views: ask.views.clone(),
+        views: ask.views.iter().filter(|v| v.kind == ViewKind::Incidents).cloned().collect(),
     };
     Ok(ListPage::new(frame, input))
 }
@@ -323,6 +342,7 @@ mod tests {
         let kept = Kept {
             id: ViewId(3),
             name: "Payments".into(),
+            kind: ViewKind::Incidents,
             q: "service:pay*".into(),
             shared: true,
             owner: "ann".into(),

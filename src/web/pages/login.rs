@@ -182,11 +182,26 @@ pub async fn sign_out(State(state): State<AppState>, client: Client, headers: He
     Ok(response)
 }
 
-/// `POST /theme`
+/// `POST /theme`: the two buttons of the rail, for the theme and for sound.
 pub async fn theme(fields: Fields) -> Response {
     let mut response = back(fields.get("to"), None);
-    set_theme(&mut response, fields.get("theme"));
+    match fields.0.iter().find(|(name, _)| name == "sound") {
+        Some((_, how)) => set_sound(&mut response, how),
+        None => set_theme(&mut response, fields.get("theme")),
+    }
     response
+}
+
+/// The cookie of sound; anything unknown is none.
+fn set_sound(response: &mut Response, how: &str) {
+    set_cookie(
+        response,
+        match how {
+            "once" => "sound=once; Path=/; Max-Age=31536000; SameSite=Lax",
+            "until" => "sound=until; Path=/; Max-Age=31536000; SameSite=Lax",
+            _ => "sound=; Path=/; Max-Age=0; SameSite=Lax",
+        },
+    );
 }
 
 /// The cookie of a theme; anything unknown is the system's.

@@ -3,6 +3,8 @@
 mod act;
 mod alerts;
 mod alerts_chart;
+mod alerts_groups;
+mod alerts_list;
 mod ask;
 mod audit;
 mod bulk;
@@ -121,9 +123,9 @@ pub fn router() -> Router<AppState> {
         .route("/incidents/{id}/cancel-investigation", post(act::cancel))
         .route("/incidents/{id}/suggestions/{sid}", post(act::suggestion))
         .route("/incidents/{id}/causes/{rank}", post(act::cause))
-        .route("/alerts", get(read::alerts))
-        .route("/alerts/rows", get(read::alert_rows))
-        .route("/alerts.csv", get(read::alerts_csv))
+        .route("/alerts", get(alerts_list::list))
+        .route("/alerts/rows", get(alerts_list::rows))
+        .route("/alerts.csv", get(alerts_list::as_csv))
         .route("/silences", get(silences::list))
         .route("/silences/new", get(silence_form::new).post(silence_form::make))
         .route("/silences/thresholds", get(silence_thresholds::list))

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
 use http::StatusCode;
 
 use super::{
+    alerts_list::{LOOKED, in_order},
     ask::{Ask, Params},
     frame::{Frame, Section, counts_and_seq},
     incidents::QueryError,
@@ -17,7 +21,8 @@ use super::{
 };
 use crate::{
     model::*,
-    store::{AlertFilter, Listing, StoreError, View},
+    search::Search,
+    store::{AlertFilter, Looked, LookedAlert, StoreError, View},
     web::{error::ApiError, query, state::AppState},
 };
 
@@ -29,21 +34,15 @@ const ROWS: [usize; 3] = [50, 25, 100];
 const OFFERED: usize = 300;
 
 /// The tabs: what they are called in the address and on the page.
-const STATES: [(&str, &str); 4] = [("", "All"), ("critical", "Critical"), ("warning", "Warning"), ("clear", "Clear")];
+const STATES: [(&str, &str); 4] = [("", "All"), ("CRITICAL", "Critical"), ("WARNING", "Warning"), ("CLEAR", "Clear")];
 
-/// Narrows a filter down to one of Netdata's states.
-fn only(mut filter: AlertFilter, state: &str) -> AlertFilter {
-    let open = vec![AlertStatus::Firing, AlertStatus::Acknowledged];
-    match state {
-        "critical" => (filter.statuses, filter.severities) = (open, vec![Severity::Critical]),
-        "warning" => {
-            let milder = Severity::ALL.iter().copied().filter(|s| *s != Severity::Critical).collect();
-            (filter.statuses, filter.severities) = (open, milder);
-        }
-        "clear" => filter.statuses = vec![AlertStatus::Resolved],
-        _ => {}
+/// One of Netdata's states.
+fn state_of(status: AlertStatus, severity: Severity) -> &'static str {
+    match (status, severity) {
+        (AlertStatus::Resolved, _) => "CLEAR",
+        (_, Severity::Critical) => "CRITICAL",
+        _ => "WARNING",
     }
-    filter
 }
 
 /// A tab with how many it has.
@@ -113,10 +112,11 @@ fn state(a: &Alert) -> Markup {
         mark: Markup,
         word: &'static str,
     }
-    let (class, mark, word) = match (a.status, a.severity) {
-        (AlertStatus::Resolved, _) => ("st resolved", ui::icon("check"), "CLEAR"),
-        (_, Severity::Critical) => ("sev critical", ui::icon("sev-critical"), "CRITICAL"),
-        _ => ("sev high", ui::icon("sev-high"), "WARNING"),
+    let word = state_of(a.status, a.severity);
+    let (class, mark) = match word {
+        "CLEAR" => ("st resolved", ui::icon("check")),
+        "CRITICAL" => ("sev critical", ui::icon("sev-critical")),
+        _ => ("sev high", ui::icon("sev-high")),
     };
     Markup::of(&State { class, mark, word })
 }
@@ -127,6 +127,8 @@ fn state(a: &Alert) -> Markup {
 pub struct NetdataAlertsPage {
     frame: Frame,
     asked: Asked,
+    /// In the text field: as typed.
+    typed: String,
     error: Option<QueryError>,
     tabs: Vec<Tab>,
     spaces: Vec<Choice>,
@@ -136,34 +138,34 @@ pub struct NetdataAlertsPage {
     filtered: bool,
     pager: String,
     newer: Option<String>,
-    older: Option<String>,
+    older: Option<(String, usize)>,
 }
 
-/// What is asked for, as it stands in the address.
+/// What is asked for, as it stands in the address: in the words of Netdata's own API.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     q: String,
-    state: String,
+    status: &'static str,
     space: String,
     room: String,
-    rows: usize,
-    before: Option<u64>,
+    limit: usize,
+    offset: usize,
 }
 
 impl Asked {
     fn of(params: &super::ask::Fields) -> Self {
-        let state = params.get("state").to_lowercase();
-        let rows: usize = params.get("rows").parse().unwrap_or(0);
+        let status = params.get("status").to_uppercase();
+        let limit: usize = params.get("limit").parse().unwrap_or(0);
         Self {
             q: match params.get("q").trim() {
                 "" => DEFAULT_QUERY.to_owned(),
                 q => q.to_owned(),
             },
-            state: STATES.iter().find(|(word, _)| *word == state).map(|(word, _)| *word).unwrap_or_default().to_owned(),
+            status: STATES.iter().find(|(word, _)| *word == status).map(|(word, _)| *word).unwrap_or_default(),
             space: params.get("space").to_owned(),
             room: params.get("room").to_owned(),
-            rows: ROWS.into_iter().find(|n| *n == rows).unwrap_or(50),
-            before: params.get("before").parse().ok(),
+            limit: ROWS.into_iter().find(|n| *n == limit).unwrap_or(50),
+            offset: params.get("offset").parse().unwrap_or(0),
         }
     }
 
@@ -180,45 +182,43 @@ impl Asked {
         Ok(filter)
     }
 
-    fn href(&self, state: &str, before: Option<u64>) -> String {
-        let (rows, before) = (self.rows.to_string(), before.map(|b| b.to_string()));
-        let mut more = vec![("state", state), ("space", &self.space), ("room", &self.room)];
-        if self.rows != 50 {
-            more.push(("rows", &rows));
+    fn href(&self, status: &str, offset: usize) -> String {
+        let (limit, offset) = (self.limit.to_string(), offset.to_string());
+        let mut more = vec![("status", status), ("space", &self.space), ("room", &self.room)];
+        if self.limit != 50 {
+            more.push(("limit", &limit));
         }
-        more.extend(before.as_deref().map(|b| ("before", b)));
+        more.push(("offset", if offset == "0" { "" } else { &offset }));
         more.retain(|(_, v)| !v.is_empty());
         href(PATH, if self.q == DEFAULT_QUERY { "" } else { &self.q }, &more)
+    }
+
+    fn wants(&self, a: &LookedAlert) -> bool {
+        self.status.is_empty() || state_of(a.status, a.severity) == self.status
     }
 }
 
 /// What the page reads.
 struct Read {
-    listing: Listing<Alert>,
-    totals: Vec<(u64, bool)>,
+    looked: Looked,
+    alerts: Vec<Alert>,
     spaces: BTreeSet<String>,
     rooms: BTreeSet<String>,
 }
 
-fn read(view: &View, asked: &Asked, filter: &AlertFilter) -> Result<Read, StoreError> {
-    let listing = view.alerts(&only(filter.clone(), &asked.state), asked.before, asked.rows)?;
-    let totals = STATES.iter().map(|(state, _)| {
-        let all = view.alerts(&only(filter.clone(), state), None, 1)?;
-        Ok((all.total, all.total_is_exact))
-    });
-    let totals = totals.collect::<Result<Vec<_>, StoreError>>()?;
+fn read(view: &View, search: &Search, asked: &Asked, filter: &AlertFilter) -> Result<Read, StoreError> {
+    let looked = search.alerts_looked(view, filter, None, LOOKED)?;
+    let wanted = in_order(&looked).into_iter().filter(|a| asked.wants(a));
+    let numbers: Vec<u64> = wanted.skip(asked.offset).take(asked.limit).map(|a| a.number).collect();
+    let alerts = view.alerts_numbered(&numbers)?;
     let newest = AlertFilter { sources: vec!["netdata".to_owned()], ..AlertFilter::default() };
     let newest = view.alerts(&newest, None, OFFERED)?.items;
     let values = |name: &str| newest.iter().filter_map(|a| a.labels.get(name).cloned()).collect::<BTreeSet<_>>();
-    Ok(Read { listing, totals, spaces: values("space"), rooms: values("rooms") })
-}
-
-fn number((n, exact): (u64, bool)) -> String {
-    format!("{}{}", if exact { "" } else { "about " }, ui::count(n))
+    Ok(Read { looked, alerts, spaces: values("space"), rooms: values("rooms") })
 }
 
 impl NetdataAlertsPage {
-    fn new(frame: Frame, asked: Asked, read: &Read, error: Option<QueryError>) -> Self {
+    fn new(frame: Frame, asked: Asked, typed: String, read: &Read, error: Option<QueryError>) -> Self {
         let choices = |all: &BTreeSet<String>, chosen: &str| {
             let mut all = all.clone();
             if !chosen.is_empty() {
@@ -231,25 +231,36 @@ impl NetdataAlertsPage {
             };
             all.into_iter().map(choice).collect::<Vec<_>>()
         };
-        let tabs = STATES.iter().zip(&read.totals).map(|((state, name), total)| Tab {
+        let many = |status: &str| {
+            let one =
+                Asked { status: STATES.iter().find(|(s, _)| *s == status).map_or("", |(s, _)| s), ..asked.clone() };
+            read.looked.alerts.iter().filter(|a| one.wants(a)).count()
+        };
+        let tabs = STATES.iter().map(|(status, name)| Tab {
             name,
-            href: asked.href(state, None),
-            count: number(*total),
-            current: *state == asked.state,
+            href: asked.href(status, 0),
+            count: ui::count(many(status) as u64),
+            current: *status == asked.status,
         });
         let sizes =
-            ROWS.iter().map(|n| Choice { value: n.to_string(), name: format!("{n} rows"), checked: *n == asked.rows });
-        let listing = &read.listing;
+            ROWS.iter().map(|n| Choice { value: n.to_string(), name: format!("{n} rows"), checked: *n == asked.limit });
+        let (total, shown) = (many(asked.status), read.alerts.len());
+        let among = match read.looked.older {
+            None => String::new(),
+            Some(_) => format!(", found among the newest {} alerts", ui::count(read.looked.rows)),
+        };
+        let end = asked.offset + shown;
         Self {
             tabs: tabs.collect(),
             spaces: choices(&read.spaces, &asked.space),
             rooms: choices(&read.rooms, &asked.room),
             sizes: sizes.collect(),
-            rows: listing.items.iter().map(|a| Row::new(a, frame.now)).collect(),
-            filtered: asked.href("", None) != PATH || !asked.state.is_empty(),
-            pager: format!("{} shown, {} match", listing.items.len(), number((listing.total, listing.total_is_exact))),
-            newer: asked.before.map(|_| asked.href(&asked.state, None)),
-            older: listing.next.map(|n| asked.href(&asked.state, Some(n))),
+            rows: read.alerts.iter().map(|a| Row::new(a, frame.now)).collect(),
+            filtered: asked.href("", 0) != PATH || !asked.status.is_empty(),
+            pager: format!("{} to {end} of {}{among}", (asked.offset + 1).min(end), ui::count(total as u64)),
+            newer: (asked.offset > 0).then(|| asked.href(asked.status, asked.offset.saturating_sub(asked.limit))),
+            older: (end < total).then(|| (asked.href(asked.status, end), asked.limit.min(total - end))),
+            typed,
             asked,
             error,
             frame,
@@ -257,27 +268,42 @@ impl NetdataAlertsPage {
     }
 }
 
-/// `GET /connectors/netdata/alerts?q=&state=&space=&room=&rows=&before=`
+/// `GET /connectors/netdata/alerts?q=&status=&space=&room=&limit=&offset=`
 pub async fn list(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
     let now = ask.now;
-    let asked = Asked::of(&params);
+    let mut asked = Asked::of(&params);
+    let typed = asked.q.clone();
     let (filter, error) = match asked.filter(now) {
+        // What was sent by the form gets an address that can be passed on.
+        Ok(_) if params.0.iter().any(|(name, _)| name == "was") => {
+            return Ok(Redirect::to(&asked.href(asked.status, asked.offset)).into_response());
+        }
         Ok(filter) => (filter, None),
         Err(e) => {
-            let default = Asked { q: DEFAULT_QUERY.to_owned(), ..asked.clone() };
-            (default.filter(now).unwrap_or_default(), Some(query_error(e)))
+            // The last list that could be read stays, dimmed.
+            let mut error = query_error(e);
+            let last = Asked { q: params.get("was").trim().to_owned(), ..asked.clone() };
+            let known = !last.q.is_empty() && last.filter(now).is_ok();
+            asked.q = if known { last.q } else { DEFAULT_QUERY.to_owned() };
+            error.shown =
+                if asked.q == DEFAULT_QUERY { "the default list".to_owned() } else { format!("“{}”", asked.q) };
+            error.meant = error.meant.take().map(|(term, q)| {
+                let mended = Asked { q, ..asked.clone() };
+                (term, mended.href(asked.status, 0))
+            });
+            (asked.filter(now).unwrap_or_default(), Some(error))
         }
     };
-    let wanted = asked.clone();
+    let (wanted, search) = (asked.clone(), state.search.clone());
     let (overview, seq, found) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
-            Ok((overview, seq, read(view, &wanted, &filter)?))
+            Ok((overview, seq, read(view, &search, &wanted, &filter)?))
         })
         .await?;
     let frame = ask.frame("Netdata alerts", Section::Connectors, &overview, seq);
-    Ok(ask.page(StatusCode::OK, &NetdataAlertsPage::new(frame, asked, &found, error)))
+    Ok(ask.page(StatusCode::OK, &NetdataAlertsPage::new(frame, asked, typed, &found, error)))
 }
 
 #[cfg(test)]
@@ -287,15 +313,21 @@ mod tests {
 
     fn page(alerts: Vec<Alert>, asked: Asked) -> String {
         let spaces = alerts.iter().filter_map(|a| a.labels.get("space").cloned()).collect();
-        let total = alerts.len() as u64;
-        let read = Read {
-            listing: Listing { items: alerts, next: Some(2), total, total_is_exact: true, looked_through: None },
-            totals: vec![(total, true); 4],
-            spaces,
-            rooms: BTreeSet::new(),
+        let looked = |n: usize| {
+            let of = |a: &Alert| LookedAlert {
+                number: a.id.number(),
+                seen: a.last_seen,
+                severity: a.severity,
+                status: a.status,
+                key: None,
+            };
+            alerts.iter().cycle().take(n).map(of).collect()
         };
+        let looked = Looked { alerts: looked(90), rows: 90, older: None };
+        let read = Read { looked, alerts, spaces, rooms: BTreeSet::new() };
         let frame = samples::frame("Netdata alerts", Section::Connectors);
-        NetdataAlertsPage::new(frame, asked, &read, None).render().unwrap()
+        let typed = asked.q.clone();
+        NetdataAlertsPage::new(frame, asked, typed, &read, None).render().unwrap()
     }
 
     #[test]
@@ -310,13 +342,15 @@ mod tests {
         gone.labels.insert("alert".into(), "reachability".into());
         let mut over = a.clone();
         over.status = AlertStatus::Resolved;
-        let asked = Asked { state: "warning".into(), rows: 25, ..Asked::of(&Default::default()) };
+        let asked = Asked { status: "WARNING", limit: 25, ..Asked::of(&Default::default()) };
         let html = page(vec![a, gone, over], asked);
         for want in ["WARNING", "CRITICAL", "CLEAR", "cpu_usage", "system.cpu", "91.4 %", "no reply", "production"] {
             assert!(html.contains(want), "{want}");
         }
         assert!(html.contains("href=\"https://app.netdata.cloud/alerts\""));
-        assert!(html.contains("state=warning&#38;rows=25&#38;before=2"), "the address keeps what is asked for");
+        // A third of ninety is a warning, and three are on the page.
+        assert!(html.contains("1 to 3 of 30") && html.contains(">Next 25</a>"), "{html}");
+        assert!(html.contains("status=WARNING&#38;limit=25&#38;offset=3"), "the address keeps what is asked for");
     }
 
     #[test]
@@ -337,6 +371,9 @@ mod tests {
         let filter = asked.filter(samples::now()).unwrap();
         assert_eq!((filter.sources.as_slice(), filter.hosts.len()), (["netdata".to_owned()].as_slice(), 1));
         assert_eq!(filter.labels, [("rooms".to_owned(), "CI".to_owned())]);
-        assert_eq!(only(filter, "clear").statuses, [AlertStatus::Resolved]);
+        let address = "status=warning&limit=100&offset=200&space=edge";
+        let asked = Asked::of(&super::super::ask::Fields::parse(address.as_bytes()));
+        assert_eq!((asked.status, asked.limit, asked.offset), ("WARNING", 100, 200));
+        assert_eq!(asked.href("CLEAR", 300), "/connectors/netdata/alerts?status=CLEAR&space=edge&limit=100&offset=300");
     }
 }

@@ -68,6 +68,11 @@ pub fn all() -> impl Iterator<Item = &'static Info> {
     connectors::ALL.iter().map(|c| c.info())
 }
 
+/// It tells of builds.
+pub fn builds(slug: &str) -> bool {
+    info(slug).is_some_and(|i| i.builds)
+}
+
 /// Two letters and the name as people write it.
 pub fn tile_and_name(slug: &str) -> (String, String) {
     match (info(slug), slug) {

@@ -1,44 +1,29 @@
-//! Handlers of the pages about incidents and alerts: extract, one snapshot, answer.
-
-use std::collections::btree_map::Entry;
+//! Handlers of the pages about incidents: extract, one snapshot, answer. And what lists have in common.
 
 use axum::{
     extract::{Path, State},
-    response::{IntoResponse, Redirect, Response},
+    response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::json;
 
 use super::{
-    alerts::{self, AlertRow, AlertsPage, Detail, Past},
-    alerts_chart::{Chart, Seen},
     ask::{Ask, Fields, Params, json},
     frame::{Section, counts_and_seq},
     incident::{Asks, IncidentPage, MergeWith, Read, Refused, panels},
     incidents::QueryError,
-    platforms, terms,
+    terms,
 };
 use crate::{
     model::*,
-    search::Search,
-    store::{AlertFilter, IncidentFilter, StoreError, View},
-    web::{
-        api::{alerts::csv, objects::AlertObject},
-        error::ApiError,
-        query,
-        state::AppState,
-    },
+    store::{IncidentFilter, View},
+    web::{error::ApiError, query, state::AppState},
 };
 
 /// Open incidents that are offered to merge with; others by their number, or looked for.
 const MERGE_WITH: usize = 5;
 /// The newest open ones that are looked at for that; older ones only when they read alike.
 const LOOKED_AT: usize = 100;
-/// Entries of a timeline in which an alert's own are looked for.
-const TOLD: usize = 500;
-/// Alerts in a file, and read at once.
-const EXPORTED: usize = 50_000;
-const EXPORTED_AT_ONCE: usize = 1_000;
 
 /// What is wrong with a query, as the page says it.
 pub fn query_error(e: query::QueryError) -> QueryError {
@@ -154,147 +139,6 @@ pub async fn incident_panels(
 /// An incident's number in an address.
 pub fn incident_id(s: &str) -> Result<IncidentId, ApiError> {
     s.parse().map_err(|_| ApiError::not_found(format_args!("incident “{}”", super::text::shorten(s, 40))))
-}
-
-/// What a list of alerts is asked for, and what is wrong with it; then it is of the last day.
-fn alerts_wanted(typed: &str, now: Time) -> (String, AlertFilter, Option<QueryError>) {
-    let typed = typed.trim();
-    let q = if typed.is_empty() { alerts::DEFAULT_QUERY } else { typed };
-    let mut filter = AlertFilter::default();
-    match query::alerts(q, query::Asker { now, me: None }, &mut filter) {
-        Ok(()) => (q.to_owned(), filter, None),
-        Err(e) => {
-            let since = Some(now.minus(std::time::Duration::from_secs(86_400)));
-            (q.to_owned(), AlertFilter { since, ..AlertFilter::default() }, Some(query_error(e)))
-        }
-    }
-}
-
-/// How far each threshold is that some of these wait for.
-fn waiting<'a>(view: &View, alerts: impl Iterator<Item = &'a Alert>, now: Time) -> Result<alerts::Waiting, StoreError> {
-    let mut waiting = alerts::Waiting::new();
-    for id in alerts.filter(|a| a.is_waiting()).filter_map(|a| a.threshold) {
-        if let Entry::Vacant(entry) = waiting.entry(id) {
-            entry.insert(view.threshold_progress(id, now)?.unwrap_or_default());
-        }
-    }
-    Ok(waiting)
-}
-
-/// When it was received, and what its incident's timeline says of it.
-fn past(view: &View, a: &Alert) -> Result<Past, StoreError> {
-    let mut past = Past::default();
-    let mut deliveries = vec![a.first_delivery, a.last_delivery];
-    deliveries.dedup();
-    for seq in deliveries {
-        if let Some(row) = view.delivery_row(seq)? {
-            let results = view.results(seq)?.unwrap_or_default();
-            let status = results.iter().find(|r| r.fingerprint == a.fingerprint).map(|r| r.status);
-            past.received.push((row.at, row.id, status));
-        }
-    }
-    if let Some(id) = a.incident {
-        let own = a.id.to_string();
-        past.told = view.timeline(id, None, TOLD)?;
-        past.told.retain(|e| e.data.get("alert_id").and_then(|v| v.as_str()) == Some(own.as_str()));
-    }
-    Ok(past)
-}
-
-/// `GET /alerts`
-pub async fn alerts(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
-    // From the chart: a time instead of the one in the query.
-    if params.get("by") == "range" {
-        let one = |field| vec![params.get(field).to_owned()];
-        let q = terms::exchange(params.get("q"), "since", &one("since"));
-        return Ok(
-            Redirect::to(&terms::href("/alerts", &terms::exchange(&q, "until", &one("until")), &[])).into_response()
-        );
-    }
-    if let Some(q) = folded(&params, &alerts::FACETS) {
-        let q = if q == alerts::DEFAULT_QUERY { "" } else { &q };
-        return Ok(Redirect::to(&terms::href("/alerts", q, &[])).into_response());
-    }
-    let now = ask.now;
-    let id: Option<AlertId> = params.get("id").parse().ok();
-    let (q, filter, error) = alerts_wanted(params.get("q"), now);
-    let before: Option<u64> = params.get("before").parse().ok();
-    let search = state.search.clone();
-    let (overview, seq, listing, seen, chosen, senders, waiting) = state
-        .store
-        .read(move |view| {
-            let (overview, seq) = counts_and_seq(view, now)?;
-            let listing = search.alerts(view, &filter, before, alerts::PAGE)?;
-            let seen = Seen::read(view, &search, &filter)?;
-            let chosen = match id {
-                Some(id) => view.alert(id)?,
-                None => None,
-            };
-            let chosen = match chosen {
-                Some(a) => Some((view.membership(&a)?, view.delivery(a.last_delivery)?, past(view, &a)?, a)),
-                None => None,
-            };
-            let waiting = waiting(view, chosen.iter().map(|(.., a)| a).chain(&listing.items), now)?;
-            Ok((overview, seq, listing, seen, chosen, view.senders()?, waiting))
-        })
-        .await?;
-    if let (Some(id), None) = (id, &chosen) {
-        return Err(ApiError::not_found(format_args!("alert {id}")));
-    }
-    let detail = chosen.map(|(m, raw, past, a)| (a.id, Detail::new(&a, m.as_ref(), raw.as_ref(), &past, &q, &waiting)));
-    let sources = platforms::names(&state.shared.door.registry, &senders, &terms::values(&q, "source"));
-    let frame = ask.frame("Alerts", Section::Alerts, &overview, seq);
-    let chart = Chart::new(&seen, &q, now);
-    let page = AlertsPage::new(frame, &q, (&listing, &waiting, chart), before, detail, error, &sources);
-    Ok(ask.page(StatusCode::OK, &page))
-}
-
-/// `GET /alerts/rows`: the first page of a query, for a list that is open.
-pub async fn alert_rows(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
-    let now = ask.now;
-    let (q, filter, _) = alerts_wanted(params.get("q"), now);
-    let search = state.search.clone();
-    let read = move |view: &View| {
-        let listing = search.alerts(view, &filter, None, alerts::PAGE)?;
-        let waiting = waiting(view, listing.items.iter(), now)?;
-        Ok((listing, waiting))
-    };
-    let (listing, waiting) = state.store.read(read).await?;
-    let row = |a: &Alert| super::ui::Markup::of(&AlertRow::new(a, &q, None, false, &waiting, now)).to_string();
-    let rows: Vec<_> = listing.items.iter().map(|a| json!({"id": a.id, "html": row(a)})).collect();
-    Ok(json(StatusCode::OK, &json!({ "heading": alerts::heading(&listing), "rows": rows })))
-}
-
-/// `GET /alerts.csv`: what matches a query, the newest first, up to a number that spreadsheets take.
-pub async fn alerts_csv(State(state): State<AppState>, ask: Ask, Params(params): Params) -> Result<Response, ApiError> {
-    let (q, filter, error) = alerts_wanted(params.get("q"), ask.now);
-    if let Some(e) = error {
-        return Err(ApiError::invalid("q", format!("{} in `{q}`", e.message)));
-    }
-    let search = state.search.clone();
-    let text = state.store.read(move |view| export(view, &search, &filter)).await?;
-    let name = HeaderValue::from_static("attachment; filename=\"alerts.csv\"");
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], text).into_response())
-}
-
-fn export(view: &View, search: &Search, filter: &AlertFilter) -> Result<String, StoreError> {
-    let mut text = String::new();
-    let (mut before, mut left) = (None, EXPORTED);
-    loop {
-        let page = search.alerts(view, filter, before, left.min(EXPORTED_AT_ONCE))?;
-        let rows = page.items.iter().map(|a| Ok(AlertObject::of(a, view.membership(a)?.as_ref())));
-        let rows = rows.collect::<Result<Vec<_>, StoreError>>()?;
-        // The head stands once.
-        let part = csv(&rows);
-        let part = if before.is_none() { part.as_str() } else { part.split_once("\r\n").map_or("", |(_, rest)| rest) };
-        text.push_str(part);
-        left = left.saturating_sub(page.items.len());
-        match page.next.filter(|_| left > 0) {
-            Some(next) => before = Some(next),
-            None => return Ok(text),
-        }
-    }
 }
 
 #[cfg(test)]

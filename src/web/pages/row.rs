@@ -5,6 +5,7 @@ use askama::Template;
 use super::{
     platforms, text,
     ui::{self, Markup, When},
+    words,
 };
 use crate::{model::*, store::Spark};
 
@@ -141,10 +142,21 @@ fn bars(spark: &Spark) -> String {
     spark.iter().filter_map(bar).collect()
 }
 
+/// Why it was merged, in few words: `, score 0.90, same service`.
+fn merge_reason(i: &Incident) -> String {
+    match i.merging.before.as_ref().and_then(|b| b.reasons.first()) {
+        Some(r) if r.strategy != Strategy::Manual => {
+            format!(", score {:.2}, {}", r.score, words::strategy(r.strategy).to_lowercase())
+        }
+        Some(_) => ", by hand".to_owned(),
+        None => String::new(),
+    }
+}
+
 /// The best explanation so far, with its confidence.
 fn explanation(i: &Incident) -> (Option<String>, String) {
     if let Some(into) = i.merged_into {
-        return (None, format!("Merged into {into}"));
+        return (None, format!("Merged into {into}{}", merge_reason(i)));
     }
     let lead = i.leading.as_ref().filter(|l| l.confidence >= LEADS_FROM);
     if i.status == IncidentStatus::Resolved {
@@ -157,7 +169,10 @@ fn explanation(i: &Incident) -> (Option<String>, String) {
     let words = match i.investigation.state {
         InvestigationState::Idle => "Not investigated".to_owned(),
         InvestigationState::Queued => "Waits for its investigation".to_owned(),
-        InvestigationState::Running => "Looking for the cause".to_owned(),
+        InvestigationState::Running => {
+            let begun = Progress { done: 0, of: 0 };
+            i.investigation.progress.unwrap_or(begun).doing(platforms::builds(&i.source)).to_owned()
+        }
         InvestigationState::Complete => "No explanation above 30\u{a0}% yet".to_owned(),
         InvestigationState::Cancelled => "Investigation stopped".to_owned(),
         InvestigationState::Error => match &i.investigation.error {
@@ -190,7 +205,31 @@ mod tests {
             },
             "No explanation above 30",
         );
-        check(|i| i.merged_into = Some(IncidentId(3)), "Merged into INC-3");
+        check(|i| i.merged_into = Some(IncidentId(3)), "Merged into INC-3</span>");
+        let merged = |strategy, want: &str| {
+            let mut i = samples::incident(7);
+            let reason = Reason { strategy, score: 0.9, text: "Both are of checkout.".into() };
+            i.merged_into = Some(IncidentId(3));
+            i.merging.before = Some(Box::new(samples::before_merge(&i, vec![reason])));
+            let html = Row::new(&i, None, now).render().unwrap();
+            assert!(html.contains(want), "{want}: {html}");
+        };
+        merged(Strategy::ServiceMatch, "Merged into INC-3, score 0.90, same service</span>");
+        merged(Strategy::Manual, "Merged into INC-3, by hand</span>");
+        let at = |done, source: &str, want: &str| {
+            let mut i = samples::incident(7);
+            i.leading = None;
+            i.source = source.into();
+            i.investigation.state = InvestigationState::Running;
+            i.investigation.progress = Some(Progress { done, of: 6 });
+            let html = Row::new(&i, None, now).render().unwrap();
+            assert!(html.contains(want), "{want}: {html}");
+        };
+        at(0, "grafana", "Reading its alerts");
+        at(2, "grafana", "Reading what was changed before");
+        at(4, "grafana", "Asking the monitoring tools");
+        at(4, "jenkins", "Reading the build log");
+        at(5, "jenkins", "Weighing what was found");
         check(|i| i.owner = Some("sre-2".into()), "data-group=\"handled\"");
         check(|i| i.owner = None, "nobody yet");
         check(|i| i.muted = true, "data-group=\"muted\"");

@@ -57,6 +57,29 @@ pub fn overview() -> Overview {
     }
 }
 
+/// What it was before it was merged.
+pub fn before_merge(i: &Incident, reasons: Vec<Reason>) -> BeforeMerge {
+    BeforeMerge {
+        at: now(),
+        seq: 1,
+        alert: 1,
+        by: "system".into(),
+        reasons,
+        status: i.status,
+        investigation: i.investigation.state,
+        firing_count: 0,
+        into: Told {
+            firing_count: 0,
+            severity: i.severity,
+            services: Vec::new(),
+            hosts: Vec::new(),
+            groups: Vec::new(),
+            labels: Default::default(),
+            last_alert_at: now(),
+        },
+    }
+}
+
 /// One open incident without owner.
 pub fn incident(n: u64) -> Incident {
     Incident {

@@ -171,7 +171,7 @@ async fn draw(
             let (overview, seq) = counts_and_seq(view, now)?;
             let mut rows = Vec::new();
             for platform in platforms {
-                let filter = DeliveryFilter { platform: Some(platform), outcome: None };
+                let filter = DeliveryFilter { platform: Some(platform), outcome: None, ..DeliveryFilter::default() };
                 rows.extend(view.deliveries(&filter, None, SHOWN / 2)?.items);
             }
             Ok((overview, seq, rows))

@@ -129,6 +129,13 @@ pub fn source(platform: &str) -> Markup {
     Markup(format!("<span class=\"src\" data-t=\"{}\">{}</span>", text::escape(&tile), text::escape(&name)))
 }
 
+/// The same where there is room for the tile only.
+pub fn source_tile(platform: &str) -> Markup {
+    let (tile, name) = platforms::tile_and_name(platform);
+    let (tile, name) = (text::escape(&tile), text::escape(&name));
+    Markup(format!("<span class=\"src\" data-t=\"{tile}\" title=\"{name}\"><span class=\"vh\">{name}</span></span>"))
+}
+
 /// The large tile of a platform.
 pub fn tile(platform: &str) -> Markup {
     let (tile, _) = platforms::tile_and_name(platform);
