@@ -31,6 +31,8 @@ words! {
         Postmortem = "postmortem",
         /// How many of its alerts are muted, or whether it is.
         Muted = "muted",
+        /// It is quiet for a while, or no longer.
+        Snoozed = "snoozed",
         /// Its time to be kept is over: it is gone.
         Removed = "removed",
     }

@@ -46,7 +46,9 @@ pub use delivery::{Applied, Delivery, DeliveryOutcome, DeliveryRow, Problem};
 pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError};
 pub use identity::IdentityField;
-pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
+pub use incident::{
+    BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Snooze, Told,
+};
 pub use insight::{
     Advice, DayFigures, Durations, FEW, Figures, Funnel, Insights, Judgements, KindName, Noisy, PERCENTILE_ERROR,
     ServiceFigures, Spread, Week,

@@ -54,6 +54,8 @@ mod retention;
 pub mod seal;
 #[cfg(test)]
 mod services_tests;
+#[cfg(test)]
+mod snoozes_tests;
 mod space;
 mod squeeze;
 mod tables;
@@ -84,7 +86,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
     Against, Finish, GivenCause, IncidentPatch, MutePatch, NewMute, NewRunbook, NewThought, NewThreshold,
-    PostmortemEdit, Resolution, RunbookPatch, Saved, ThresholdPatch, ViewPatch,
+    PostmortemEdit, Resolution, RunbookPatch, Saved, Seen as SeenBefore, ThresholdPatch, ViewPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};

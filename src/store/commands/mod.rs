@@ -15,10 +15,11 @@ mod postmortems;
 mod runbooks;
 mod saved_views;
 mod services;
+mod snoozes;
 mod thresholds;
 
 pub use feedback::{GivenCause, Resolution};
-pub use incidents::IncidentPatch;
+pub use incidents::{IncidentPatch, Seen};
 pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};

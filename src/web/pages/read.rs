@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::{
+    act::people,
     alerts::{self, AlertRow, AlertsPage, Detail, Past},
     alerts_chart::{Chart, Seen},
     ask::{Ask, Fields, Params, json},
@@ -20,10 +21,12 @@ use super::{
 };
 use crate::{
     model::*,
+    postmortem,
     search::Search,
     store::{AlertFilter, IncidentFilter, StoreError, View},
     web::{
         api::{alerts::csv, objects::AlertObject},
+        auth::{Client, Viewer},
         error::ApiError,
         query,
         state::AppState,
@@ -88,6 +91,9 @@ pub async fn incident(
     let asks = match params.get("do") {
         "resolve" => Asks::Resolve,
         "merge" => Asks::Merge(merge_with(&state, &ask, id, params.get("find").trim()).await?),
+        "assign" => Asks::Assign(people(&state).await?),
+        "severity" => Asks::Severity,
+        "snooze" => Asks::Snooze,
         _ => Asks::Nothing,
     };
     incident_page(&state, &ask, id, None, asks).await
@@ -135,6 +141,24 @@ pub async fn incident_page(
     let status = if refused.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let frame = ask.frame("", Section::Incidents, &overview, seq);
     Ok(ask.page(status, &IncidentPage::new(frame, &read, refused, asks)))
+}
+
+/// `GET /incidents/{id}/markdown`: to be copied into a chat or a ticket.
+pub async fn incident_markdown(
+    State(state): State<AppState>,
+    _: Viewer,
+    client: Client,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let search = state.search.clone();
+    let read =
+        state.store.read(move |view| Read::of(view, &search, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+    let address = format!("{}/incidents/{id}", client.base_url(&state.config));
+    let text = postmortem::brief(&read.incident, &read.answer, &read.members, &read.timeline, &address);
+    // As text, because browsers save what they do not know.
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text)
+        .into_response())
 }
 
 /// `GET /incidents/{id}/panels`: the parts that change on their own.
