@@ -22,6 +22,13 @@ async function copyKey(platform) {
 document.addEventListener('click', (e) => {
   if (e.target.closest('[data-print]')) return print();
   if (e.target.closest('[data-copy-link]')) return put(location.origin + location.pathname);
+  const text = e.target.closest('[data-copy-url]');
+  if (text) {
+    e.preventDefault();
+    fetch(text.href).then((r) => r.text()).then(put);
+    text.closest('details').open = false;
+    return;
+  }
   const hook = e.target.closest('[data-copy-hook]');
   if (hook) return put(hook.closest('[data-base]').dataset.base + '/api/webhooks/' + hook.dataset.copyHook);
   const key = e.target.closest('[data-copy-key]');

@@ -21,6 +21,7 @@ export async function act(url, body = new URLSearchParams()) {
   const answer = await r.json();
   $('#refused')?.remove();
   if (answer.refused) {
+    if (answer.panels) draw(answer.id, answer.panels);
     const banner = fragment(answer.refused);
     const main = $('#main');
     const before = $('.anchors', main) || $('#watch', main) || main.firstChild;
@@ -29,7 +30,7 @@ export async function act(url, body = new URLSearchParams()) {
     return false;
   }
   if (!r.ok) { say(answer.detail || 'Not done'); return false; }
-  if (answer.panels) draw(answer.id, answer.panels);
+  if (answer.panels) draw(answer.id, answer.panels, true);
   if (answer.row) replaceRow(answer.id, answer.row);
   refused(answer.rows);
   say(answer.said, answer.undo && (() => act(answer.undo)));
@@ -40,7 +41,7 @@ document.addEventListener('submit', async (e) => {
   const f = e.target;
   const url = e.submitter?.getAttribute('formaction') || f.getAttribute('action') || '';
   // What makes another page the right one to look at goes the plain way.
-  const plain = f.hasAttribute('data-plain') || e.submitter?.value === 'merge';
+  const plain = (f.hasAttribute('data-plain') && e.submitter?.name !== 'only') || e.submitter?.value === 'merge';
   if (f.method !== 'post' || !url.startsWith('/incidents/') || plain) return;
   if (url === '/incidents/bulk') return bulk(e, f, url);
   e.preventDefault();
@@ -51,8 +52,8 @@ document.addEventListener('submit', async (e) => {
   if (done) {
     for (const t of $$('textarea', f)) t.value = '';
     f.closest('dialog')?.close();
-    f.closest('#resolve-form')?.remove();
-  } else f.closest('dialog')?.close();
+    f.closest('#resolve-form,#ask')?.remove();
+  } else if (f.closest('dialog[open]') && $('#refused')) f.prepend($('#refused'));
 });
 
 async function bulk(e, f, url) {
@@ -65,6 +66,21 @@ async function bulk(e, f, url) {
   if (!done) return;
   if (d) $('textarea', d).value = '';
   for (const c of $$('#list tbody input:checked')) c.click();
+}
+
+// A question that the page asks at its own address, as a dialog.
+async function ask(a) {
+  const r = await fetch(a.href).catch(() => null);
+  const s = r?.ok && new DOMParser().parseFromString(await r.text(), 'text/html').querySelector(a.hash);
+  if (!s) { location.href = a.href; return; }
+  const d = document.createElement('dialog');
+  $(a.hash)?.remove();
+  s.className = '';
+  d.append(s);
+  d.setAttribute('aria-label', $('h2', d).textContent);
+  d.onclose = () => d.remove();
+  document.body.append(d);
+  d.showModal();
 }
 
 // The dialog for the reason, for one incident or for the selected ones.
@@ -87,8 +103,17 @@ document.addEventListener('click', (e) => {
     e.preventDefault();
     askReason($('#incident')?.dataset.id || '', r.dataset.resolve + '/resolve');
   }
+  const q = e.target.closest('a[data-ask]');
+  if (q) {
+    e.preventDefault();
+    q.closest('details')?.removeAttribute('open');
+    ask(q);
+  }
   const c = e.target.closest('dialog [data-close]');
-  if (c) c.closest('dialog').close();
+  if (c) {
+    e.preventDefault();
+    c.closest('dialog').close();
+  }
   for (const d of $$('details.menu[open]')) if (!d.contains(e.target)) d.open = false;
 });
 document.addEventListener('change', (e) => { if (e.target.matches('[data-submit]')) e.target.form.requestSubmit(); });

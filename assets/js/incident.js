@@ -9,7 +9,7 @@ let following = true;
 let told = 0;
 
 // Open parts and the focus stay; a panel that somebody types in is left alone until they are done.
-export function draw(of, panels) {
+export function draw(of, panels, mine) {
   if (!page || of !== id) return;
   for (const [name, html] of Object.entries(panels)) {
     if (name.startsWith('n-')) {
@@ -27,12 +27,12 @@ export function draw(of, panels) {
     const was = panel.cloneNode(true);
     for (const t of $$('time[data-rel]', was)) t.textContent = '';
     if (probe.innerHTML === was.innerHTML) continue;
-    if (panel.contains(document.activeElement) && document.activeElement.matches('textarea,input')) continue;
+    if (!mine && $$('textarea,input', panel).some((t) => t === document.activeElement || t.value !== t.defaultValue || t.checked !== t.defaultChecked)) continue;
     const open = $$('details', panel).map((d) => d.open);
     const focus = panel.contains(document.activeElement) ? $$('a,button,summary', panel).indexOf(document.activeElement) : -1;
     const scroll = panel.scrollTop;
     panel.replaceChildren(fragment(html));
-    $$('details', panel).forEach((d, n) => { d.open = !!open[n]; });
+    $$('details', panel).forEach((d, n) => { d.open = !!open[n] && !(mine && d.matches('.retitle,.menu')); });
     if (focus >= 0) $$('a,button,summary', panel)[focus]?.focus({ preventScroll: true });
     panel.scrollTop = scroll;
     if (name === 'evidence') panel.hidden = !$('dl > div', panel);

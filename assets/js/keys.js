@@ -25,7 +25,7 @@ function resolve() {
 }
 function merge() {
   const link = $('[data-key=m]');
-  if (link) { location.href = link.href; return; }
+  if (link) return link.click();
   const many = $('#bulk button[value=merge]');
   if (selected().length) return many?.click();
   const tr = current();

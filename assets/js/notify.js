@@ -26,7 +26,9 @@ export function onIncident(e) {
   const rings = chosen.sound;
   if (!wanted && !rings) return;
   const worth = e.severity === 'critical' || (wanted === 'all' && e.created);
-  if (!worth || told.has(e.id) || e.owner || !(e.created || e.change === 'severity') || own(e)) return;
+  const woken = e.change === 'snoozed' && e.group === 'someone';
+  if (e.group === 'muted') return;
+  if (!worth || (told.has(e.id) && !woken) || e.owner || !(e.created || e.change === 'severity' || woken) || own(e)) return;
   told.add(e.id);
   if (told.size > 500) told.delete(told.values().next().value);
   const row = fragment(`<table><tbody>${e.html}</tbody></table>`);

@@ -51,7 +51,7 @@ export function whisper(text) {
   box.append(t);
   setTimeout(() => t.remove(), 3000);
 }
-for (const t of $$('.toast', box || document)) setTimeout(() => t.remove(), 5000);
+for (const t of $$('.toast', box || document)) setTimeout(() => t.remove(), 8000);
 
 export async function getJson(url) {
   const r = await fetch(url, { headers: { accept: 'application/json' } });

@@ -115,7 +115,7 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
             strategy: Strategy::TagMatch,
             score: GROUP_SCORE,
             text: format!(
-                "{} put it into the same group ({}), within the window of {} min.",
+                "{} put it into the same group ({}), within the window of {}\u{a0}min.",
                 s.platform,
                 group.short(),
                 window.as_secs() / 60
@@ -145,19 +145,25 @@ fn reasons(s: Subject<'_>, c: Candidate<'_>, window: Duration) -> Vec<Reason> {
         found.push(Reason {
             strategy: Strategy::SemanticSimilarity,
             score: (alike * 100.0).round() / 100.0,
-            text: format!("Its text is {:.0} % like one of this incident, among the {NEAREST} nearest.", alike * 100.0),
+            text: format!(
+                "Its text is {:.0}\u{a0}% like one of this incident, among the {NEAREST} nearest.",
+                alike * 100.0
+            ),
         });
     }
     if apart < window {
         let when = match apart.as_secs() {
             0 => "as".to_owned(),
-            n if s.onset < c.onset => format!("{n} s before"),
-            n => format!("{n} s after"),
+            n if s.onset < c.onset => format!("{n}\u{a0}s before"),
+            n => format!("{n}\u{a0}s after"),
         };
         found.push(Reason {
             strategy: Strategy::TimeCluster,
             score: TIME_SCORE,
-            text: format!("It began {when} the incident began, within the window of {} min.", window.as_secs() / 60),
+            text: format!(
+                "It began {when} the incident began, within the window of {}\u{a0}min.",
+                window.as_secs() / 60
+            ),
         });
     }
     // A text that says the very same outweighs a service; others stand between service and time.
@@ -244,7 +250,7 @@ mod tests {
         let reasons = best(grouped, [of_group], WINDOW).unwrap().reasons;
         assert_eq!(
             reasons[0].text,
-            "grafana put it into the same group ({}:{alertname=\"HighLatency\"}), within the window of 5 min."
+            "grafana put it into the same group ({}:{alertname=\"HighLatency\"}), within the window of 5\u{a0}min."
         );
         // A group lives on at the sender; what began long ago is another trouble.
         let old = Candidate { onset: Time::from_secs(T - 300), ..of_group };

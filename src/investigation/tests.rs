@@ -164,6 +164,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         merged_into: None,
         sender_groups: Vec::new(),
         muted_count: 0,
+        snoozed: None,
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),

@@ -9,20 +9,20 @@ const QUOTED: usize = 100;
 /// Letters of a query before it is cut.
 const CODE: usize = 400;
 
-/// `40 s`, `4 min`, `2 h 5 min`, `3 days`.
+/// `40 s`, `4 min`, `2 h 5 min`, `3 days`; number and unit stay on one line.
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
     match s {
-        0..=59 => format!("{s} s"),
-        60..=5_399 => format!("{} min", (s + 30) / 60),
+        0..=59 => format!("{s}\u{a0}s"),
+        60..=5_399 => format!("{}\u{a0}min", (s + 30) / 60),
         5_400..=129_599 => {
             let min = (s + 30) / 60;
             match min % 60 {
-                0 => format!("{} h", min / 60),
-                m => format!("{} h {m} min", min / 60),
+                0 => format!("{}\u{a0}h", min / 60),
+                m => format!("{}\u{a0}h\u{a0}{m}\u{a0}min", min / 60),
             }
         }
-        _ => format!("{} days", (s + 43_200) / 86_400),
+        _ => format!("{}\u{a0}days", (s + 43_200) / 86_400),
     }
 }
 
@@ -63,7 +63,7 @@ pub fn confidence(p: f64) -> &'static str {
 
 /// `62 %`.
 pub fn percent(share: f64) -> String {
-    format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)
+    format!("{:.0}\u{a0}%", share.clamp(0.0, 1.0) * 100.0)
 }
 
 /// Text of others made harmless for a sentence: one line, no control or direction marks, no brackets (those are marks
@@ -71,7 +71,7 @@ pub fn percent(share: f64) -> String {
 pub fn plain(text: &str) -> String {
     let mut out = String::new();
     let mut letters = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()) {
+    for word in text.split(|c: char| (c.is_whitespace() && c != '\u{a0}') || c.is_control()).filter(|w| !w.is_empty()) {
         if !out.is_empty() {
             out.push(' ');
             letters += 1;
@@ -125,10 +125,10 @@ pub fn figure(n: f64) -> String {
     match size {
         _ if !n.is_finite() => "no number".to_owned(),
         0.0 => "0".to_owned(),
-        s if s >= 1e12 => format!("{} T", cut(format!("{:.1}", n / 1e12))),
-        s if s >= 1e9 => format!("{} G", cut(format!("{:.1}", n / 1e9))),
-        s if s >= 1e6 => format!("{} M", cut(format!("{:.1}", n / 1e6))),
-        s if s >= 1e4 => format!("{} k", cut(format!("{:.1}", n / 1e3))),
+        s if s >= 1e12 => format!("{}\u{a0}T", cut(format!("{:.1}", n / 1e12))),
+        s if s >= 1e9 => format!("{}\u{a0}G", cut(format!("{:.1}", n / 1e9))),
+        s if s >= 1e6 => format!("{}\u{a0}M", cut(format!("{:.1}", n / 1e6))),
+        s if s >= 1e4 => format!("{}\u{a0}k", cut(format!("{:.1}", n / 1e3))),
         s if s >= 100.0 => format!("{n:.0}"),
         s if s >= 1.0 => cut(format!("{n:.1}")),
         s if s >= 0.01 => cut(format!("{n:.3}")),
@@ -220,13 +220,13 @@ mod tests {
     #[test]
     fn durations_have_the_unit_people_would_say() {
         let check = |s: u64, want: &str| assert_eq!(duration(Duration::from_secs(s)), want);
-        check(0, "0 s");
-        check(59, "59 s");
-        check(60, "1 min");
-        check(240, "4 min");
-        check(5_400, "1 h 30 min");
-        check(7_200, "2 h");
-        check(3 * 86_400, "3 days");
+        check(0, "0\u{a0}s");
+        check(59, "59\u{a0}s");
+        check(60, "1\u{a0}min");
+        check(240, "4\u{a0}min");
+        check(5_400, "1\u{a0}h\u{a0}30\u{a0}min");
+        check(7_200, "2\u{a0}h");
+        check(3 * 86_400, "3\u{a0}days");
     }
 
     #[test]
@@ -247,8 +247,8 @@ mod tests {
         check(0.0314, "0.031");
         check(0.0001, "1.0e-4");
         check(-185.6, "-186");
-        check(2_147_483_648.0, "2.1 G");
-        check(50_000.0, "50 k");
+        check(2_147_483_648.0, "2.1\u{a0}G");
+        check(50_000.0, "50\u{a0}k");
         check(f64::NAN, "no number");
     }
 

@@ -241,7 +241,7 @@ impl Investigation {
         let Some(wrong) = self.refuted() else { return own() };
         let by = self.judged.iter().rev().find(|j| wrong.known().same(j.known())).map_or("somebody", |j| j.by.as_str());
         let next = match self.leading() {
-            Some(next) => format!("Next comes {} ({:.0} %).", next.title, next.confidence * 100.0),
+            Some(next) => format!("Next comes {} ({:.0}\u{a0}%).", next.title, next.confidence * 100.0),
             None => "Nothing else leads.".to_owned(),
         };
         Some(format!("{by} says that it is not this: {}. {next}", wrong.title))

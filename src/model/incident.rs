@@ -189,6 +189,18 @@ pub struct Told {
     pub last_alert_at: Time,
 }
 
+/// Quiet for a while: somebody said that it can wait. It ends by itself when its time comes, when the incident gets worse,
+/// and when the incident ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Snooze {
+    /// Until when.
+    pub until: Time,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Time,
+}
+
 /// One incident, as its row holds it: all that a list shows, and the heads of what its page shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -198,7 +210,7 @@ pub struct Incident {
     pub status: IncidentStatus,
     /// The worst of its alerts, or what a person set.
     pub severity: Severity,
-    /// A person set the severity: alerts no longer change it.
+    /// A person set the severity: alerts no longer change it, until a person gives it back to them.
     #[serde(default)]
     pub severity_pinned: bool,
     /// The first alert's title, or what a person wrote.
@@ -268,6 +280,9 @@ pub struct Incident {
     /// The silences and maintenance windows that ever muted an alert of it; the first fifty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mutes: Vec<MuteId>,
+    /// Open, and quiet until then: it calls for nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snoozed: Option<Snooze>,
     /// The incident that it was merged into. That one may have been merged again: views name the survivor here.
     #[serde(default)]
     pub merged_into: Option<IncidentId>,
@@ -318,5 +333,10 @@ impl Incident {
     /// Investigating or analyzed.
     pub fn is_open(&self) -> bool {
         self.status.is_open()
+    }
+
+    /// It is open and calls for nobody: all that burns of it is muted, or it is snoozed.
+    pub fn is_quiet(&self) -> bool {
+        self.muted || self.snoozed.is_some()
     }
 }

@@ -33,6 +33,8 @@ words! {
         Muted = "muted",
         /// Somebody was told of it, or could not be.
         Notified = "notified",
+        /// It is quiet for a while, or no longer.
+        Snoozed = "snoozed",
         /// Its time to be kept is over: it is gone.
         Removed = "removed",
     }

@@ -47,7 +47,9 @@ pub use delivery::{Applied, DECLARED_BY, DECLARED_FROM, Delivery, DeliveryOutcom
 pub use feedback::{FirstAnswer, Judged, OwnWords};
 pub use id::{AlertId, DeliveryId, Fingerprint, IncidentId, ParseIdError, numbered_uuid};
 pub use identity::IdentityField;
-pub use incident::{BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Told};
+pub use incident::{
+    BeforeMerge, Incident, IncidentStatus, InvestigationHead, Leading, Merging, Progress, Snooze, Told,
+};
 pub use insight::{
     Advice, DayFigures, Durations, FEW, Figures, Funnel, Insights, Judgements, KindName, Noisy, PERCENTILE_ERROR,
     ServiceFigures, Spread, Week,

@@ -41,6 +41,10 @@ words! {
         Unmerged = "unmerged",
         /// Severity changed.
         Severity = "severity",
+        /// Somebody said that it can wait.
+        Snoozed = "snoozed",
+        /// It no longer waits.
+        Woken = "woken",
         /// Title changed.
         Title = "title",
         /// Owner changed.

@@ -4,6 +4,7 @@
 //! A draft says only what is known, with its times; what people must add is marked as a gap (`GAP`).
 
 mod badly;
+mod brief;
 mod causes;
 mod diff;
 mod draft;
@@ -17,6 +18,7 @@ mod tests;
 mod timeline;
 mod well;
 
+pub use brief::brief;
 pub use diff::{Line, LineSide, lines};
 pub use draft::draft;
 pub use export::{actions as actions_table, file_name, markdown};

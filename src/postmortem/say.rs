@@ -7,15 +7,15 @@ use crate::model::Time;
 /// Characters of foreign text in one place.
 const LONGEST: usize = 400;
 
-/// `4 s`, `12 min`, `1 h 21 min`, `3 d 4 h`.
+/// `4 s`, `12 min`, `1 h 21 min`, `3 d 4 h`; number and unit stay on one line.
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
     let (m, h) = (s / 60, s / 3600);
     match s {
-        0..60 => format!("{s} s"),
-        60..3600 => format!("{m} min"),
-        3600..86_400 => format!("{h} h {} min", m % 60),
-        _ => format!("{} d {} h", h / 24, h % 24),
+        0..60 => format!("{s}\u{a0}s"),
+        60..3600 => format!("{m}\u{a0}min"),
+        3600..86_400 => format!("{h}\u{a0}h\u{a0}{}\u{a0}min", m % 60),
+        _ => format!("{}\u{a0}d\u{a0}{}\u{a0}h", h / 24, h % 24),
     }
 }
 
@@ -44,7 +44,7 @@ pub fn count(n: impl TryInto<u64>, one: &str) -> String {
 
 /// `82 %`.
 pub fn percent(share: f64) -> String {
-    format!("{:.0} %", share.clamp(0.0, 1.0) * 100.0)
+    format!("{:.0}\u{a0}%", share.clamp(0.0, 1.0) * 100.0)
 }
 
 /// `a`, `a and b`, `a, b and 4 more`.
@@ -76,7 +76,7 @@ fn foreign_to(text: &str, most: usize) -> String {
     let mut chars = text.trim().chars().peekable();
     let mut before = ' ';
     while let Some(c) = chars.next() {
-        if c.is_whitespace() || c.is_control() {
+        if (c.is_whitespace() && c != '\u{a0}') || c.is_control() {
             space = true;
             continue;
         }

@@ -117,6 +117,8 @@ fn entry(m: &Material, e: &TimelineEntry) -> Option<String> {
         | TimelineKind::InvestigationFinished
         | TimelineKind::Muted
         | TimelineKind::Unmuted
+        | TimelineKind::Snoozed
+        | TimelineKind::Woken
         | TimelineKind::Feedback => format!("{text}{by}"),
     })
 }

@@ -79,6 +79,8 @@ words! {
         Acknowledged = "acknowledged",
         /// All that burns of it is muted.
         Silenced = "silenced",
+        /// Somebody said that it can wait.
+        Snoozed = "snoozed",
         /// Some of its alerts go up and down.
         Flapping = "flapping",
         /// Opened by a test notification.
@@ -135,6 +137,7 @@ impl<'a> IncidentSeen<'a> {
             (IncidentIs::Closed, !i.is_open()),
             (IncidentIs::Acknowledged, i.acknowledged_at.is_some()),
             (IncidentIs::Silenced, i.muted),
+            (IncidentIs::Snoozed, i.snoozed.is_some()),
             (IncidentIs::Flapping, i.flapping),
             (IncidentIs::Test, i.test),
             (IncidentIs::Manual, i.manual),

@@ -55,7 +55,7 @@ impl Sort {
 
 /// How soon somebody has to look.
 fn need(i: &Incident) -> u8 {
-    match (i.is_open(), i.muted, &i.owner) {
+    match (i.is_open(), i.is_quiet(), &i.owner) {
         (true, false, None) => 0,
         (true, false, Some(_)) => 1,
         (true, true, _) => 2,

@@ -67,6 +67,7 @@ async fn site() -> Site {
         match n % 10 {
             1 | 2 => drop(site.store.resolve(id, None, person()).await),
             3 => drop(site.store.acknowledge(id, person()).await.unwrap()),
+            7 => drop(site.store.snooze(id, site.clock.now().plus(Duration::from_secs(900)), person()).await),
             4 => {
                 let patch = IncidentPatch { owner: Some(Some("sre-2".into())), ..IncidentPatch::default() };
                 drop(site.store.patch_incident(id, patch, person()).await.unwrap());

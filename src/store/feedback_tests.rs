@@ -78,10 +78,10 @@ impl Fixture {
     }
 }
 
-/// `db: latency 60 %, likely`.
+/// `db: latency 60\u{a0}%, likely`.
 fn head(i: &Incident) -> String {
     let lead =
-        i.leading.as_ref().map_or("nothing".to_owned(), |l| format!("{} {:.0} %", l.title, l.confidence * 100.0));
+        i.leading.as_ref().map_or("nothing".to_owned(), |l| format!("{} {:.0}\u{a0}%", l.title, l.confidence * 100.0));
     format!("{lead}, {}", i.investigation.conclusion.map_or("", Conclusion::as_str))
 }
 
@@ -93,17 +93,17 @@ fn verdicts(a: &Investigation) -> Vec<(u32, &str, Option<Verdict>)> {
 async fn what_is_said_decides_what_leads_and_can_be_taken_back() {
     use Verdict::{Right, Wrong};
     let f = Fixture::opened().await;
-    assert_eq!(head(&f.finds(three()).await), "db: latency 60 %, likely");
+    assert_eq!(head(&f.finds(three()).await), "db: latency 60\u{a0}%, likely");
     let before = f.answer();
     for (say, want, summary) in [
-        (vec![(2, Some(Right))], "cache: memory 100 %, confirmed", "sre-1 recorded the cause: cache: memory."),
-        (vec![(1, Some(Right))], "db: latency 100 %, confirmed", "We think it comes from db: latency."),
+        (vec![(2, Some(Right))], "cache: memory 100\u{a0}%, confirmed", "sre-1 recorded the cause: cache: memory."),
+        (vec![(1, Some(Right))], "db: latency 100\u{a0}%, confirmed", "We think it comes from db: latency."),
         (
             vec![(1, Some(Wrong))],
-            "cache: memory 25 %, inconclusive",
-            "sre-1 says that it is not this: db: latency. Next comes cache: memory (25 %).",
+            "cache: memory 25\u{a0}%, inconclusive",
+            "sre-1 says that it is not this: db: latency. Next comes cache: memory (25\u{a0}%).",
         ),
-        (vec![(2, Some(Wrong))], "db: latency 60 %, likely", "We think it comes from db: latency."),
+        (vec![(2, Some(Wrong))], "db: latency 60\u{a0}%, likely", "We think it comes from db: latency."),
         (
             vec![(1, Some(Wrong)), (2, Some(Wrong)), (3, Some(Wrong))],
             "nothing, inconclusive",
@@ -112,13 +112,13 @@ async fn what_is_said_decides_what_leads_and_can_be_taken_back() {
         // The last word counts: only one can be it.
         (
             vec![(1, Some(Right)), (2, Some(Right))],
-            "cache: memory 100 %, confirmed",
+            "cache: memory 100\u{a0}%, confirmed",
             "sre-1 recorded the cause: cache: memory.",
         ),
         (
             vec![(1, Some(Right)), (1, Some(Wrong))],
-            "cache: memory 25 %, inconclusive",
-            "sre-1 says that it is not this: db: latency. Next comes cache: memory (25 %).",
+            "cache: memory 25\u{a0}%, inconclusive",
+            "sre-1 says that it is not this: db: latency. Next comes cache: memory (25\u{a0}%).",
         ),
     ] {
         let mut last = f.incident(1);
@@ -132,7 +132,7 @@ async fn what_is_said_decides_what_leads_and_can_be_taken_back() {
         for rank in 1..=3 {
             last = f.says(rank, None).await;
         }
-        assert_eq!(head(&last), "db: latency 60 %, likely", "{say:?} taken back");
+        assert_eq!(head(&last), "db: latency 60\u{a0}%, likely", "{say:?} taken back");
         assert_eq!(f.answer(), before, "{say:?} taken back");
     }
     f.consistent();
@@ -149,7 +149,7 @@ async fn a_later_run_keeps_the_verdicts_and_what_was_first_stays_first() {
     again[0].title = "db is slow since 10:12".to_owned();
     again[0].confidence = 0.7;
     let incident = f.finds(again).await;
-    assert_eq!(head(&incident), "cache: memory 25 %, inconclusive");
+    assert_eq!(head(&incident), "cache: memory 25\u{a0}%, inconclusive");
     let answer = f.answer();
     assert_eq!(
         verdicts(&answer),
@@ -164,7 +164,7 @@ async fn a_later_run_keeps_the_verdicts_and_what_was_first_stays_first() {
     assert_eq!(f.answer().causes[2].verdict, Some(Verdict::Wrong));
     f.says(2, Some(Verdict::Right)).await;
     let incident = f.finds(three()).await;
-    assert_eq!(head(&incident), "api: errors 100 %, confirmed");
+    assert_eq!(head(&incident), "api: errors 100\u{a0}%, confirmed");
     assert_eq!(verdicts(&f.answer())[0], (1, "api: errors", Some(Verdict::Right)));
 }
 

@@ -110,7 +110,7 @@ async fn while_it_flaps_one_incident_stays_open_and_nothing_is_told_of_its_turns
     f.wait(Duration::from_secs(1)).await;
     let incident = f.incident(1);
     assert_eq!((incident.status, incident.flapping), (IncidentStatus::Resolved, false));
-    assert_eq!(incident.resolution.as_deref(), Some("Its alert resolved and stayed quiet for 5 min."));
+    assert_eq!(incident.resolution.as_deref(), Some("Its alert resolved and stayed quiet for 5\u{a0}min."));
     assert_eq!(f.kinds(1)[told.len()..], [FlappingEnded, Resolved]);
     // The first problem after a recovery is told.
     f.wait(minutes(1)).await;

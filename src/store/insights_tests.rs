@@ -297,7 +297,7 @@ impl Fixture {
                 }
             }
             Step::Raise(n, s) => {
-                let severity = Some(Severity::ALL[usize::from(*s)]);
+                let severity = Some(Some(Severity::ALL[usize::from(*s)]));
                 let patch = IncidentPatch { severity, ..IncidentPatch::default() };
                 let _ = self.store.patch_incident(id(n), patch, me()).await;
             }

@@ -86,7 +86,7 @@ async fn the_worst_is_investigated_first_and_each_knows_its_place() {
     }
     assert_eq!([1, 2, 3, 4].map(|n| f.place(n)), [3, 1, 2, 4].map(|n| Some((n, 4))));
     // A person says that the last is the worst, and an alert that the first is.
-    let patch = IncidentPatch { severity: Some(Severity::Critical), ..IncidentPatch::default() };
+    let patch = IncidentPatch { severity: Some(Some(Severity::Critical)), ..IncidentPatch::default() };
     f.store.patch_incident(IncidentId(4), patch, me()).await.unwrap();
     f.send("grafana", vec![severe("a", Severity::Critical)]).await;
     f.clock.advance(Duration::from_secs(5));

@@ -54,6 +54,8 @@ mod retention;
 pub mod seal;
 #[cfg(test)]
 mod services_tests;
+#[cfg(test)]
+mod snoozes_tests;
 mod space;
 mod squeeze;
 mod tables;
@@ -84,8 +86,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::{config::CorrelationMode, model::*, runtime::clock::Clock};
 pub use commands::{
     Against, ChannelPatch, Finish, GivenCause, IncidentPatch, MutePatch, NewChannel, NewMute, NewRunbook, NewThought,
-    NewThreshold, Package, Place, PostmortemEdit, Resolution, RunbookPatch, Saved, Sent, SentEnd, ThresholdPatch,
-    ViewPatch,
+    NewThreshold, Package, Place, PostmortemEdit, Resolution, RunbookPatch, Saved, Seen as SeenBefore, Sent, SentEnd,
+    ThresholdPatch, ViewPatch,
 };
 pub use compact::{Compacted, compact};
 pub use error::{CommandError, StoreError, SubmitError};

@@ -155,7 +155,7 @@ async fn silences_begin_warn_and_end_by_the_clock() {
     assert!(f.incident(1).muted);
     f.later(minutes(45), |v| v.mute(id).unwrap().unwrap().warned_of.is_some()).await;
     assert!(
-        f.timeline(1).iter().any(|t| t == "Silence S-1 ends in 15 min and 1 alert still fires."),
+        f.timeline(1).iter().any(|t| t == "Silence S-1 ends in 15\u{a0}min and 1 alert still fires."),
         "{:?}",
         f.timeline(1)
     );
@@ -190,7 +190,7 @@ async fn it_ends_when_quiet_and_only_after_something_was_muted() {
     f.later(minutes(4), |_| true).await;
     assert_eq!(f.mute(id).state(), MuteState::Active);
     f.later(minutes(1), |v| v.mute(id).unwrap().unwrap().state() == MuteState::Expired).await;
-    assert_eq!(f.mute(id).ended_how.as_deref(), Some("Nothing that it mutes had burned for 5 min."));
+    assert_eq!(f.mute(id).ended_how.as_deref(), Some("Nothing that it mutes had burned for 5\u{a0}min."));
     assert_eq!((f.mute(id).muted_alerts, f.mute(id).muted_incidents), (2, 1));
 }
 
@@ -287,8 +287,7 @@ async fn a_threshold_opens_at_exactly_its_number() {
     assert_eq!((incident.alert_count, incident.firing_count), (3, 2));
     assert_eq!(incident.onset_at, f.alert(&first[0]).onset_at, "it began when the first began");
     let told = f.timeline(2);
-    let want =
-        "Threshold T-1 was reached: 4 of 4 within 10 min (noisy). Held back until then: title of g:a, title of g:b.";
+    let want = "Threshold T-1 was reached: 4 of 4 within 10\u{a0}min (noisy). Held back until then: title of g:a, title of g:b.";
     assert!(told.iter().any(|t| t == want), "{told:?}");
     let members = f.store.view().unwrap().members(IncidentId(2), 10).unwrap();
     assert!(members.iter().all(|(m, _)| m.reasons.iter().any(|r| r.text.contains("threshold T-1"))), "{members:?}");

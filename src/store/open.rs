@@ -320,6 +320,7 @@ pub(super) fn prepare_main(file: &File, dir: &Path) -> Result<(u64, u64, u64), S
     txn.open_table(tables::EDGES)?;
     txn.open_table(tables::PROFILES)?;
     txn.open_table(tables::LOOKS)?;
+    txn.open_table(tables::SNOOZES)?;
     txn.open_table(tables::APART)?;
     txn.open_table(tables::LESSONS)?;
     txn.open_table(tables::MUTES)?;

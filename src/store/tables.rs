@@ -92,6 +92,8 @@ pub const EDGES: TableDefinition<'static, (&'static str, &'static str), &'static
 pub const PROFILES: Rows = TableDefinition::new("profiles");
 /// When in ms, alert number: alerts whose incident is looked at once more.
 pub const LOOKS: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("second_looks");
+/// When in ms, incident: incidents that are snoozed until then.
+pub const SNOOZES: TableDefinition<'static, (i64, u64), ()> = TableDefinition::new("snoozes");
 /// Two fingerprints, the lower first → who took them apart, and when.
 pub const APART: TableDefinition<'static, (u128, u128), &'static [u8]> = TableDefinition::new("kept_apart");
 /// What kind of alert and what kind of incident → how often people put them together or took them apart.

@@ -263,7 +263,7 @@ async fn commands_follow_the_lifecycle() {
     assert!(matches!(f.store.reopen(id, me()).await, Err(CommandError::Conflict { .. })));
     assert!(matches!(f.store.resolve(IncidentId(9), None, me()).await, Err(CommandError::NotFound(_))));
     let patch =
-        IncidentPatch { severity: Some(Severity::Low), title: Some("better".into()), ..IncidentPatch::default() };
+        IncidentPatch { severity: Some(Some(Severity::Low)), title: Some("better".into()), ..IncidentPatch::default() };
     assert_eq!(f.store.patch_incident(id, patch, me()).await.unwrap().title, "better");
     f.send("grafana", vec![firing("grafana:a", Some("api"))]).await;
     assert_eq!(f.incident(1).severity, Severity::Low, "what a person set stays");

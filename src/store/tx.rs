@@ -87,6 +87,7 @@ pub struct Tx<'t> {
     pub(super) edges: Counted<'t, (&'static str, &'static str)>,
     pub(super) profiles: Rows<'t>,
     pub(super) looks: Table<'t, (i64, u64), ()>,
+    pub(super) snoozes: Table<'t, (i64, u64), ()>,
     pub(super) apart: Counted<'t, (u128, u128)>,
     pub(super) lessons: NamedRows<'t>,
     pub(super) mutes: Rows<'t>,
@@ -213,6 +214,7 @@ impl<'t> Tx<'t> {
             edges: Counted::new(txn.open_table(tables::EDGES)?),
             profiles: Counted::new(txn.open_table(tables::PROFILES)?),
             looks: txn.open_table(tables::LOOKS)?,
+            snoozes: txn.open_table(tables::SNOOZES)?,
             apart: Counted::new(txn.open_table(tables::APART)?),
             lessons: Counted::new(txn.open_table(tables::LESSONS)?),
             mutes: Counted::new(txn.open_table(tables::MUTES)?),
@@ -372,7 +374,20 @@ impl<'t> Tx<'t> {
     pub fn first_timer(&self) -> Result<Option<Time>, StoreError> {
         let (quiet, look) = (apply::timers::first(&self.quiet)?, apply::timers::first(&self.looks)?);
         let step = apply::timers::first(&self.notices.escalations_due)?;
-        Ok(quiet.into_iter().chain(look).chain(step).min())
+        let wake = apply::timers::first(&self.snoozes)?;
+        Ok(quiet.into_iter().chain(look).chain(step).chain(wake).min())
+    }
+
+    /// Incidents whose snooze is over, with that time, at most `limit`.
+    pub fn due_snoozes(&self, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
+        let due = self.snoozes.range(..=(self.now.millis(), u64::MAX))?;
+        due.take(limit).map(|row| Ok(row?.0.value())).collect()
+    }
+
+    /// Takes the timer of a snooze away whose incident cannot be read.
+    pub fn forget_snooze(&mut self, timer: (i64, u64)) -> Result<(), StoreError> {
+        self.snoozes.remove(timer)?;
+        Ok(())
     }
 
     /// Takes the timer of an alert away that cannot be closed.
@@ -402,6 +417,13 @@ impl<'t> Tx<'t> {
         for (at, number) in looks {
             self.looks.remove((at, number))?;
             self.looks.insert((Time::from_millis(at).minus(by).millis(), number), ())?;
+        }
+        let snoozes: Vec<u64> =
+            self.snoozes.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, StoreError>>()?;
+        for number in snoozes {
+            if let Some(snooze) = &mut self.known_incident(IncidentId(number))?.snoozed {
+                snooze.until = snooze.until.minus(by);
+            }
         }
         let jobs: Vec<Job> =
             self.jobs.iter()?.map(|row| codec::decode(row?.1.value())).collect::<Result<_, StoreError>>()?;
@@ -638,6 +660,9 @@ impl<'t> Tx<'t> {
     fn write_incident(&mut self, held: Held) -> Result<(), StoreError> {
         let Held { mut incident, before, mut changed } = held;
         changed.extend(self.judge_muted(&mut incident)?);
+        if !incident.is_open() {
+            incident.snoozed = None;
+        }
         if before.as_ref() == Some(&incident) && changed.is_empty() {
             return Ok(());
         }
@@ -658,6 +683,16 @@ impl<'t> Tx<'t> {
                 Listed::Open => drop(self.open.insert(number, ())?),
                 Listed::Closed(at) => drop(self.closed.insert((at, number), ())?),
                 Listed::Nowhere => {}
+            }
+        }
+        let until = |i: &Incident| i.snoozed.as_ref().map(|s| (s.until.millis(), i.id.0));
+        let (was, is) = (before.as_ref().and_then(until), until(&incident));
+        if was != is {
+            if let Some(timer) = was {
+                self.snoozes.remove(timer)?;
+            }
+            if let Some(timer) = is {
+                self.snoozes.insert(timer, ())?;
             }
         }
         // Its onset may have changed.

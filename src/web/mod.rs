@@ -27,6 +27,7 @@ pub mod sse;
 pub mod state;
 pub mod storage;
 pub mod tls;
+pub mod undo;
 
 use std::time::Duration;
 

@@ -58,6 +58,8 @@ pub struct Shared {
     pub saved: super::saved_views::SavedCounts,
     /// Who is editing which part of a postmortem.
     pub editing: super::editing::Editing,
+    /// What can be taken back with one press.
+    pub undos: super::undo::Undos,
     /// Passwords that are hashed at the same time.
     pub(super) hashing: Arc<Semaphore>,
     /// What the password of an unknown name is compared with.
@@ -92,6 +94,7 @@ impl Shared {
             figures: tokio::sync::Mutex::default(),
             saved: super::saved_views::SavedCounts::default(),
             editing: super::editing::Editing::default(),
+            undos: super::undo::Undos::default(),
             hashing: Arc::new(Semaphore::new(2)),
             nobodys_hash: OnceLock::new(),
             setup_secret: secret::random::<32>()?,

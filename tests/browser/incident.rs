@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, NAME, PASSWORD},
     support::{TestApp, start_of_time},
 };
+
+const ENTER: &str = "\u{E007}";
 
 async fn burst(test: &TestApp) {
     for (n, (name, service, host)) in [
@@ -118,5 +120,132 @@ async fn two_people_at_once() {
     browser.sees("#refused", "esolved").await;
     assert_eq!(browser.js("document.getElementById('resolve-why').value").await, "It was the pool", "it is kept");
     assert_eq!(browser.js("document.getElementById('cm').value").await, "half a sentence", "it is kept");
+    browser.sees("#refused", "failover").await;
+    test.stop().await;
+}
+
+const LIVE: &str = "document.documentElement.dataset.stream === 'live'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_browsers_on_one_incident() {
+    let test = TestApp::start_any().await;
+    burst(&test).await;
+    test.analyzed("1").await;
+    let ann = Browser::signed_in(&test).await;
+    let made = test.post("/api/users", &json!({"name": "bob", "role": "responder", "password": PASSWORD})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let bob = Browser::new(&test).await;
+    bob.sign_in("bob", PASSWORD).await;
+    bob.at("/incidents").await;
+    for browser in [&ann, &bob] {
+        browser.open("/incidents/1").await;
+        browser.until("the stream", LIVE).await;
+    }
+
+    // One takes it: the other sees it at once, without a reload.
+    bob.js("(window.same = true)").await;
+    ann.click(".acts [data-key=a]").await;
+    bob.sees(".acts", "Take over").await;
+    bob.sees("[data-panel=head]", NAME).await;
+
+    // Both are about to say how bad it is. The slower one is refused, sees why, and keeps the words.
+    bob.click(".acts details.menu summary").await;
+    bob.click(".acts a[href*='do=severity']").await;
+    bob.fill("dialog #sev-why", "Only two shops are hit").await;
+    bob.click("dialog input[value=medium]").await;
+    ann.click(".acts details.menu summary").await;
+    ann.click(".acts a[href*='do=severity']").await;
+    ann.click("dialog input[value=low]").await;
+    ann.fill("dialog #sev-why", "It is staging").await;
+    ann.click("dialog .btn.primary").await;
+    ann.sees("[data-panel=head]", "Low").await;
+    ann.gone("dialog[open]").await;
+    bob.sees("[data-panel=timeline]", "from critical to low: It is staging").await;
+    bob.click("dialog .btn.primary").await;
+    bob.sees("dialog #refused", "was critical and is low by now").await;
+    bob.sees("dialog #refused", &format!("Last: {NAME}")).await;
+    assert_eq!(bob.js("document.getElementById('sev-why').value").await, "Only two shops are hit", "it is kept");
+    assert_eq!(bob.js("window.same").await, true, "without a reload");
+    assert_eq!(test.get("/api/incidents/1").await.json["severity"], "low");
+
+    // A title that somebody types in is left alone while the other one sets another.
+    bob.click("dialog [data-close]").await;
+    bob.click(".retitle summary").await;
+    bob.fill("#retitle", "Payments database is full").await;
+    ann.click(".retitle summary").await;
+    ann.fill("#retitle", "Connections of pg-1").await;
+    ann.press(ENTER).await;
+    ann.sees("h1", "Connections of pg-1").await;
+    ann.sees(".toast", "Title set by you").await;
+    bob.sees("[data-panel=timeline]", "Title set to “Connections of pg-1”").await;
+    bob.click(".retitle .btn").await;
+    bob.sees("#refused", "has another title by now").await;
+    assert_eq!(bob.js("document.getElementById('retitle').value").await, "Payments database is full", "it is kept");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_taken_back() {
+    let test = TestApp::start_any().await;
+    burst(&test).await;
+    test.analyzed("1").await;
+    let browser = Browser::signed_in(&test).await;
+    browser.open("/incidents/1").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    let owner = async || test.get("/api/incidents/1").await.json["owner"].clone();
+    let undo = async |said: &str| {
+        let toast = "[...document.querySelectorAll('.toast')].at(-1)";
+        browser
+            .until(said, &format!("{toast}?.textContent.includes('{said}') && {toast}.querySelector('button')"))
+            .await;
+        browser.js(&format!("{toast}.querySelector('button').click()")).await;
+        browser.until("taken back", &format!("{toast}?.textContent === 'Taken back'")).await;
+    };
+
+    let assigned = test.patch("/api/incidents/1", &json!({"owner": "sre-2"})).await;
+    assert_eq!(assigned.status, 200, "{}", assigned.text);
+    browser.sees(".acts", "Take over").await;
+    browser.click(".acts [data-key=a]").await;
+    browser.sees(".acts", "Take back").await;
+    undo("Acknowledged").await;
+    assert_eq!(owner().await, "sre-2", "to whom it was before");
+    browser.sees(".acts", "Take over").await;
+
+    browser.click(".acts details.menu summary").await;
+    browser.click(".acts a[href*='do=assign']").await;
+    browser.click("dialog [value=nobody]").await;
+    undo("Assigned").await;
+    assert_eq!(owner().await, "sre-2");
+
+    // One alert does not belong here: one press, and back.
+    assert_eq!(browser.count("#members tr").await, 3);
+    browser.click("#members tr:nth-child(2) button[name=only]").await;
+    browser.until("two alerts", "document.querySelectorAll('#members tr').length === 2").await;
+    browser.at("/incidents/1").await;
+    undo("Taken out").await;
+    browser.until("three alerts", "document.querySelectorAll('#members tr').length === 3").await;
+    assert_eq!(test.get("/api/incidents/1").await.json["alert_count"], 3);
+
+    browser.click("#sug .sug [value=dismissed]").await;
+    browser.until("dismissed", "document.querySelector('#sug .sug.out')").await;
+    undo("Suggestion dismissed").await;
+    browser.gone("#sug .sug.out").await;
+
+    // Quiet for an hour, shown with its time, and awake again by hand.
+    browser.click(".acts details.menu summary").await;
+    browser.click(".acts a[href*='do=snooze']").await;
+    browser.click("dialog [value='60']").await;
+    browser.sees("[data-panel=head]", "snoozed until").await;
+    browser.click(".acts details.menu summary").await;
+    browser.click(".acts form[action$='/wake'] button").await;
+    browser.until("awake", "!document.querySelector('[data-panel=head]').textContent.includes('snoozed')").await;
+
+    // From the list: all at once, and back.
+    browser.open("/incidents").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.press("jx").await;
+    browser.press("a").await;
+    undo("1 acknowledged").await;
+    assert_eq!(owner().await, "sre-2");
     test.stop().await;
 }

@@ -20,6 +20,8 @@ const WRONG: &str = "[
         .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && e.checkVisibility() && !e.closest('.scroll'))
         .slice(-3).map((e) => e.tagName + '.' + e.className + ' to ' + Math.round(e.getBoundingClientRect().right)).join(', ')
         + ' of ' + innerWidth : '',
+    ...[...document.querySelectorAll('.actionbar .btn')].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth)
+        .map((e) => 'an action is cut off: ' + e.innerText),
     document.querySelectorAll('h1').length !== 1 ? 'h1: ' + document.querySelectorAll('h1').length : '',
     ...[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1 && e.checkVisibility())
         .map((e) => 'a table scrolls sideways, ' + e.scrollWidth + ' in ' + e.clientWidth),
@@ -169,6 +171,13 @@ async fn look_at_a_day() {
     look.at("incident", &format!("/incidents/{outage}")).await;
     look.at("incident-resolve", &format!("/incidents/{outage}?do=resolve")).await;
     look.at("incident-merge", &format!("/incidents/{outage}?do=merge")).await;
+    for what in ["assign", "severity", "snooze"] {
+        look.at(&format!("incident-{what}"), &format!("/incidents/{outage}?do={what}")).await;
+    }
+    let minutes = json!({"minutes": 600});
+    assert_eq!(test.post(&format!("/api/incidents/{outage}/snooze"), &minutes).await.status, 200);
+    look.at("incident-snoozed", &format!("/incidents/{outage}")).await;
+    test.post(&format!("/api/incidents/{outage}/wake"), &json!({})).await;
     look.at("incident-closed", "/incidents/2").await;
     look.at("incident-owned", "/incidents/3").await;
     look.at("alerts", "/alerts").await;

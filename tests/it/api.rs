@@ -151,6 +151,36 @@ async fn people_act_and_the_lifecycle_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_waits_and_a_persons_severity_holds() {
+    let test = TestApp::start().await;
+    let id = open(&test, "db-1", "db").await;
+    let act = async |what: &str, body: Value| test.post(&format!("/api/incidents/{id}/{what}"), &body).await;
+    let before = test.get(&format!("/api/incidents/{id}")).await.json["severity"].clone();
+    let snoozed = act("snooze", json!({"minutes": 90})).await;
+    let until = test.clock.now().plus(std::time::Duration::from_secs(90 * 60));
+    assert_eq!(snoozed.json["snoozed"]["until"], json!(until), "{}", snoozed.text);
+    assert_eq!(snoozed.json["snoozed"]["by"], "token:bootstrap");
+    assert_eq!(test.get("/api/incidents?q=is:snoozed").await.json["incidents"][0]["id"], id.as_str());
+    for wrong in [json!({}), json!({"minutes": 5, "until": until}), json!({"minutes": 0}), json!({"minutes": 99_999})] {
+        assert_eq!(act("snooze", wrong.clone()).await.status, 422, "{wrong}");
+    }
+    assert!(act("wake", json!({})).await.json["snoozed"].is_null());
+    assert_eq!(act("wake", json!({})).await.status, 409);
+
+    let path = format!("/api/incidents/{id}");
+    let set = test.patch(&path, &json!({"severity": "low", "reason": "staging"})).await.json;
+    assert_eq!((&set["severity"], &set["severity_by_hand"]), (&json!("low"), &json!(true)));
+    let told = set["timeline"].as_array().unwrap().last().unwrap()["text"].as_str().unwrap().to_owned();
+    assert!(told.ends_with("to low: staging."), "{told}");
+    let back = test.patch(&path, &json!({"severity": null})).await.json;
+    assert_eq!((&back["severity"], &back["severity_by_hand"]), (&before, &json!(false)));
+    let bulk = json!({"action": "assign", "owner": "sre-2", "incident_ids": [id]});
+    assert_eq!(test.post("/api/incidents/bulk", &bulk).await.json["done"], 1);
+    assert_eq!(test.get(&path).await.json["owner"], "sre-2");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_are_filtered_and_paged() {
     let test = TestApp::start().await;
     for n in 0..5 {

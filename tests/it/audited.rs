@@ -84,6 +84,15 @@ impl Acts {
     }
 }
 
+impl Acts {
+    /// Sends a form, as the page's script does; where what it did is taken back.
+    async fn undo(&self, at: &str, form: &str) -> String {
+        let request = self.test.request(Method::POST, at).header("cookie", &self.session);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
+        text(&answer(request.header("accept", "application/json")).await.json["undo"])
+    }
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
 }
@@ -123,6 +132,8 @@ async fn every_route_of_the_api_that_changes_something_says_so() {
     for (what, body, want) in [
         ("acknowledge", json!({}), "incident.owner"),
         ("unacknowledge", json!({}), "incident.unacknowledge"),
+        ("snooze", json!({"minutes": 60}), "incident.snooze"),
+        ("wake", json!({}), "incident.wake"),
         ("comment", json!({"text": "a word"}), "incident.comment"),
         ("investigate", json!({}), "incident.investigate"),
         ("cancel-investigation", json!({}), "incident.cancel_investigation"),
@@ -286,6 +297,11 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
     for (what, body, want) in [
         ("acknowledge", String::new(), "incident.owner"),
         ("unacknowledge", String::new(), "incident.unacknowledge"),
+        ("assign", "owner=sre-2".to_owned(), "incident.owner"),
+        ("title", "title=Other".to_owned(), "incident.title"),
+        ("severity", "severity=low&reason=x".to_owned(), "incident.severity"),
+        ("snooze", "for=60".to_owned(), "incident.snooze"),
+        ("wake", String::new(), "incident.wake"),
         ("comment", "text=a+word".to_owned(), "incident.comment"),
         ("investigate", String::new(), "incident.investigate"),
         ("cancel-investigation", String::new(), "incident.cancel_investigation"),
@@ -311,6 +327,10 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
     a.act("POST /postmortems/{id}/restore", "/postmortems/1/restore", json!("version=1"), "postmortem.restore").await;
     a.act(&one("reopen").0, &one("reopen").1, json!(""), "incident.reopen").await;
     a.act("POST /incidents/bulk", "", json!("do=acknowledge&id=INC-1"), "incident.owner").await;
+    let undo = a.undo("/incidents/1/assign", "owner=sre-3").await;
+    a.act("POST /undo/{token}", &undo, json!(""), "incident.owner").await;
+    let undo = a.undo("/incidents/1/split", &format!("only={b}")).await;
+    a.act("POST /undo/{token}", &undo, json!(""), "incident.undo_split").await;
     a.act("POST /deliveries/{id}/replay", &format!("/deliveries/{delivery}/replay"), json!(""), "delivery.replay")
         .await;
 

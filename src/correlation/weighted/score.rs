@@ -332,9 +332,9 @@ pub fn score(w: &Weights, t: &Topology, s: &Subject, home: Home<'_>, openings: O
 /// A span of time in words.
 pub fn span(d: Duration) -> String {
     match d.as_secs() {
-        n @ 0..=119 => format!("{n} s"),
-        n @ 120..=7199 => format!("{} min", n / 60),
-        n => format!("{} h", n / 3600),
+        n @ 0..=119 => format!("{n}\u{a0}s"),
+        n @ 120..=7199 => format!("{}\u{a0}min", n / 60),
+        n => format!("{}\u{a0}h", n / 3600),
     }
 }
 
@@ -342,7 +342,7 @@ impl Term {
     fn reason(&self, alert: &Subject, t: &Topology) -> Reason {
         let name = |key: &Key| t.name(*key).unwrap_or("it").to_owned();
         let own = || alert.service.as_ref().map_or("it", |m| m.name.as_str());
-        let percent = |x: &f64| format!("{:.0} %", x * 100.0);
+        let percent = |x: &f64| format!("{:.0}\u{a0}%", x * 100.0);
         let text = match &self.what {
             What::Service { apart, .. } => {
                 format!("Same service, {}; its latest alert was {} away.", own(), span(*apart))

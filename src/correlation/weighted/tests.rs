@@ -83,25 +83,25 @@ fn evidence_leads_to_the_incident_and_says_why() {
     let check_down = |next: Alert, want| check(down(), next, want);
     check_down(
         alert(2, 60, Some("prod/ledger_postgres"), None, "Replica lag", ""),
-        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 60 s away.")),
+        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 60\u{a0}s away.")),
     );
     check_down(
         alert(2, 60, Some("payments-api"), None, "HighErrorRate", "answering 12% of requests with 5xx"),
-        Some((Strategy::Topology, "payments-api calls ledger-postgres; ledger-postgres alerted 60 s apart.")),
+        Some((Strategy::Topology, "payments-api calls ledger-postgres; ledger-postgres alerted 60\u{a0}s apart.")),
     );
     check_down(
         alert(2, 60, None, None, "Upstream timeouts", "java.net.SocketTimeoutException connecting to ledger-postgres"),
-        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 60 s away.")),
+        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 60\u{a0}s away.")),
     );
     check_down(
         alert(2, 30, None, Some("db-7.internal:9100"), "Disk latency", "await high"),
-        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 30 s away.")),
+        Some((Strategy::ServiceMatch, "Same service, ledger-postgres; its latest alert was 30\u{a0}s away.")),
     );
     // Callers often alert before what they call does.
     check(
         alert(1, 0, Some("payments-api"), None, "HighErrorRate", "answering 12% of requests with 5xx"),
         alert(2, 20, Some("ledger-postgres"), None, "DatabaseDown", "not accepting connections"),
-        Some((Strategy::Topology, "payments-api calls ledger-postgres; payments-api alerted 20 s apart.")),
+        Some((Strategy::Topology, "payments-api calls ledger-postgres; payments-api alerted 20\u{a0}s apart.")),
     );
     // Nothing in common, and a day later.
     check_down(alert(2, 60, Some("cart-redis"), None, "CacheEvictions", "evicts keys at a high rate"), None);
@@ -109,7 +109,7 @@ fn evidence_leads_to_the_incident_and_says_why() {
     check(
         alert(1, 0, None, Some("web-1"), "10min_cpu_usage", "CPU utilization"),
         alert(2, 45, None, Some("WEB-1.ec2.internal"), "ram_in_use", "memory utilization"),
-        Some((Strategy::SameHost, "Same machine, web-1; its latest alert was 45 s away.")),
+        Some((Strategy::SameHost, "Same machine, web-1; its latest alert was 45\u{a0}s away.")),
     );
 }
 
@@ -183,7 +183,7 @@ fn a_second_look_finds_the_better_home() {
     let better = engine.better(&subject, IncidentId(1), &BTreeSet::new(), |_| None).unwrap();
     assert_eq!((better.to.incident, better.clearly), (IncidentId(2), true), "{better:?}");
     assert_eq!(better.without.size, 0);
-    assert_eq!(better.to.reasons[0].text, "checkout-api calls payments-api; payments-api alerted 30 s apart.");
+    assert_eq!(better.to.reasons[0].text, "checkout-api calls payments-api; payments-api alerted 30\u{a0}s apart.");
 }
 
 #[test]

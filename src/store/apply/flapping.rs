@@ -45,7 +45,7 @@ pub fn fired_again(tx: &Tx<'_>, alert: &mut Alert, at: Time) -> bool {
 /// Says that an alert flaps from now on.
 pub fn tell_begin(tx: &mut Tx<'_>, id: IncidentId, alert: &Alert, by: &Actor) -> Result<(), StoreError> {
     let text = format!(
-        "{} is flapping: it fired again {TIMES} times within {} min. Until it stays quiet for {} min, this incident stays \
+        "{} is flapping: it fired again {TIMES} times within {}\u{a0}min. Until it stays quiet for {}\u{a0}min, this incident stays \
          open and nothing is told of its turns.",
         alert.title,
         minutes(WITHIN),
@@ -85,12 +85,14 @@ pub fn over(tx: &mut Tx<'_>, mut alert: Alert) -> Result<(), StoreError> {
     tx.changed(id, IncidentChange::Alerts);
     let (how, time) = if ends { ("been quiet", HOLD) } else { ("burned without an end", WITHIN) };
     let (time, times) = (minutes(time), flapping.times);
-    let text =
-        format!("{} stopped flapping: it has {how} for {time} min. It had fired again {times} times.", alert.title);
+    let text = format!(
+        "{} stopped flapping: it has {how} for {time}\u{a0}min. It had fired again {times} times.",
+        alert.title
+    );
     let data = json!({ "alert_id": alert.id, "times": times, "resolved": ends });
     tx.note(id, TimelineKind::FlappingEnded, &Actor::System, text, data)?;
     if ends {
-        let how = format!("resolved and stayed quiet for {time} min");
+        let how = format!("resolved and stayed quiet for {time}\u{a0}min");
         lifecycle::alert_ended(tx, under, &alert, &Actor::System, &how)?;
     }
     Ok(())

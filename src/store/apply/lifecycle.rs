@@ -92,6 +92,7 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         muted_count: 0,
         muted: false,
         mutes: Vec::new(),
+        snoozed: None,
         merging: Merging::default(),
         flapping_count: 0,
         over_at: None,
@@ -231,7 +232,22 @@ pub fn raise_severity(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Re
     urgency(tx, id, severity)?;
     tx.changed(id, IncidentChange::Severity);
     let text = format!("Severity went from {before} to {severity}.");
-    tx.note(id, TimelineKind::Severity, &Actor::System, text, json!({ "from": before, "to": severity }))
+    tx.note(id, TimelineKind::Severity, &Actor::System, text, json!({ "from": before, "to": severity }))?;
+    worse(tx, id, severity)
+}
+
+/// An incident that got worse waits no longer.
+pub fn worse(tx: &mut Tx<'_>, id: IncidentId, severity: Severity) -> Result<(), StoreError> {
+    let text = format!("No longer snoozed: it is {severity} now.");
+    wake(tx, id, &Actor::System, text).map(drop)
+}
+
+/// Ends the quiet of an incident that is snoozed; the snooze that ended.
+pub fn wake(tx: &mut Tx<'_>, id: IncidentId, by: &Actor, text: String) -> Result<Option<Snooze>, StoreError> {
+    let Some(snooze) = tx.known_incident(id)?.snoozed.take() else { return Ok(None) };
+    tx.changed(id, IncidentChange::Snoozed);
+    tx.note(id, TimelineKind::Woken, by, text, json!({ "until": snooze.until, "by": snooze.by }))?;
+    Ok(Some(snooze))
 }
 
 /// One alert fewer burns, of that incident and of what it was merged into. That ends with the last one, unless a person

@@ -11,7 +11,7 @@ pub mod signals;
 pub mod taught;
 pub mod thresholds;
 pub mod timers;
-mod told;
+pub mod told;
 
 use std::time::Duration;
 

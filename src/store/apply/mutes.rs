@@ -71,7 +71,7 @@ pub fn turn(tx: &mut Tx<'_>, due: &[u64], other: &BTreeSet<u64>, by: &Actor) -> 
             mute.on_until = None;
             let minutes = mute.quiet_minutes.unwrap_or_default();
             tracing::debug!(mute = %mute.id, %quiet, "nothing that it mutes burns any more");
-            turned.ended.push((*number, format!("Nothing that it mutes had burned for {minutes} min.")));
+            turned.ended.push((*number, format!("Nothing that it mutes had burned for {minutes}\u{a0}min.")));
         } else if mute.ends_at.is_some_and(|end| end <= now) {
             turned.ended.push((*number, "Its time was over.".to_owned()));
         }
@@ -173,7 +173,7 @@ fn warn(tx: &mut Tx<'_>, mute: &Mute, end: Time) -> Result<(), StoreError> {
     let minutes = end.since(tx.now).as_secs().div_ceil(60);
     for (incident, count) in tx.muted_incidents(mute.id.number)? {
         let alerts = if count == 1 { "1 alert still fires".to_owned() } else { format!("{count} alerts still fire") };
-        let text = format!("{} ends in {minutes} min and {alerts}.", titled(mute.id));
+        let text = format!("{} ends in {minutes}\u{a0}min and {alerts}.", titled(mute.id));
         tx.known_incident(incident)?;
         tx.changed(incident, IncidentChange::Muted);
         let data = json!({ "mute": mute.id, "ends_at": end, "alerts": count });

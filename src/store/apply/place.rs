@@ -175,7 +175,7 @@ pub fn look(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         return Ok(());
     }
     let text = format!(
-        "At the second look it fits {to} clearly better ({:.0} % against {:.0} %).",
+        "At the second look it fits {to} clearly better ({:.0}\u{a0}% against {:.0}\u{a0}%).",
         better.to.probability * 100.0,
         better.stays * 100.0
     );

@@ -162,6 +162,26 @@ pub fn parted(
     teach(tx, &others.kinds, &now, Correction::Parted, by)
 }
 
+/// Takes back what `parted` taught of alerts that are in `now`, before they return to `from`. The pairs fall with the merge.
+pub fn unparted(tx: &mut Tx<'_>, now: IncidentId, from: IncidentId) -> Result<(), StoreError> {
+    let (gone, kept) = (Named::of_incident(tx, now, PARTED)?, Named::of_incident(tx, from, OTHERS)?);
+    let (gone_kind, kept_kind) = (kind_of(tx.known_incident(now)?), kind_of(tx.known_incident(from)?));
+    take_back(tx, &gone.kinds, &kept_kind, Correction::Parted)?;
+    take_back(tx, &kept.kinds, &gone_kind, Correction::Parted)
+}
+
+fn take_back(tx: &mut Tx<'_>, kinds: &BTreeSet<Side>, incident: &Side, what: Correction) -> Result<(), StoreError> {
+    for kind in kinds {
+        match tx.world.lessons.take_back(kind, incident, what) {
+            Some((lesson, true)) => drop(tx.lessons.remove(lesson.id().as_str())?),
+            Some((lesson, false)) => put(&mut tx.lessons, lesson.id().as_str(), &lesson)?,
+            None => {}
+        }
+        tx.world.touched = true;
+    }
+    Ok(())
+}
+
 fn keep_apart(tx: &mut Tx<'_>, ours: &Named, theirs: &Named, by: &Actor) -> Result<(), StoreError> {
     for one in &ours.fingerprints {
         for other in theirs.fingerprints.iter().take(OTHERS).filter(|o| *o != one) {
@@ -205,17 +225,8 @@ pub fn unmerged(
     let kept = Named::of_incident(tx, from, PARTED)?;
     keep_apart(tx, &gone, &kept, by)?;
     let (gone_kind, kept_kind) = (kind_of(tx.known_incident(id)?), kind_of(tx.known_incident(from)?));
-    for (kinds, incident) in [(&gone.kinds, &kept_kind), (&kept.kinds, &gone_kind)] {
-        for kind in kinds {
-            match tx.world.lessons.take_back(kind, incident, Correction::Joined) {
-                Some((lesson, true)) => drop(tx.lessons.remove(lesson.id().as_str())?),
-                Some((lesson, false)) => put(&mut tx.lessons, lesson.id().as_str(), &lesson)?,
-                None => {}
-            }
-            tx.world.touched = true;
-        }
-    }
-    Ok(())
+    take_back(tx, &gone.kinds, &kept_kind, Correction::Joined)?;
+    take_back(tx, &kept.kinds, &gone_kind, Correction::Joined)
 }
 
 fn teach(

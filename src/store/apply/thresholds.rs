@@ -84,7 +84,7 @@ pub fn reached(tx: &mut Tx<'_>, held: &Held, alert: &mut Alert) -> Result<(), St
     let Some(threshold) = tx.threshold(*id) else { return Ok(()) };
     let came = thresholds::words(&threshold, *progress);
     let within = threshold.within_minutes;
-    let why = format!("With it, threshold {id} was reached: {came} within {within} min.");
+    let why = format!("With it, threshold {id} was reached: {came} within {within}\u{a0}min.");
     if let Some(mut membership) = tx.membership(incident, alert.id)? {
         membership.reasons.push(Reason { strategy: Strategy::TimeCluster, score: SCORE, text: why });
         tx.put_membership(&membership)?;
@@ -92,7 +92,7 @@ pub fn reached(tx: &mut Tx<'_>, held: &Held, alert: &mut Alert) -> Result<(), St
     tx.wait_no_more(alert)?;
     let names = release(tx, &threshold, incident, |since| {
         format!(
-            "It waited for threshold {id} since {}, which was then reached: {came} within {within} min.",
+            "It waited for threshold {id} since {}, which was then reached: {came} within {within}\u{a0}min.",
             clock(since)
         )
     })?;
@@ -102,7 +102,7 @@ pub fn reached(tx: &mut Tx<'_>, held: &Held, alert: &mut Alert) -> Result<(), St
         n => format!(" Before, {n} alerts waited in vain."),
     };
     let text = format!(
-        "Threshold {id} was reached: {came} within {within} min ({}). Held back until then: {}.{passed}",
+        "Threshold {id} was reached: {came} within {within}\u{a0}min ({}). Held back until then: {}.{passed}",
         threshold.reason.trim_end_matches('.'),
         listed(&names),
     );

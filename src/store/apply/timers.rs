@@ -3,9 +3,9 @@
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::{notices, place, signals};
+use super::{lifecycle, notices, place, signals};
 use crate::{
-    model::{IncidentId, Time},
+    model::{Actor, IncidentId, Time},
     store::{StoreError, tables, tx::Tx},
 };
 
@@ -21,8 +21,8 @@ pub fn next(tx: &Tx<'_>) -> Result<Option<Time>, StoreError> {
 /// The same, on a snapshot.
 pub fn next_in(txn: &ReadTransaction) -> Result<Option<Time>, StoreError> {
     let (quiet, look) = (first(&txn.open_table(tables::QUIET)?)?, first(&txn.open_table(tables::LOOKS)?)?);
-    let step = first(&txn.open_table(tables::ESCALATIONS_DUE)?)?;
-    Ok(quiet.into_iter().chain(look).chain(step).min())
+    let (step, wake) = (first(&txn.open_table(tables::ESCALATIONS_DUE)?)?, first(&txn.open_table(tables::SNOOZES)?)?);
+    Ok(quiet.into_iter().chain(look).chain(step).chain(wake).min())
 }
 
 /// Does what has waited for this moment, or a part of it when there is much. `next` tells of the rest.
@@ -33,10 +33,20 @@ pub fn due(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for number in tx.take_looks(BATCH)? {
         place::look(tx, number)?;
     }
+    for timer in tx.due_snoozes(BATCH)? {
+        wake(tx, timer)?;
+    }
     for number in tx.take_escalations(BATCH)? {
         notices::step(tx, IncidentId(number))?;
     }
     Ok(())
+}
+
+/// The time of a snooze has come.
+pub fn wake(tx: &mut Tx<'_>, timer: (i64, u64)) -> Result<(), StoreError> {
+    lifecycle::wake(tx, IncidentId(timer.1), &Actor::System, "No longer snoozed: its time has come.".to_owned())?;
+    // In any case, so that nothing is due for ever.
+    tx.forget_snooze(timer)
 }
 
 /// The earliest moment in a table of them.

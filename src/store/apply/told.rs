@@ -92,6 +92,11 @@ fn left(tx: &Tx<'_>, id: IncidentId, since: Option<&BeforeMerge>, most: usize) -
     Ok(left)
 }
 
+/// The worst severity of an incident's alerts, of at most `LOOKED_AT` of them; none without any.
+pub fn worst(tx: &Tx<'_>, id: IncidentId) -> Result<Option<Severity>, StoreError> {
+    Ok(left(tx, id, None, LOOKED_AT)?.worst)
+}
+
 /// Some alerts left an incident: services, hosts, labels and severity are of those that stay. `gone` is the worst severity
 /// that left. `before` is what it said before they came, where they came together.
 pub fn without(

@@ -95,6 +95,7 @@ fn main(visit: &mut impl EachTable) -> Result<(), StoreError> {
     visit.table(tables::EDGES)?;
     visit.table(tables::PROFILES)?;
     visit.table(tables::LOOKS)?;
+    visit.table(tables::SNOOZES)?;
     visit.table(tables::APART)?;
     visit.table(tables::LESSONS)?;
     visit.table(tables::MUTES)?;

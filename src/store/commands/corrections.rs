@@ -8,7 +8,7 @@ use crate::{
     model::*,
     store::{
         CommandError, Store, StoreError,
-        apply::{moves, taught},
+        apply::{lifecycle, moves, taught},
         tx::{Tx, get},
     },
 };
@@ -52,6 +52,26 @@ impl Store {
         self.command(move |tx| {
             let id = split(tx, from, &alerts, title, &actor)?;
             Ok(tx.asked_incident(id)?.clone())
+        })
+        .await
+    }
+
+    /// Undoes a split: what was taken out as `new` becomes part of `from` again, and what that taught is taken back.
+    pub async fn undo_split(&self, from: IncidentId, new: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
+        self.on_incident(from, move |tx| {
+            if tx.asked_incident(new)?.status == IncidentStatus::Resolved && tx.asked_incident(from)?.is_open() {
+                // It ended as it was taken out, because its alerts were over.
+                lifecycle::reopen(tx, new, &actor, "Opened again to go back.".to_owned())?;
+            }
+            let (gone, kept) = (tx.asked_incident(new)?.clone(), tx.asked_incident(from)?.clone());
+            if let Some(why) = moves::obstacle(&gone, &kept, &actor) {
+                return Err(conflict(why));
+            }
+            taught::unparted(tx, new, from)?;
+            let text = format!("{actor} took it back that it was taken out.");
+            let reason = Reason { strategy: Strategy::Manual, score: 1.0, text };
+            moves::merge(tx, new, from, vec![reason], &actor)?;
+            Ok(tx.audit(&actor, "incident.undo_split", from.to_string(), json!({ "from": new }))?)
         })
         .await
     }

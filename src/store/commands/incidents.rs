@@ -6,7 +6,7 @@ use crate::{
     model::*,
     store::{
         CommandError, Store,
-        apply::lifecycle,
+        apply::{lifecycle, told},
         commands::feedback::{self, Resolution},
         tx::Tx,
     },
@@ -21,20 +21,62 @@ const TEXT: usize = 16 * 1024;
 pub struct IncidentPatch {
     /// Only where the lifecycle allows it; 409 with the allowed ones otherwise.
     pub status: Option<IncidentStatus>,
-    /// Pins it.
-    pub severity: Option<Severity>,
+    /// Holds against what alerts say, until `Some(None)` gives it back to them: it is then the worst of its alerts again.
+    pub severity: Option<Option<Severity>>,
+    /// Why it has another severity, for the timeline.
+    pub reason: Option<String>,
     /// 1 to 500 characters.
     pub title: Option<String>,
     /// `Some(None)` gives it back to nobody.
     pub owner: Option<Option<String>>,
     /// `Some(None)` clears it.
     pub service: Option<Option<String>>,
+    /// What they saw of it: where somebody else was faster, nothing is changed.
+    pub seen: Seen,
+}
+
+/// Fields as somebody saw them when they decided to change them; `None` where it does not matter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Who had it.
+    pub owner: Option<Option<String>>,
+    /// How bad it was.
+    pub severity: Option<Severity>,
+    /// What it was called.
+    pub title: Option<String>,
+}
+
+impl Seen {
+    /// The conflict, when it is different by now and not what is wanted anyway.
+    fn differs(&self, i: &Incident, wanted: &IncidentPatch) -> Option<String> {
+        let owner = |o: &Option<String>| o.clone().unwrap_or_else(|| "nobody".to_owned());
+        if let Some(seen) = self.owner.as_ref().filter(|s| **s != i.owner && wanted.owner.as_ref() != Some(&i.owner)) {
+            return Some(format!("{} was {}'s and is {}'s by now", i.id, owner(seen), owner(&i.owner)));
+        }
+        if let Some(seen) = self.severity.filter(|s| *s != i.severity && wanted.severity != Some(Some(i.severity))) {
+            return Some(format!("{} was {seen} and is {} by now", i.id, i.severity));
+        }
+        let title = self.title.as_ref().filter(|s| **s != i.title && wanted.title.as_ref() != Some(&i.title));
+        title.map(|_| format!("{} has another title by now: “{}”", i.id, i.title))
+    }
 }
 
 impl Store {
     /// Takes an open incident: owner and time. Somebody else's is taken over.
     pub async fn acknowledge(&self, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
-        self.on_incident(id, move |tx| acknowledge(tx, id, &actor)).await
+        self.acknowledge_as(id, None, actor).await
+    }
+
+    /// The same, when it is still theirs whom the person saw as its owner; a conflict otherwise.
+    pub async fn acknowledge_as(
+        &self,
+        id: IncidentId,
+        seen: Option<Option<String>>,
+        actor: Actor,
+    ) -> Result<Incident, CommandError> {
+        let owner = Some(Some(actor.to_string()));
+        let seen = Seen { owner: seen, ..Seen::default() };
+        self.patch_incident(id, IncidentPatch { owner, seen, ..IncidentPatch::default() }, actor).await
     }
 
     /// Takes the acknowledgement back.
@@ -121,6 +163,7 @@ impl Store {
             at_most("title", Some(title), TITLE)?;
         }
         at_most("owner", patch.owner.as_ref().and_then(|o| o.as_deref()), NAME)?;
+        at_most("reason", patch.reason.as_deref(), TEXT)?;
         at_most("service", patch.service.as_ref().and_then(|s| s.as_deref()), NAME)?;
         self.on_incident(id, move |tx| apply(tx, id, patch, &actor)).await
     }
@@ -156,7 +199,7 @@ fn at_most(field: &str, text: Option<&str>, max: usize) -> Result<(), CommandErr
     Ok(())
 }
 
-fn conflict(incident: &Incident, wanted: &str) -> CommandError {
+pub(super) fn conflict(incident: &Incident, wanted: &str) -> CommandError {
     // Merging is not a status that can be set: it needs the other incident.
     let next = incident.status.next().iter().filter(|s| **s != IncidentStatus::Merged);
     let allowed: Vec<String> = next.map(ToString::to_string).collect();
@@ -167,14 +210,9 @@ fn conflict(incident: &Incident, wanted: &str) -> CommandError {
     }
 }
 
-fn open<'a>(tx: &'a mut Tx<'_>, id: IncidentId, wanted: &str) -> Result<&'a mut Incident, CommandError> {
+pub(super) fn open<'a>(tx: &'a mut Tx<'_>, id: IncidentId, wanted: &str) -> Result<&'a mut Incident, CommandError> {
     let incident = tx.asked_incident(id)?;
     if incident.is_open() { Ok(incident) } else { Err(conflict(incident, wanted)) }
-}
-
-fn acknowledge(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandError> {
-    let name = actor.to_string();
-    own(tx, id, Some(name), actor)
 }
 
 fn own(tx: &mut Tx<'_>, id: IncidentId, owner: Option<String>, actor: &Actor) -> Result<(), CommandError> {
@@ -247,6 +285,48 @@ fn reopen(tx: &mut Tx<'_>, id: IncidentId, actor: &Actor) -> Result<(), CommandE
     Ok(tx.audit(actor, "incident.reopen", id.to_string(), data)?)
 }
 
+/// A person says how bad it is, or gives that back to its alerts.
+fn judge(
+    tx: &mut Tx<'_>,
+    id: IncidentId,
+    wanted: Option<Severity>,
+    reason: Option<&str>,
+    actor: &Actor,
+) -> Result<(), CommandError> {
+    let worst = match wanted {
+        Some(severity) => severity,
+        // Without alerts there is nothing that it could be given back to.
+        None => told::worst(tx, id)?.unwrap_or(tx.known_incident(id)?.severity),
+    };
+    let incident = tx.known_incident(id)?;
+    let (before, was_pinned) = (incident.severity, incident.severity_pinned);
+    (incident.severity, incident.severity_pinned) = (worst, wanted.is_some());
+    if before == worst && was_pinned == wanted.is_some() {
+        return Ok(());
+    }
+    let why = reason.map(|r| format!(": {}", r.trim_end_matches('.'))).unwrap_or_default();
+    let text = match wanted {
+        Some(_) if before == worst => format!("Severity stays {worst}, whatever its alerts say{why}."),
+        Some(_) => format!("Severity set from {before} to {worst}{why}."),
+        None if before == worst => format!("Severity is its alerts' again: still {worst}{why}."),
+        None => format!("Severity is its alerts' again: {worst} instead of {before}{why}."),
+    };
+    lifecycle::urgency(tx, id, worst)?;
+    tx.changed(id, IncidentChange::Severity);
+    let data = json!({ "from": before, "to": worst, "by_hand": wanted.is_some(), "reason": reason });
+    tx.note(id, TimelineKind::Severity, actor, text, data)?;
+    let data = json!({
+        "before": { "severity": before, "by_hand": was_pinned },
+        "after": { "severity": worst, "by_hand": wanted.is_some() },
+        "reason": reason,
+    });
+    tx.audit(actor, "incident.severity", id.to_string(), data)?;
+    if worst < before {
+        lifecycle::worse(tx, id, worst)?;
+    }
+    Ok(())
+}
+
 fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -> Result<(), CommandError> {
     let incident = tx.asked_incident(id)?;
     if let Some(status) = patch.status.filter(|s| *s != incident.status)
@@ -257,20 +337,19 @@ fn apply(tx: &mut Tx<'_>, id: IncidentId, patch: IncidentPatch, actor: &Actor) -
     if incident.status == IncidentStatus::Merged {
         return Err(conflict(incident, "changed"));
     }
+    if patch.owner.is_some() && !incident.is_open() && patch.status != Some(IncidentStatus::Investigating) {
+        return Err(conflict(incident, "assigned"));
+    }
+    if let Some(detail) = patch.seen.differs(incident, &patch) {
+        let next = incident.status.next().iter().map(ToString::to_string);
+        return Err(CommandError::Conflict { detail, allowed: next.collect() });
+    }
     if patch.status == Some(IncidentStatus::Investigating) && incident.status == IncidentStatus::Resolved {
         // First, because an owner is for open ones.
         reopen(tx, id, actor)?;
     }
-    if let Some(severity) = patch.severity {
-        let before = std::mem::replace(&mut tx.known_incident(id)?.severity, severity);
-        tx.known_incident(id)?.severity_pinned = true;
-        if before != severity {
-            lifecycle::urgency(tx, id, severity)?;
-            let data = json!({ "from": before, "to": severity });
-            tx.changed(id, IncidentChange::Severity);
-            tx.note(id, TimelineKind::Severity, actor, format!("Severity set from {before} to {severity}."), data)?;
-            tx.audit(actor, "incident.severity", id.to_string(), changed("severity", &before, &severity))?;
-        }
+    if let Some(wanted) = patch.severity {
+        judge(tx, id, wanted, patch.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()), actor)?;
     }
     if let Some(title) = patch.title {
         let title = title.trim().to_owned();

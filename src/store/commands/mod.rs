@@ -19,11 +19,12 @@ mod postmortems;
 mod runbooks;
 mod saved_views;
 mod services;
+mod snoozes;
 mod thresholds;
 
 pub use channels::{ChannelPatch, NewChannel};
 pub use feedback::{GivenCause, Resolution};
-pub use incidents::IncidentPatch;
+pub use incidents::{IncidentPatch, Seen};
 pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};

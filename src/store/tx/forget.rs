@@ -130,6 +130,9 @@ impl Tx<'_> {
         for service in &incident.affected_services {
             self.by_service.remove((world::key(service).as_str(), number))?;
         }
+        if let Some(snooze) = &incident.snoozed {
+            self.snoozes.remove((snooze.until.millis(), number))?;
+        }
         if let Some(at) = incident.acknowledged_at {
             self.acks.remove((at.millis(), number))?;
         }

@@ -270,10 +270,21 @@ impl View {
             }
             acknowledged += 1;
         }
+        let mut snoozed = BTreeSet::new();
+        for row in self.table(tables::SNOOZES)?.iter()? {
+            snoozed.insert(row?.0.value());
+        }
         let mut says = 0;
         for row in incidents.iter()? {
             let incident: Incident = codec::decode(row?.1.value())?;
             says += u64::from(incident.acknowledged_at.is_some() && !incident.test);
+            let listed = incident.snoozed.as_ref().is_none_or(|s| snoozed.remove(&(s.until.millis(), incident.id.0)));
+            if !listed || (incident.snoozed.is_some() && !incident.is_open()) {
+                found.add(format!("{} is snoozed and is not open, or is not listed to wake", incident.id));
+            }
+        }
+        for (_, number) in snoozed {
+            found.add(format!("INC-{number} is listed to wake at a time until which it is not snoozed"));
         }
         if says != acknowledged {
             found.add(format!("{says} incidents are acknowledged and {acknowledged} are listed so"));

@@ -94,20 +94,22 @@ fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError>
         seen.labels = optional(labels)?.unwrap_or_default();
     }
     if wants.rest {
-        let [alerts, acknowledged, muted, flapping, test, manual, merging, investigation, postmortem] = fields(
-            row,
-            [
-                "alert_count",
-                "acknowledged_at",
-                "muted",
-                "flapping",
-                "test",
-                "manual",
-                "merging",
-                "investigation",
-                "postmortem",
-            ],
-        )?;
+        let [alerts, acknowledged, muted, snoozed, flapping, test, manual, merging, investigation, postmortem] =
+            fields(
+                row,
+                [
+                    "alert_count",
+                    "acknowledged_at",
+                    "muted",
+                    "snoozed",
+                    "flapping",
+                    "test",
+                    "manual",
+                    "merging",
+                    "investigation",
+                    "postmortem",
+                ],
+            )?;
         let is = |mark| Ok::<bool, StoreError>(optional::<bool>(mark)?.unwrap_or(false));
         let open = seen.status.is_open();
         let marks = [
@@ -115,6 +117,7 @@ fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError>
             (IncidentIs::Closed, !open),
             (IncidentIs::Acknowledged, optional::<Time>(acknowledged)?.is_some()),
             (IncidentIs::Silenced, is(muted)?),
+            (IncidentIs::Snoozed, optional::<Snooze>(snoozed)?.is_some()),
             (IncidentIs::Flapping, is(flapping)?),
             (IncidentIs::Test, is(test)?),
             (IncidentIs::Manual, is(manual)?),

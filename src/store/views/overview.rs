@@ -32,7 +32,7 @@ pub struct Opened {
 pub struct Overview {
     /// Open incidents.
     pub open: u64,
-    /// Of them those that are muted: they call for nobody, and are left out of the next three.
+    /// Of them those that are muted or snoozed: they call for nobody, and are left out of the next three.
     pub muted: u64,
     /// Open and critical.
     pub critical: u64,
@@ -63,14 +63,14 @@ struct Brief {
 
 impl Brief {
     fn of(row: &[u8]) -> Result<Self, StoreError> {
-        let [severity, owner, detected_at, test, muted] =
-            fields(row, ["severity", "owner", "detected_at", "test", "muted"])?;
+        let [severity, owner, detected_at, test, muted, snoozed] =
+            fields(row, ["severity", "owner", "detected_at", "test", "muted", "snoozed"])?;
         Ok(Self {
             severity: value(severity)?,
             owned: optional::<&str>(owner)?.is_some(),
             detected_at: value(detected_at)?,
             test: optional(test)?.unwrap_or(false),
-            muted: optional(muted)?.unwrap_or(false),
+            muted: optional(muted)?.unwrap_or(false) || optional::<Snooze>(snoozed)?.is_some(),
         })
     }
 }

@@ -117,6 +117,11 @@ impl Topology {
         self.services.get(place).map_or("", |k| &k.name)
     }
 
+    /// What is declared of the service that goes by that name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.place(name).and_then(|place| self.services.get(place)).and_then(|k| k.service.as_ref())
+    }
+
     /// Services that are declared.
     pub fn declared(&self) -> impl Iterator<Item = &Service> {
         self.services.iter().filter_map(|k| k.service.as_ref())

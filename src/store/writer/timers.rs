@@ -40,6 +40,7 @@ impl Writer {
             Err(StoreError::Damaged(_)) => {
                 self.quiet_singly()?;
                 self.look_singly()?;
+                self.wake_singly()?;
             }
             done => done?,
         }
@@ -98,6 +99,21 @@ impl Writer {
             match self.transaction(|tx| Ok(apply::place::look(tx, alert)?)).map_err(as_store) {
                 Err(StoreError::Damaged(why)) => {
                     tracing::error!(alert, why, "an alert cannot be looked at again; run `watchfire check`");
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for snoozes: that of an incident which cannot be read loses its timer.
+    fn wake_singly(&mut self) -> Result<(), StoreError> {
+        let due = self.transaction(|tx| Ok(tx.due_snoozes(apply::timers::BATCH)?)).map_err(as_store)?;
+        for timer in due {
+            match self.transaction(|tx| Ok(apply::timers::wake(tx, timer)?)).map_err(as_store) {
+                Err(StoreError::Damaged(why)) => {
+                    tracing::error!(incident = timer.1, why, "an incident cannot be woken; run `watchfire check`");
+                    self.transaction(|tx| Ok(tx.forget_snooze(timer)?)).map_err(as_store)?;
                 }
                 done => done?,
             }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::incident_id;
 use crate::{
     model::*,
-    store::CommandError,
+    store::{CommandError, IncidentPatch},
     web::{auth::Responder, error::ApiError, extract::Json, query, state::AppState},
 };
 
@@ -21,6 +21,8 @@ pub enum Action {
     Resolve,
     /// Open them again.
     Reopen,
+    /// Give them to `owner`, or to nobody.
+    Assign,
     /// Make them one, all or none: the oldest of them goes on.
     Merge,
 }
@@ -36,6 +38,9 @@ pub struct Bulk {
     /// On all that match, at most 1000.
     #[serde(default)]
     q: Option<String>,
+    /// Who gets them, for `assign`: a name or `me`; nobody when it is left out.
+    #[serde(default)]
+    owner: Option<String>,
     /// Why it is over, for `resolve`.
     #[serde(default)]
     reason: Option<String>,
@@ -91,6 +96,11 @@ pub async fn bulk(
         let actor = who.actor.clone();
         let done = match bulk.action {
             Action::Acknowledge => state.store.acknowledge(id, actor).await,
+            Action::Assign => {
+                let owner = bulk.owner.clone().map(|o| if o == "me" { who.identity.name() } else { o });
+                let patch = IncidentPatch { owner: Some(owner), ..IncidentPatch::default() };
+                state.store.patch_incident(id, patch, actor).await
+            }
             Action::Resolve => state.store.resolve(id, bulk.reason.clone(), actor).await,
             Action::Reopen | Action::Merge => state.store.reopen(id, actor).await,
         };

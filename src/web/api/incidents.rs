@@ -19,7 +19,7 @@ use crate::{
     model::*,
     query::Sort,
     search::Search,
-    store::{GivenCause, IncidentFilter, IncidentPatch, Listing, Resolution, StoreError, View},
+    store::{GivenCause, IncidentFilter, IncidentPatch, Listing, Resolution, SeenBefore, StoreError, View},
     web::{
         auth::{Identity, Responder, Viewer, secret},
         error::{ApiError, FieldError},
@@ -181,8 +181,12 @@ pub(super) fn all_wrong(wrong: Vec<crate::ingest::declare::Wrong>) -> ApiError {
 pub struct Patch {
     /// Where the lifecycle allows it.
     status: Option<IncidentStatus>,
-    /// Pins it.
-    severity: Option<Severity>,
+    /// Holds against what alerts say; null gives it back to them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Severity>)]
+    severity: Option<Option<Severity>>,
+    /// Why it has another severity.
+    reason: Option<String>,
     /// 1 to 500 characters.
     title: Option<String>,
     /// A name; null gives it back to nobody.
@@ -213,6 +217,8 @@ pub async fn patch(
     let patch = IncidentPatch {
         status: patch.status,
         severity: patch.severity,
+        reason: patch.reason,
+        seen: SeenBefore::default(),
         // One more than is taken, so that what is too long is still refused as such.
         title: patch.title.map(|t| connectors::line(&t, 501)),
         owner: patch.owner.map(|o| o.map(|o| if o == "me" { who.identity.name() } else { o })),
@@ -253,6 +259,39 @@ action!(
 action!(
     /// Stops its investigation.
     cancel_investigation, "/api/incidents/{id}/cancel-investigation", "incident_cancel_investigation", cancel_investigation);
+
+action!(
+    /// Ends its snooze before the time.
+    wake, "/api/incidents/{id}/wake", "incident_wake", wake);
+
+/// How long it can wait: one of both.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+pub struct Wait {
+    /// Until when; within 31 days.
+    until: Option<Time>,
+    /// For how many minutes from now.
+    minutes: Option<u32>,
+}
+
+/// Makes it quiet until a time: it calls for nobody until then, until it gets worse or until somebody wakes it.
+#[utoipa::path(post, path = "/api/incidents/{id}/snooze", tag = "incidents", operation_id = "incident_snooze", request_body = Wait,
+    params(("id" = String, Path)), responses((status = 200, body = IncidentObject), (status = 409, description = "it is not open")))]
+pub async fn snooze(
+    who: Responder,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Json(body): Json<Wait>,
+) -> Result<axum::Json<IncidentObject>, ApiError> {
+    let id = incident_id(&id)?;
+    let minutes = |m: u32| state.clock.now().plus(std::time::Duration::from_secs(u64::from(m) * 60));
+    let until = match (body.until, body.minutes) {
+        (Some(until), None) => until,
+        (None, Some(m)) => minutes(m),
+        _ => return Err(ApiError::invalid("/until", "either `until` or `minutes` is needed")),
+    };
+    state.store.snooze(id, until, who.actor).await?;
+    answer(&state, id).await
+}
 
 /// Why it is over.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -99,6 +99,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(incidents::unacknowledge))
         .routes(routes!(incidents::resolve))
         .routes(routes!(incidents::reopen))
+        .routes(routes!(incidents::snooze))
+        .routes(routes!(incidents::wake))
         .routes(routes!(incidents::comment))
         .routes(routes!(incidents::investigate))
         .routes(routes!(incidents::cancel_investigation))

@@ -42,6 +42,8 @@ pub struct IncidentRow {
     pub status: IncidentStatus,
     /// How bad.
     pub severity: Severity,
+    /// A person said how bad: alerts no longer change it.
+    pub severity_by_hand: bool,
     /// One line.
     pub title: String,
     /// The service it began with.
@@ -82,6 +84,8 @@ pub struct IncidentRow {
     pub muted_count: u64,
     /// All that are not resolved are muted: it calls for nobody. Of one that has ended: so it was.
     pub muted: bool,
+    /// Open, and quiet until then.
+    pub snoozed: Option<Snooze>,
     /// The survivor, when merged.
     pub merged_into: Option<IncidentId>,
     /// Its alerts go up and down.
@@ -119,6 +123,7 @@ impl IncidentRow {
             id: i.id,
             status: i.status,
             severity: i.severity,
+            severity_by_hand: i.severity_pinned,
             title: i.title.clone(),
             service: i.service.clone(),
             affected_services: i.affected_services.clone(),
@@ -139,6 +144,7 @@ impl IncidentRow {
             firing_count: i.firing_count,
             muted_count: i.muted_count,
             muted: i.muted,
+            snoozed: i.snoozed.clone(),
             merged_into: i.merged_into,
             flapping: i.flapping,
             test: i.test,

@@ -79,6 +79,7 @@ impl Ask {
             live: Some(seq),
             counts: Counts::from(overview),
             said: self.said.map(|s| s.to_string()),
+            undo: self.said.and_then(Said::undo),
             views: self.views.clone(),
             ends: self.identity.session.map(|s| s.ends),
             density: if self.prefs.compact { "density-compact" } else { "" },

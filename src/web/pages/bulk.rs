@@ -1,5 +1,7 @@
 //! One action on many incidents of the list: those that are checked, or all that its query shows.
 
+use std::collections::BTreeMap;
+
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde_json::json;
@@ -14,8 +16,8 @@ use super::{
 use crate::{
     connectors,
     model::*,
-    store::{CommandError, IncidentPatch},
-    web::{auth::Client, error::ApiError, query, state::AppState},
+    store::{CommandError, IncidentPatch, StoreError, View},
+    web::{auth::Client, error::ApiError, query, state::AppState, undo::Undo},
 };
 
 /// Incidents of one action on all that match, as for the API.
@@ -49,6 +51,15 @@ impl What {
         }
     }
 
+    /// Who has them afterwards; none where that does not change.
+    fn owner(&self, actor: &Actor) -> Option<Option<String>> {
+        match self {
+            Self::Acknowledge => Some(Some(actor.to_string())),
+            Self::Assign(owner) => Some(owner.clone()),
+            Self::Resolve(_) => None,
+        }
+    }
+
     async fn to(&self, state: &AppState, id: IncidentId, actor: Actor) -> Result<Incident, CommandError> {
         match self {
             Self::Acknowledge => state.store.acknowledge(id, actor).await,
@@ -73,17 +84,28 @@ pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> 
         let into = ids.iter().min().copied().ok_or_else(|| ApiError::invalid("id", "choose some incidents"))?;
         let from: Vec<IncidentId> = ids.into_iter().filter(|id| *id != into).collect();
         let result = state.store.merge_incidents(into, from, form.actor.clone()).await;
-        let act = Act { said: "merged", not: "Not merged.", undo: None };
+        let act = Act::of("merged", "Not merged.");
         // To the one that goes on, not back to the list.
         let fields = Fields(Vec::new());
         return gone_to(&state, Form { fields, ..form }, into, act, result.map(|i| i.id)).await;
     }
     let what = What::of(&form.fields)?;
+    let owners = {
+        let ids = ids.clone();
+        let owner = |view: &View, id| Ok::<_, StoreError>(view.incident(id)?.and_then(|i| i.owner));
+        state.store.read(move |view| ids.into_iter().map(|id| Ok((id, owner(view, id)?))).collect()).await?
+    };
+    let owners: BTreeMap<IncidentId, Option<String>> = owners;
+    let mut back_to = Vec::new();
     let mut done = 0;
     let mut refused: Vec<(IncidentId, String)> = Vec::new();
     for id in ids {
         match what.to(&state, id, form.actor.clone()).await {
-            Ok(_) => done += 1,
+            Ok(now) => {
+                done += 1;
+                back_to
+                    .extend(owners.get(&id).filter(|before| **before != now.owner).map(|before| (id, before.clone())));
+            }
             Err(CommandError::Store(e)) => return Err(e.into()),
             Err(CommandError::Conflict { detail, .. } | CommandError::Invalid { detail, .. }) => {
                 refused.push((id, detail));
@@ -91,10 +113,15 @@ pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> 
             Err(e) => refused.push((id, e.to_string())),
         }
     }
-    let said = Said::many(what.word(), done, u32::try_from(refused.len()).unwrap_or(u32::MAX));
+    let undo = what.owner(&form.actor).filter(|_| !back_to.is_empty()).map(|now| {
+        let undo = Undo::Owners { back: back_to, now };
+        state.shared.undos.keep(&form.ask.identity.name(), undo, form.ask.now)
+    });
+    let said = Said::many(what.word(), done, u32::try_from(refused.len()).unwrap_or(u32::MAX)).undone_by(undo);
     if form.ask.script {
+        let undo = undo.map(|n| format!("/undo/{n}"));
         let rows: Vec<_> = refused.iter().map(|(id, why)| json!({"id": id, "why": text::visible(why)})).collect();
-        return Ok(json(StatusCode::OK, &json!({"said": said.to_string(), "rows": rows})));
+        return Ok(json(StatusCode::OK, &json!({"said": said.to_string(), "rows": rows, "undo": undo})));
     }
     let to = match form.fields.get("to") {
         "" => "/incidents",

@@ -200,6 +200,8 @@ pub struct Frame {
     pub density: &'static str,
     /// The outcome of what was just done.
     pub said: Option<String>,
+    /// How that is taken back.
+    pub undo: Option<u64>,
     /// Saved views of the reader, for the rail.
     pub views: Vec<Kept>,
     /// What is shown is made up.
@@ -226,6 +228,7 @@ impl Frame {
             ends: None,
             density: "",
             said: None,
+            undo: None,
             views: Vec::new(),
             demo: prefs.demo,
         }

@@ -123,6 +123,8 @@ pub struct Refused {
     pub reason: String,
     /// The comment typed.
     pub comment: String,
+    /// The title typed.
+    pub title: String,
 }
 
 /// The red banner.
@@ -145,6 +147,36 @@ pub enum Asks {
     Resolve,
     /// For what it is merged with.
     Merge(MergeWith),
+    /// For whom it is, among these.
+    Assign(Vec<String>),
+    /// For how bad it is.
+    Severity,
+    /// For how long it can wait.
+    Snooze,
+}
+
+/// The question whom it is for.
+#[derive(Debug)]
+pub struct AssignForm {
+    was: String,
+    me: String,
+    mine: bool,
+    people: Vec<String>,
+}
+
+/// The question how bad it is.
+#[derive(Debug)]
+pub struct SeverityForm {
+    was: Severity,
+    by_hand: bool,
+    each: Vec<(Severity, Markup)>,
+}
+
+/// The question how long it can wait.
+#[derive(Debug)]
+pub struct SnoozeForm {
+    morning: String,
+    until: String,
 }
 
 /// What is offered to merge with.
@@ -207,6 +239,9 @@ pub struct IncidentPage {
     may_unmerge: bool,
     ended: Option<Ended>,
     asks_merge: Option<MergeForm>,
+    asks_assign: Option<AssignForm>,
+    asks_severity: Option<SeverityForm>,
+    asks_snooze: Option<SnoozeForm>,
     may_split: bool,
     asks_resolve: bool,
     asked: AskedCause,
@@ -228,7 +263,7 @@ pub struct IncidentPage {
     thoughts: Vec<ThoughtLine>,
     alert_count: String,
     members_line: String,
-    members: Vec<MemberRow>,
+    members: Markup,
     more_members: Option<String>,
     has_evidence: bool,
     evidence: EvidenceList,
@@ -242,6 +277,27 @@ pub struct IncidentPage {
 
 fn number(n: usize) -> String {
     if n == 0 { String::new() } else { n.to_string() }
+}
+
+impl AssignForm {
+    fn new(i: &Incident, me: &str, people: &[String]) -> Self {
+        let mut people: Vec<String> = people.iter().filter(|p| *p != me).cloned().collect();
+        // A program may have it, or somebody who is no longer here.
+        if let Some(other) = i.owner.as_ref().filter(|o| *o != me && !people.contains(o)) {
+            people.push(other.clone());
+        }
+        Self {
+            was: i.owner.clone().unwrap_or_default(),
+            me: me.to_owned(),
+            mine: i.owner.as_deref() == Some(me),
+            people,
+        }
+    }
+}
+
+/// The rows of its strongest alerts.
+pub fn members(read: &Read, now: Time) -> String {
+    read.members.iter().map(|(m, a)| Markup::of(&MemberRow::new(m, a, now)).to_string()).collect()
 }
 
 fn timeline(read: &Read, may_act: bool, now: Time) -> Markup {
@@ -288,7 +344,10 @@ impl IncidentPage {
                 at: When::ago(at, now),
                 text: i.resolution.as_deref().map_or_else(Markup::none, ui::foreign),
             }),
-            asks_resolve: (matches!(asks, Asks::Resolve) || !refused.reason.is_empty()) && may_act && i.is_open(),
+            asks_resolve: (matches!(asks, Asks::Resolve)
+                || (!refused.reason.is_empty() && matches!(asks, Asks::Nothing)))
+                && may_act
+                && i.is_open(),
             asks_merge: match &asks {
                 Asks::Merge(with) if may_act && i.is_open() => Some(MergeForm {
                     others: with.offered.iter().map(|(o, alike)| Other::of(o, i, *alike, now)).collect(),
@@ -296,6 +355,20 @@ impl IncidentPage {
                 }),
                 _ => None,
             },
+            asks_assign: match &asks {
+                Asks::Assign(people) if may_act && i.is_open() => Some(AssignForm::new(i, &frame.user, people)),
+                _ => None,
+            },
+            asks_severity: (matches!(asks, Asks::Severity) && may_act && i.status != IncidentStatus::Merged).then(
+                || {
+                    let each = Severity::ALL.iter().map(|s| (*s, ui::severity(*s))).collect();
+                    SeverityForm { was: i.severity, by_hand: i.severity_pinned, each }
+                },
+            ),
+            asks_snooze: (matches!(asks, Asks::Snooze) && may_act && i.is_open()).then(|| {
+                let morning = super::time::morning(now);
+                SnoozeForm { morning: super::silences::moment(morning, now), until: super::time::field(morning) }
+            }),
             // Once it is closed there is no form for a reason, but the words may still be worth a comment.
             typed_comment: if i.is_open() || !refused.comment.is_empty() {
                 refused.comment
@@ -305,7 +378,7 @@ impl IncidentPage {
             typed_reason: refused.reason,
             asked: AskedCause::new("why", &read.answer),
             asked_in_dialog: AskedCause::new("resolve", &read.answer),
-            head: Head::new(i, now),
+            head: Head::new(i, may_act, now).typed(refused.title),
             has_actions: actions.any(),
             actions,
             answer: Answer::new(i, &read.answer, read.queue),
@@ -324,7 +397,7 @@ impl IncidentPage {
             } else {
                 "best score first".to_owned()
             },
-            members: read.members.iter().map(|(m, a)| MemberRow::new(m, a, now)).collect(),
+            members: Markup::joined(&[&members(read, now)]),
             more_members: (shown < i.alert_count).then(|| format!("{} more", ui::count(i.alert_count - shown))),
             has_evidence: !read.answer.evidence.is_empty(),
             evidence: EvidenceList::new(&read.answer.evidence, now),
@@ -333,7 +406,7 @@ impl IncidentPage {
                 let (text, cut) = text::body(&d.body, RAW);
                 Raw { text, cut, shown: ui::bytes(RAW as u64), href: format!("/deliveries/{}", d.id) }
             }),
-            facts: Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by, &read.answer.evidence),
+            facts: Facts::new(read),
             ending: ending(read.muted_by.iter().map(|(m, _)| m), now),
             timeline: timeline(read, may_act, now),
             before: read.before.iter().map(earlier).collect(),
@@ -344,7 +417,7 @@ impl IncidentPage {
 
 impl Other {
     fn of(other: &Incident, this: &Incident, alike: Option<f64>, now: Time) -> Self {
-        let alike = alike.map(|a| format!(", {:.0} % alike", a * 100.0)).unwrap_or_default();
+        let alike = alike.map(|a| format!(", {:.0}\u{a0}% alike", a * 100.0)).unwrap_or_default();
         let service = other.service.as_ref().or(other.host.as_ref()).map(|s| format!("{s}, ")).unwrap_or_default();
         let alerts = ui::plural(other.alert_count, "alert");
         let together = other.alert_count.saturating_add(this.alert_count);
@@ -378,17 +451,14 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     let i = &read.incident;
     let actions = Actions::new(i, me, may_act).render().unwrap_or_default();
     let html = [
-        ("head", Markup::of(&Head::new(i, now))),
+        ("head", Markup::of(&Head::new(i, may_act, now))),
         ("answer", Markup::of(&Answer::new(i, &read.answer, read.queue))),
         ("spread", Markup::of(&Spread::new(i, &read.scene, &read.answer, now))),
         ("hypotheses", Markup::of(&Hypotheses::new(i, &read.answer, may_act))),
         ("suggestions", Markup::of(&Suggestions::new(i, &read.answer, may_act))),
         ("evidence", Markup::of(&EvidenceList::new(&read.answer.evidence, now))),
         ("writing", writing(i)),
-        (
-            "facts",
-            Markup::of(&Facts::new(i, &read.members, read.change.as_ref(), &read.muted_by, &read.answer.evidence)),
-        ),
+        ("facts", Markup::of(&Facts::new(read))),
         ("timeline", timeline(read, may_act, now)),
     ];
     let mut out: BTreeMap<_, _> = html.into_iter().map(|(name, m)| (name, m.to_string())).collect();
@@ -602,11 +672,13 @@ mod tests {
             detail: "it is <merged>".into(),
             reason: "typed".into(),
             comment: "a \"b\"".into(),
+            title: "My <title>".into(),
         };
         let frame = samples::frame("", Section::Incidents);
         let html = IncidentPage::new(frame, &samples::read(), Some(refused), Asks::Nothing).render().unwrap();
         assert!(html.contains("it is &#60;merged&#62;") && html.contains(">typed</textarea>"), "{html}");
         assert!(html.contains("a &#34;b&#34;</textarea>"));
+        assert!(html.contains("<details class=\"retitle\" open>") && html.contains("value=\"My &#60;title&#62;\""));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use axum::{
     extract::{Path, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::json;
 
 use super::{
+    act::people,
     ask::{Ask, Fields, Params, json},
     frame::{Section, counts_and_seq},
     incident::{Asks, IncidentPage, MergeWith, Read, Refused, panels},
@@ -16,8 +17,14 @@ use super::{
 };
 use crate::{
     model::*,
+    postmortem,
     store::{IncidentFilter, View},
-    web::{error::ApiError, query, state::AppState},
+    web::{
+        auth::{Client, Viewer},
+        error::ApiError,
+        query,
+        state::AppState,
+    },
 };
 
 /// Open incidents that are offered to merge with; others by their number, or looked for.
@@ -73,6 +80,9 @@ pub async fn incident(
     let asks = match params.get("do") {
         "resolve" => Asks::Resolve,
         "merge" => Asks::Merge(merge_with(&state, &ask, id, params.get("find").trim()).await?),
+        "assign" => Asks::Assign(people(&state).await?),
+        "severity" => Asks::Severity,
+        "snooze" => Asks::Snooze,
         _ => Asks::Nothing,
     };
     incident_page(&state, &ask, id, None, asks).await
@@ -120,6 +130,24 @@ pub async fn incident_page(
     let status = if refused.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
     let frame = ask.frame("", Section::Incidents, &overview, seq);
     Ok(ask.page(status, &IncidentPage::new(frame, &read, refused, asks)))
+}
+
+/// `GET /incidents/{id}/markdown`: to be copied into a chat or a ticket.
+pub async fn incident_markdown(
+    State(state): State<AppState>,
+    _: Viewer,
+    client: Client,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = incident_id(&id)?;
+    let search = state.search.clone();
+    let read =
+        state.store.read(move |view| Read::of(view, &search, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
+    let address = format!("{}/incidents/{id}", client.base_url(&state.config));
+    let text = postmortem::brief(&read.incident, &read.answer, &read.members, &read.timeline, &address);
+    // As text, because browsers save what they do not know.
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text)
+        .into_response())
 }
 
 /// `GET /incidents/{id}/panels`: the parts that change on their own.

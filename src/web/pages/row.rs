@@ -16,7 +16,7 @@ pub enum Need {
     Someone,
     /// Open, and somebody has it.
     Handled,
-    /// Open, and all that burns of it is muted: nobody is called.
+    /// Open, and all that burns of it is muted, or it is snoozed: nobody is called.
     Muted,
     /// Resolved or merged.
     Closed,
@@ -30,7 +30,7 @@ impl Need {
     pub fn of(i: &Incident) -> Self {
         match (i.is_open(), &i.owner) {
             (false, _) => Self::Closed,
-            (true, _) if i.muted => Self::Muted,
+            (true, _) if i.is_quiet() => Self::Muted,
             (true, None) => Self::Someone,
             (true, Some(_)) => Self::Handled,
         }
@@ -41,7 +41,7 @@ impl Need {
         match self {
             Self::Someone => "Needs someone",
             Self::Handled => "Being handled",
-            Self::Muted => "Muted",
+            Self::Muted => "Muted or snoozed",
             Self::Closed => "Closed",
         }
     }
@@ -75,6 +75,7 @@ pub struct Row {
     severity: Markup,
     title: String,
     tags: Vec<&'static str>,
+    snoozed: Option<When>,
     confidence: Option<String>,
     why: String,
     status: Markup,
@@ -115,10 +116,11 @@ impl Row {
             id: i.id,
             group: Need::of(i).key(),
             done: !i.is_open(),
-            calm: !i.is_open() || i.muted,
+            calm: !i.is_open() || i.is_quiet(),
             severity: ui::severity(i.severity),
             title: text::visible(&text::shorten(&i.title, TITLE)),
             tags,
+            snoozed: i.snoozed.as_ref().map(|s| When::clock(s.until, now)),
             confidence,
             why: text::visible(&text::shorten(&why, TITLE)),
             status: ui::status(i.status),
@@ -233,6 +235,11 @@ mod tests {
         check(|i| i.owner = Some("sre-2".into()), "data-group=\"handled\"");
         check(|i| i.owner = None, "nobody yet");
         check(|i| i.muted = true, "data-group=\"muted\"");
+        let snooze = || Snooze { until: samples::ago(0), by: "sre-1".into(), at: samples::now() };
+        let mut i = samples::incident(7);
+        i.snoozed = Some(snooze());
+        let html = Row::new(&i, None, now).render().unwrap();
+        assert!(html.contains("data-group=\"muted\"") && html.contains("snoozed until <time"), "{html}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Said {
     word: &'static str,
     done: u32,
     failed: u32,
+    /// How it is taken back (`web::undo`); 0 where it is not.
+    undo: u64,
 }
 
 const SENTENCES: &[(&str, &str)] = &[
@@ -20,6 +22,12 @@ const SENTENCES: &[(&str, &str)] = &[
     ("investigate", "Investigation asked for"),
     ("cancelled", "Analysis stopped"),
     ("assigned", "Assigned by you"),
+    ("severity", "Severity set by you"),
+    ("severity-back", "Severity is its alerts' again"),
+    ("renamed", "Title set by you"),
+    ("snoozed", "Snoozed by you"),
+    ("woken", "Woken by you"),
+    ("taken-out", "Taken out into an incident of its own"),
     ("declared", "Declared by you"),
     ("view-saved", "View saved"),
     ("view-gone", "View removed"),
@@ -33,6 +41,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ("right", "Recorded: this is it"),
     ("wrong", "Noted: not this"),
     ("taken-back", "Taken back"),
+    ("undone", "Taken back"),
     ("saved", "Saved"),
     ("drafted", "Drafted from what is stored"),
     ("published", "Published by you"),
@@ -68,7 +77,12 @@ const SENTENCES: &[(&str, &str)] = &[
 impl Said {
     /// One of the fixed words; an unknown one says "Saved".
     pub fn new(word: &str) -> Self {
-        Self { word: SENTENCES.iter().find(|(w, _)| *w == word).map_or("saved", |(w, _)| *w), done: 0, failed: 0 }
+        Self {
+            word: SENTENCES.iter().find(|(w, _)| *w == word).map_or("saved", |(w, _)| *w),
+            done: 0,
+            failed: 0,
+            undo: 0,
+        }
     }
 
     /// The outcome of an action on several.
@@ -76,11 +90,22 @@ impl Said {
         Self { done, failed, ..Self::new(word) }
     }
 
+    /// The same, which can be taken back.
+    pub fn undone_by(self, undo: Option<u64>) -> Self {
+        Self { undo: undo.unwrap_or(0), ..self }
+    }
+
+    /// The number by which it can be taken back.
+    pub fn undo(self) -> Option<u64> {
+        Some(self.undo).filter(|n| *n > 0)
+    }
+
     /// As the cookie holds it.
     pub fn cookie(self) -> String {
-        match (self.done, self.failed) {
-            (0, 0) => self.word.to_owned(),
-            (d, f) => format!("{}.{d}.{f}", self.word),
+        match (self.done, self.failed, self.undo) {
+            (0, 0, 0) => self.word.to_owned(),
+            (d, f, 0) => format!("{}.{d}.{f}", self.word),
+            (d, f, u) => format!("{}.{d}.{f}.{u}", self.word),
         }
     }
 
@@ -89,8 +114,10 @@ impl Said {
         let mut parts = value.split('.');
         let word = parts.next()?;
         let (word, _) = SENTENCES.iter().find(|(w, _)| *w == word)?;
-        let number = |p: Option<&str>| p.and_then(|p| p.parse().ok()).unwrap_or(0);
-        Some(Self { word, done: number(parts.next()), failed: number(parts.next()) })
+        let mut number = || parts.next().and_then(|p| p.parse::<u64>().ok()).unwrap_or(0);
+        let mut count = || u32::try_from(number()).unwrap_or(0);
+        let (done, failed) = (count(), count());
+        Some(Self { word, done, failed, undo: number() })
     }
 }
 
@@ -113,6 +140,10 @@ mod tests {
     fn only_what_is_in_the_list_can_be_said() {
         assert_eq!(Said::read("resolved").unwrap().to_string(), "Resolved by you");
         assert_eq!(Said::read("<script>"), None);
+        let undone = Said::new("acknowledged").undone_by(Some(1_772_500_000_123));
+        assert_eq!(undone.cookie(), "acknowledged.0.0.1772500000123");
+        assert_eq!(Said::read(&undone.cookie()), Some(undone));
+        assert_eq!((undone.undo(), Said::new("resolved").undo()), (Some(1_772_500_000_123), None));
         let many = Said::many("acknowledged", 5, 1);
         assert_eq!(many.cookie(), "acknowledged.5.1");
         assert_eq!(

@@ -110,6 +110,7 @@ pub fn incident(n: u64) -> Incident {
         merged_into: None,
         sender_groups: Vec::new(),
         muted_count: 0,
+        snoozed: None,
         muted: false,
         mutes: Vec::new(),
         merging: Merging::default(),

@@ -176,7 +176,7 @@ fn indent(json: &str) -> String {
 pub fn body(bytes: &[u8], max: usize) -> (String, bool) {
     let raw = String::from_utf8_lossy(bytes);
     let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-    let text = visible(&if is_json { indent(&raw) } else { raw.into_owned() });
+    let text = visible(&if is_json { without_secrets(&indent(&raw)) } else { raw.into_owned() });
     if text.len() <= max {
         return (text, false);
     }
@@ -187,9 +187,44 @@ pub fn body(bytes: &[u8], max: usize) -> (String, bool) {
     (text.get(..end).unwrap_or_default().to_owned(), true)
 }
 
+/// Parts of names whose values are secrets.
+const SECRETS: [&str; 9] =
+    ["password", "passwd", "secret", "token", "apikey", "accesskey", "privatekey", "authorization", "credential"];
+
+/// JSON, a line for each value, without the texts that stand under names of secrets.
+fn without_secrets(json: &str) -> String {
+    let hides = |line: &str| {
+        let (name, value) = line.trim_start().strip_prefix('"')?.split_once("\": ")?;
+        let name: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        let secret = value.starts_with('"') && value.trim_end_matches(',').len() > 2;
+        (secret && SECRETS.iter().any(|s| name.contains(s))).then(|| line.len() - value.len())
+    };
+    let lines = json.split('\n').map(|line| match hides(line).and_then(|at| line.get(..at)) {
+        Some(name) => format!("{name}\"•••• masked\"{}", if line.ends_with(',') { "," } else { "" }),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_under_the_name_of_a_secret_is_masked() {
+        let json = br#"{"labels":{"api_key":"s3cr3t","DB-Password":"a\"b","token":"","tokens":3,"service":"token"},"x":"secret"}"#;
+        let (text, cut) = body(json, 10_000);
+        assert!(!cut && !text.contains("s3cr3t") && !text.contains("a\\\"b"), "{text}");
+        for kept in [
+            "\"api_key\": \"•••• masked\",",
+            "\"token\": \"\"",
+            "\"tokens\": 3",
+            "\"service\": \"token\"",
+            "\"x\": \"secret\"",
+        ] {
+            assert!(text.contains(kept), "{kept}: {text}");
+        }
+    }
 
     #[test]
     fn numbers_and_names() {

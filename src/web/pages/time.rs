@@ -63,6 +63,25 @@ pub fn duration(d: Duration) -> String {
     }
 }
 
+/// Nine o'clock tomorrow where the reader is.
+pub fn morning(now: Time) -> Time {
+    let nine =
+        local(now).tomorrow().and_then(|day| day.with().hour(9).minute(0).second(0).subsec_nanosecond(0).build());
+    nine.map_or(now.plus(Duration::from_secs(12 * 3600)), |nine| Time::from_millis(nine.timestamp().as_millisecond()))
+}
+
+/// A time as a field of the browser has it, `2026-03-03T09:00`, where the reader is.
+pub fn read_local(text: &str) -> Option<Time> {
+    let there: jiff::civil::DateTime = text.trim().parse().ok()?;
+    let zone = ZONE.try_with(Clone::clone).unwrap_or(TimeZone::UTC);
+    Some(Time::from_millis(there.to_zoned(zone).ok()?.timestamp().as_millisecond()))
+}
+
+/// The other way round.
+pub fn field(at: Time) -> String {
+    local(at).strftime("%Y-%m-%dT%H:%M").to_string()
+}
+
 /// `03:02:11`.
 pub fn clock(at: Time) -> String {
     local(at).strftime("%H:%M:%S").to_string()
@@ -174,6 +193,10 @@ mod tests {
         let got = ZONE.scope(zone("Europe/Berlin").unwrap(), here).await;
         assert_eq!((got.0.as_str(), got.1.as_str(), got.2.as_str(), got.3.as_str()), want);
         assert_eq!(full(at), "Fri 3 Jul 2026, 22:02:00 UTC");
+        let there = async { (field(morning(at)), morning(at), read_local("2026-07-05T09:00"), read_local("soon")) };
+        let got = ZONE.scope(zone("Europe/Berlin").unwrap(), there).await;
+        let nine: Time = "2026-07-05T07:00:00Z".parse().unwrap();
+        assert_eq!(got, ("2026-07-05T09:00".to_owned(), nine, Some(nine), None));
         for (name, known) in [
             ("Europe/Berlin", true),
             ("UTC", false),

@@ -47,7 +47,7 @@ impl Watch {
 /// `3 being handled`, and how many call for nobody.
 fn handled(o: &Overview) -> String {
     let handled = ui::count(o.open.saturating_sub(o.unowned).saturating_sub(o.muted));
-    let muted = if o.muted > 0 { format!(", {} muted", ui::count(o.muted)) } else { String::new() };
+    let muted = if o.muted > 0 { format!(", {} muted or snoozed", ui::count(o.muted)) } else { String::new() };
     format!("{handled} being handled{muted}")
 }
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn figures_in_words() {
         let o = Overview { open: 7, unowned: 2, muted: 1, ..Overview::default() };
-        assert_eq!(handled(&o), "4 being handled, 1 muted");
+        assert_eq!(handled(&o), "4 being handled, 1 muted or snoozed");
         assert_eq!(folded(4812, 19), "folded into 19, −99.6\u{a0}%");
         assert_eq!(folded(0, 0), "none received");
         assert_eq!(folded(3, 3), "folded into 3");

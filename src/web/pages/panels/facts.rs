@@ -6,7 +6,8 @@ use askama::filters::HtmlSafe;
 use crate::{
     model::*,
     web::pages::{
-        text, time,
+        incident::Read,
+        terms, text, time,
         ui::{self, Markup, When},
     },
 };
@@ -29,14 +30,9 @@ pub struct Facts {
 impl HtmlSafe for Facts {}
 
 impl Facts {
-    /// Of the incident, its first alerts, the last change before it, and what mutes so many of its open alerts.
-    pub fn new(
-        i: &Incident,
-        members: &[(Membership, Alert)],
-        change: Option<&Change>,
-        muted_by: &[(Mute, u64)],
-        evidence: &[Evidence],
-    ) -> Self {
+    /// Of the incident.
+    pub fn new(read: &Read) -> Self {
+        let (i, members, evidence) = (&read.incident, &read.members, &read.answer.evidence);
         let mut rows = Vec::new();
         let mut fact = |name, value: Markup, note: Option<String>| rows.push(Fact { name, value, note });
         let list = |names: &[String]| {
@@ -45,8 +41,22 @@ impl Facts {
             ui::foreign(&if more > 0 { format!("{shown} and {more} more") } else { shown })
         };
         let when = |at| Markup::of(&Moment { at: When::full(at) });
-        if !i.affected_services.is_empty() {
-            fact("Services", list(&i.affected_services), None);
+        if let Some(words) = impact(members) {
+            fact("Impact", ui::foreign(&text::shorten(&words, 240)), None);
+        }
+        if let Some(name) = &i.service {
+            let known = read.scene.services.service(name);
+            let tier = known.and_then(|s| s.tier.as_deref()).map(|t| format!(" · tier {}", text::shorten(t, 40)));
+            let href = terms::href("/incidents", &format!("service:{}", terms::quote(name)), &[]);
+            let link = Markup::of(&Link { href: &href, text: ui::foreign(&text::shorten(name, 80)) });
+            let tier = tier.map_or_else(Markup::none, |t| ui::foreign(&t));
+            let owner = known.and_then(|s| s.owner.as_deref()).map(|o| text::visible(&format!("owned by {o}")));
+            fact("Service", Markup::joined(&[&link, &tier]), owner);
+        }
+        let others: Vec<String> =
+            i.affected_services.iter().filter(|s| Some(*s) != i.service.as_ref()).cloned().collect();
+        if !others.is_empty() {
+            fact(if i.service.is_some() { "Also hit" } else { "Services" }, list(&others), None);
         }
         if !i.affected_hosts.is_empty() {
             fact("Hosts", list(&i.affected_hosts), None);
@@ -59,7 +69,14 @@ impl Facts {
             ui::foreign(&ui::plural(i.alert_count, "alert")),
             Some(format!("{} firing", ui::count(i.firing_count))),
         );
-        for (m, count) in muted_by {
+        if let Some(s) = &i.snoozed {
+            fact(
+                "Snoozed",
+                when(s.until),
+                Some(text::visible(&format!("by {}: quiet until then, or until it gets worse", s.by))),
+            );
+        }
+        for (m, count) in &read.muted_by {
             let value = Markup::of(&MutedBy { id: m.id, words: muted(i, *count) });
             let until = m.on_until.map(|t| format!(" until {}", time::full(t))).unwrap_or_default();
             let note = format!("{}: {}{until}", m.author, text::shorten(&m.reason, 200));
@@ -76,7 +93,7 @@ impl Facts {
                 i.acknowledged_at.map(|at| format!("acknowledged after {}", ui::duration(at.since(i.detected_at))));
             fact("Owner", ui::foreign(owner), note);
         }
-        if let Some(c) = change {
+        if let Some(c) = &read.change {
             let ago = c.at.map(|at| {
                 let d = ui::duration(i.onset_at.distance(at));
                 if at <= i.onset_at { format!("{} {d} before", c.kind) } else { format!("{} {d} after", c.kind) }
@@ -109,6 +126,14 @@ impl Facts {
             i.labels.iter().take(12).map(|(k, v)| text::visible(&text::shorten(&format!("{k}={v}"), 60))).collect();
         Self { rows, labels }
     }
+}
+
+/// What the trouble does to others, as the first alert says: in a field of its own, else in its description.
+fn impact(members: &[(Membership, Alert)]) -> Option<String> {
+    let first = members.iter().find(|(m, _)| m.strategy == Strategy::Primary).or(members.first())?;
+    let told = |a: &Alert| a.annotations.get("impact").or(a.labels.get("impact")).cloned();
+    let own = told(&first.1).or_else(|| members.iter().find_map(|(_, a)| told(a)));
+    own.or_else(|| first.1.description.clone()).filter(|t| !t.trim().is_empty() && *t != first.1.title)
 }
 
 /// `3 of 14 open alerts`.

@@ -15,6 +15,9 @@ use crate::{
 /// Pages of this product that evidence may lead to.
 const OWN: [&str; 5] = ["/incidents/", "/alerts?", "/runbooks/", "/topology?", "/postmortems/"];
 
+/// Reasons of one alert that are told.
+const REASONS: usize = 5;
+
 /// One line of the log.
 #[derive(Debug, Template)]
 #[template(path = "fragments/thought.html")]
@@ -76,7 +79,11 @@ pub struct MemberRow {
     ended: bool,
     flapping: bool,
     strategy: &'static str,
+    /// What weighs most, with its numbers.
+    reason: Option<Markup>,
+    /// The rest, folded.
     reasons: Vec<Markup>,
+    more: String,
     score: Option<(String, Markup)>,
 }
 impl HtmlSafe for MemberRow {}
@@ -84,14 +91,19 @@ impl HtmlSafe for MemberRow {}
 impl MemberRow {
     /// With why it is here.
     pub fn new(m: &Membership, a: &Alert, now: Time) -> Self {
-        let reasons = m.reasons.iter().take(4).map(|r| {
-            let sentence = if m.reasons.len() > 1 && r.strategy != m.strategy {
-                format!("{}: {}", words::strategy(r.strategy), r.text)
-            } else {
-                r.text.clone()
+        let strategy = |s: Strategy, text: &str| match (s, &a.service) {
+            (Strategy::Topology, Some(own)) if is_called(text, own) => "Called by service",
+            _ => words::strategy(s),
+        };
+        let mut reasons = m.reasons.iter().take(REASONS).enumerate().map(|(n, r)| {
+            // The first one stands under its strategy.
+            let sentence = match n {
+                0 => r.text.clone(),
+                _ => format!("{}: {}", strategy(r.strategy, &r.text), r.text),
             };
             ui::foreign(&sentence)
         });
+        let (reason, reasons) = (reasons.next(), reasons.collect::<Vec<_>>());
         let place = a.host.as_ref().or(a.service.as_ref());
         Self {
             id: a.id,
@@ -103,11 +115,23 @@ impl MemberRow {
             place: place.map(|p| ui::foreign(&text::shorten(p, 60))),
             ended: !a.is_open(),
             flapping: a.flapping.is_some(),
-            strategy: words::strategy(m.strategy),
-            reasons: reasons.collect(),
+            strategy: strategy(m.strategy, m.reasons.first().map_or("", |r| &r.text)),
+            reason,
+            more: if reasons.len() == 1 {
+                "1 more reason".to_owned()
+            } else {
+                format!("{} more reasons", reasons.len())
+            },
+            reasons,
             score: (m.strategy != Strategy::Primary).then(|| (format!("{:.2}", m.score), ui::bar(m.score, ""))),
         }
     }
+}
+
+/// `a calls b; …`, of b.
+fn is_called(text: &str, service: &str) -> bool {
+    let named = text.split(';').next().unwrap_or_default();
+    named.strip_suffix(service).is_some_and(|before| before.ends_with("calls ") || before.ends_with("hops on "))
 }
 
 /// One line of the timeline.

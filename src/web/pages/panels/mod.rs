@@ -26,7 +26,13 @@ pub use spread::{Scene, Spread};
 #[derive(Debug, Template)]
 #[template(path = "fragments/incident_head.html")]
 pub struct Head {
+    base: String,
+    may_edit: bool,
     title: String,
+    /// Its form says what was read. One with characters that act unseen is changed without that.
+    told: bool,
+    typed: String,
+    snoozed: Option<When>,
     severity: Markup,
     status: Markup,
     service: Option<Markup>,
@@ -42,7 +48,7 @@ impl HtmlSafe for Head {}
 
 impl Head {
     /// Of an incident at `now`.
-    pub fn new(i: &Incident, now: Time) -> Self {
+    pub fn new(i: &Incident, may_act: bool, now: Time) -> Self {
         let mut tags = Vec::new();
         tags.extend(i.test.then_some("test"));
         tags.extend(i.flapping.then_some("flapping"));
@@ -50,7 +56,12 @@ impl Head {
         tags.extend(i.severity_pinned.then_some("severity set by hand"));
         let query = i.service.as_deref().map(|s| format!("service:{}", terms::quote(s))).unwrap_or_default();
         Self {
+            base: format!("/incidents/{}", i.id),
+            may_edit: may_act && i.status != IncidentStatus::Merged,
             title: text::visible(&i.title),
+            told: text::visible(&i.title) == i.title,
+            typed: String::new(),
+            snoozed: i.snoozed.as_ref().map(|s| When::clock(s.until, now)),
             severity: ui::severity_box(i.severity),
             status: ui::status(i.status),
             service: i.service.as_deref().map(|s| ui::foreign(&text::shorten(s, 80))),
@@ -67,6 +78,11 @@ impl Head {
             owner: ui::foreign_or(&i.owner, "Nobody yet"),
         }
     }
+
+    /// With a title that was typed and refused.
+    pub fn typed(self, typed: String) -> Self {
+        Self { typed, ..self }
+    }
 }
 
 /// What can be done with it now.
@@ -80,6 +96,9 @@ pub struct Actions {
     owned: bool,
     mine: bool,
     running: bool,
+    /// Who has it, for the form to say; none where it would not come back as it is.
+    was: Option<String>,
+    snoozed: bool,
     has_postmortem: bool,
     postmortem: String,
 }
@@ -97,6 +116,8 @@ impl Actions {
             owned: i.owner.is_some(),
             mine: i.owner.as_deref() == Some(me),
             running: busy && i.is_open(),
+            was: Some(i.owner.clone().unwrap_or_default()).filter(|o| text::visible(o) == *o),
+            snoozed: i.snoozed.is_some(),
             has_postmortem: i.postmortem.is_some(),
             postmortem: format!("/postmortems/{}", i.id),
         }
