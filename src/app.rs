@@ -266,6 +266,7 @@ impl App {
             stop: door_stop.clone(),
             shared: shared.clone(),
             model: model.as_ref().map(|m| m.status()),
+            caller,
         });
         if config.demo {
             rooms.spawn("demo", OnEnd::Restart, {

@@ -7,6 +7,7 @@ pub mod message;
 pub mod policy;
 pub mod render;
 mod runner;
+pub mod setting;
 
 pub use runner::{Auditor, Caller, Runner, opened};
 

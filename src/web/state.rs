@@ -12,6 +12,7 @@ use crate::{
     investigation::{Library, Probes},
     live::Hub,
     model::{ModelStatus, Session, Token},
+    notifications::Caller,
     outgoing::Client,
     runtime::clock::Clock,
     search::Search,
@@ -50,6 +51,8 @@ pub struct Parts {
     pub shared: Arc<super::shared::Shared>,
     /// How the language model stands; none when none is configured.
     pub model: Option<watch::Receiver<ModelStatus>>,
+    /// Makes the calls of notifications.
+    pub caller: Arc<Caller>,
 }
 
 impl Parts {

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("search", &["store", "query", "text"]),
     ("live", &["store"]),
     ("postmortem", &[]),
+    // Pure calls: conditions are those of silences; platforms have names.
     ("notifications", &["store", "correlation::mutes", "outgoing", "connectors"]),
     ("outgoing", &["runtime::tls"]),
     // Pure calls for text and topology; the index for incidents that read alike.
@@ -46,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "investigation::Probes",
             "investigation::Shelf",
             "investigation::runbooks",
+            "notifications",
         ],
     ),
     // Pure calls: what is wrong with a declared source, or with an address, is told at its place in the file.

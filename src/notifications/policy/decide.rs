@@ -105,7 +105,7 @@ pub fn told(before: Option<&Incident>, after: &Incident) -> Vec<(NoticeEvent, Op
         (false, _) if after.is_open() => return vec![(E::Reopened, None)],
         (false, _) => return events,
     }
-    if before.muted && !after.muted {
+    if before.is_quiet() && !after.is_quiet() {
         events.push((E::Opened, None));
     }
     if after.severity < before.severity {
@@ -128,8 +128,13 @@ pub fn plan(book: Book<'_>, happened: Happened<'_>, earlier: &[Notice]) -> Plan 
     let mut plan = Plan { drop: no_longer(happened, earlier), ..Plan::default() };
     let unmentioned = if happened.incident.test {
         Some("it is a test")
-    } else if happened.incident.muted && happened.event != NoticeEvent::Resolved {
+    } else if happened.event == NoticeEvent::Resolved {
+        // Whoever was told before it fell quiet is told that it is over.
+        None
+    } else if happened.incident.muted {
         Some("a silence or maintenance window mutes all of its alerts")
+    } else if happened.incident.is_quiet() {
+        Some("it is snoozed")
     } else {
         None
     };

@@ -157,9 +157,9 @@ pub fn step(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     let rung = Rung { policy: policy.id, step: row.step, round: row.round };
     let happened = Happened { event: NoticeEvent::Escalated, incident: &incident, severity_before: None, now: tx.now };
     let (wishes, mut considered) = policy::escalate(tx.world.telling.book(), &policy, rung, row.rule, happened);
-    if incident.muted {
+    if incident.is_quiet() {
         considered.outcome = Considering::Muted;
-        considered.why = "Nobody is told: a silence or maintenance window mutes all of its alerts.".to_owned();
+        considered.why = "Nobody is told: the incident is muted or snoozed.".to_owned();
     } else {
         for wish in wishes {
             considered.notices.push(write(tx, Some(id), wish)?);
