@@ -75,7 +75,7 @@ pub struct HttpCall {
     pub method: Method,
     /// Where, whole.
     pub url: String,
-    /// Headers besides those of the body and of the client.
+    /// Headers besides those of the body and of the client; a `content-type` here takes the place of the body's.
     pub headers: Vec<(String, String)>,
     /// Who asks.
     pub credentials: Credentials,

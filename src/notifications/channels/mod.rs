@@ -5,9 +5,18 @@
 //! tests.
 
 mod call;
+mod chat;
+mod discord;
+mod googlechat;
 mod mattermost;
+mod rocketchat;
+mod slack;
+mod teams;
 pub mod text;
+mod zulip;
 
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 pub mod samples;
 #[cfg(test)]
@@ -152,7 +161,15 @@ pub trait Channel: Sync {
 }
 
 /// Every kind of channel, in the order of the form.
-pub const ALL: &[&dyn Channel] = &[&mattermost::Mattermost];
+pub const ALL: &[&dyn Channel] = &[
+    &slack::Slack,
+    &discord::Discord,
+    &mattermost::Mattermost,
+    &rocketchat::RocketChat,
+    &teams::Teams,
+    &googlechat::GoogleChat,
+    &zulip::Zulip,
+];
 
 /// The kind of this name.
 pub fn find(kind: &str) -> Option<&'static dyn Channel> {
