@@ -36,6 +36,7 @@ use crate::{
         assets,
         auth::{Client, identify},
         saved_views::kept,
+        sse::Open,
         state::AppState,
     },
 };
@@ -68,6 +69,7 @@ pub async fn live(
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
 async fn follow(state: AppState, client: Client, headers: HeaderMap, me: String, after: Option<u64>, tx: Sender) {
+    let _open = Open::of(&state);
     let mut events = state.live.subscribe(after);
     let mut stale = true;
     // The figures must know at least this change.
