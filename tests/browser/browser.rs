@@ -267,6 +267,12 @@ impl Browser {
         self.client.close_window().await.unwrap();
     }
 
+    /// The size of text that the reader's browser is set to, in pixels; 16 unless somebody changes it.
+    pub async fn text_size(&self, pixels: u32) {
+        let sizes = json!({"fontSizes": {"standard": pixels, "fixed": pixels * 13 / 16}});
+        self.devtools("Page.setFontSizes", sizes).await;
+    }
+
     /// What the reader's system says of itself: features of media queries by name; `print` for paper.
     pub async fn media(&self, medium: &str, features: &[(&str, &str)]) {
         let features: Vec<Value> = features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
