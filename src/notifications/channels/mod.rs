@@ -5,8 +5,17 @@
 //! tests.
 
 mod call;
+mod common;
+mod email;
+mod matrix;
 mod mattermost;
+mod ntfy;
+mod opsgenie;
+mod pagerduty;
+mod pushover;
+mod telegram;
 pub mod text;
+mod webhook;
 
 #[cfg(test)]
 pub mod samples;
@@ -162,7 +171,17 @@ pub trait Channel: Sync {
 }
 
 /// Every kind of channel, in the order of the form.
-pub const ALL: &[&dyn Channel] = &[&mattermost::Mattermost];
+pub const ALL: &[&dyn Channel] = &[
+    &mattermost::Mattermost,
+    &pagerduty::PagerDuty,
+    &opsgenie::Opsgenie,
+    &webhook::Webhook,
+    &email::Email,
+    &telegram::Telegram,
+    &ntfy::Ntfy,
+    &matrix::Matrix,
+    &pushover::Pushover,
+];
 
 /// The kind of this name.
 pub fn find(kind: &str) -> Option<&'static dyn Channel> {
