@@ -6,13 +6,22 @@
 
 mod call;
 mod chat;
+mod common;
 mod discord;
+mod email;
 mod googlechat;
+mod matrix;
 mod mattermost;
+mod ntfy;
+mod opsgenie;
+mod pagerduty;
+mod pushover;
 mod rocketchat;
 mod slack;
 mod teams;
+mod telegram;
 pub mod text;
+mod webhook;
 mod zulip;
 
 #[cfg(test)]
@@ -162,13 +171,21 @@ pub trait Channel: Sync {
 
 /// Every kind of channel, in the order of the form.
 pub const ALL: &[&dyn Channel] = &[
+    &email::Email,
     &slack::Slack,
+    &teams::Teams,
     &discord::Discord,
     &mattermost::Mattermost,
     &rocketchat::RocketChat,
-    &teams::Teams,
     &googlechat::GoogleChat,
     &zulip::Zulip,
+    &telegram::Telegram,
+    &pagerduty::PagerDuty,
+    &opsgenie::Opsgenie,
+    &webhook::Webhook,
+    &ntfy::Ntfy,
+    &pushover::Pushover,
+    &matrix::Matrix,
 ];
 
 /// The kind of this name.
