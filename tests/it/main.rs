@@ -11,6 +11,7 @@ mod binary;
 mod certificates;
 mod clock;
 mod connector_pages;
+mod contrast;
 mod corrections;
 mod crash;
 mod crowd;

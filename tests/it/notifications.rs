@@ -243,3 +243,24 @@ async fn steps_come_until_somebody_acknowledges_also_across_a_restart() {
     assert_eq!(target.all().len(), 7);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_do_in_pagerduty_is_done_here() {
+    let test = start().await;
+    open(&test, "db").await;
+    let body = |event: &str| {
+        json!({"event": {"id": format!("01{event}"), "event_type": format!("incident.{event}"), "resource_type": "incident",
+            "occurred_at": "2026-03-03T10:31:00Z", "agent": {"type": "user_reference", "summary": "Ada L.", "id": "P1"},
+            "data": {"id": "PGR0VU2", "type": "incident", "incident_key": "watchfire:INC-1", "title": "db fails",
+                "status": event, "service": {"id": "S", "summary": "db"}, "urgency": "high"}}})
+    };
+    let answer = test.deliver("pagerduty", &body("acknowledged")).await;
+    assert!(answer.status.is_success(), "{}", answer.text);
+    let incident = test.get("/api/incidents/INC-1").await.json;
+    assert_eq!(incident["owner"], "Ada L. (pagerduty)", "{incident}");
+    test.deliver("pagerduty", &body("resolved")).await;
+    let incident = test.get("/api/incidents/INC-1").await.json;
+    assert_eq!(incident["status"], "resolved");
+    assert_eq!(test.get("/api/incidents").await.json["total"], 1, "no incident of its own");
+    test.stop().await;
+}

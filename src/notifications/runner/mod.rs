@@ -277,6 +277,9 @@ impl Runner {
             status,
             said: self.caller.without_secrets(&to.settings, channel, &said),
         });
+        // What is empty is no longer so.
+        to.receipt.retain(|_, value| !value.is_empty());
+        to.lasting.retain(|_, value| !value.is_empty());
         (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, ..blank }, made)
     }
 }

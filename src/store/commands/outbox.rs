@@ -200,7 +200,10 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
         }
     }
     tx.put_channel(&channel)?;
-    if let (Some(incident), 1..) = (lead.incident, sent.receipt.len()) {
+    if let Some(incident) = lead.incident
+        && tx.receipt(incident, lead.place())? != sent.receipt
+        && sent.notices.len() == rows.iter().filter(|n| n.incident == lead.incident).count()
+    {
         tx.put_receipt(incident, lead.place(), sent.receipt.clone())?;
     }
     for before in rows {
