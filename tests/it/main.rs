@@ -33,6 +33,7 @@ mod model;
 mod netdata;
 mod netdata_cloud;
 mod notifications;
+mod notify_api;
 mod oidc;
 mod overload;
 mod people;

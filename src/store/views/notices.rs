@@ -71,6 +71,25 @@ impl View {
         Ok(found)
     }
 
+    /// Incidents that were opened since then, newest first, at most `most`; whether those are all. What was merged into
+    /// another one is left out.
+    pub fn detected_since(&self, since: Time, most: usize) -> Result<(Vec<Incident>, bool), StoreError> {
+        let mut found = Vec::new();
+        for row in self.newest(tables::INCIDENTS, None)? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            if incident.detected_at < since {
+                break;
+            }
+            if found.len() >= most {
+                return Ok((found, false));
+            }
+            if incident.status != IncidentStatus::Merged {
+                found.push(incident);
+            }
+        }
+        Ok((found, true))
+    }
+
     /// Where the escalation of an incident stands.
     pub fn escalation(&self, id: IncidentId) -> Result<Option<Escalation>, StoreError> {
         self.row(tables::ESCALATIONS, id.0)
