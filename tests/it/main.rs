@@ -32,6 +32,7 @@ mod model;
 mod netdata;
 mod netdata_cloud;
 mod notifications;
+mod notify_pages;
 mod oidc;
 mod overload;
 mod people;
