@@ -11,7 +11,10 @@ use axum::{
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri},
 };
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
+use sha2::Sha256;
 use tokio::sync::watch;
 
 /// A request.
@@ -43,6 +46,8 @@ struct Inside {
     got: Mutex<Vec<Got>>,
     answers: Mutex<VecDeque<(u16, String)>>,
     usual: Mutex<(u16, String)>,
+    // What challenges are answered with.
+    secret: Mutex<Option<String>>,
 }
 
 /// The target.
@@ -64,7 +69,7 @@ async fn take(
     let headers =
         headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or_default().to_owned())).collect();
     let got = Got { method: method.to_string(), path: uri.to_string(), headers, body: body.to_vec() };
-    let answer = inside.answers.lock().unwrap().pop_front();
+    let answer = inside.answers.lock().unwrap().pop_front().or_else(|| challenged(&inside, &got.path));
     let (status, said) = answer.unwrap_or_else(|| inside.usual.lock().unwrap().clone());
     let all = {
         let mut all = inside.got.lock().unwrap();
@@ -75,7 +80,22 @@ async fn take(
     (StatusCode::from_u16(status).unwrap(), said)
 }
 
+/// The answer that shows that this is whoever knows the secret.
+fn challenged(inside: &Inside, path: &str) -> Option<(u16, String)> {
+    let secret = inside.secret.lock().unwrap().clone()?;
+    let nonce = path.split_once("crc_token=")?.1;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(nonce.as_bytes());
+    let token = format!("sha256={}", STANDARD.encode(mac.finalize().into_bytes()));
+    Some((200, serde_json::json!({ "response_token": token }).to_string()))
+}
+
 impl Receiver {
+    /// Answers challenges by this secret from now on.
+    pub fn knows(&self, secret: &str) {
+        *self.inside.secret.lock().unwrap() = Some(secret.to_owned());
+    }
+
     /// Answers 200 and `ok`.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
