@@ -4,6 +4,7 @@ pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod backup;
+pub mod channels;
 pub mod connections;
 pub mod editing;
 pub mod error;

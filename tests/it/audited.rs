@@ -435,6 +435,7 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
     let account = format!("do=connect&api_token={API_TOKEN}&base_url={cloud}%2Fcloud");
     a.act("POST /connectors/netdata/account", "", json!(account), "connector.update").await;
 
+    notifications(&mut a).await;
     a.act("POST /settings/correlation/try", "", json!("mode=any&days=30"), "backtest.begin").await;
     a.act("POST /settings/correlation", "", json!("window=0s"), "correlation.set").await;
     a.act("POST /settings/correlation/undo", "", json!(""), "correlation.set").await;
@@ -473,6 +474,60 @@ async fn every_form_of_a_page_that_changes_something_says_so() {
 
     whole(&a, all.into_iter().filter(|route| route.starts_with("POST ")));
     a.test.stop().await;
+}
+
+/// Everything about who is told, made, changed, switched and removed again.
+async fn notifications(a: &mut Acts) {
+    let s = "/settings/notifications";
+    let newest = async |a: &Acts| text(&a.test.get("/api/audit?limit=1").await.json["audit"][0]["subject"]);
+    let channel = "name=ops&s.url=https%3A%2F%2F127.0.0.1%3A9%2Fhooks%2Fnowhere";
+    let at = format!("{s}/new/mattermost");
+    a.act(&format!("POST {s}/new/{{kind}}"), &at, json!(channel), "channel.create").await;
+    let ch = newest(a).await;
+    a.act(&format!("POST {s}/channels/{{id}}"), &format!("{s}/channels/{ch}"), json!("name=Ops"), "channel.change")
+        .await;
+    for (what, body, want) in [("test", "", "channel.test"), ("switch", "enabled=on", "channel.change")] {
+        a.act(&format!("POST {s}/channels/{{id}}/{what}"), &format!("{s}/channels/{ch}/{what}"), json!(body), want)
+            .await;
+    }
+    let contacts = format!("channel={ch}&address=&from=high");
+    a.act("POST /settings/contacts", "", json!(contacts), "contacts.change").await;
+    let at = "/settings/people/kim/contacts";
+    a.act("POST /settings/people/{name}/contacts", at, json!("channel=&address=&from="), "contacts.change").await;
+    let schedule = "name=Shop&time_zone=UTC&r0.people=kim&r0.starts_on=2026-03-02&r0.hand_over=09:00&r0.days=7";
+    let policy = "name=Steps&s0.after=0&s0.target=person%3Akim&repeat=0";
+    let beat = "name=Beat&from=platform&platform=grafana&every=10+min&severity=high&enabled=on";
+    let rule = format!("name=All&enabled=on&event=opened&target=channel%3A{ch}&do=save");
+    let mut made = Vec::new();
+    for (of, body, what) in [
+        ("/on-call/schedules", schedule.to_owned(), "schedule"),
+        ("/on-call/policies", policy.to_owned(), "policy"),
+        ("/on-call/heartbeats", beat.to_owned(), "heartbeat"),
+        ("/settings/notifications/rules", rule, "rule"),
+    ] {
+        a.act(&format!("POST {of}/new"), "", json!(body), &format!("{what}.create")).await;
+        let id = newest(a).await;
+        a.act(&format!("POST {of}/{{id}}"), &format!("{of}/{id}"), json!(body), &format!("{what}.change")).await;
+        made.push((of, id, what));
+    }
+    let (of, id, _) = &made[3];
+    for (what, body) in [("move", "to=up"), ("switch", "enabled=off")] {
+        a.act(&format!("POST {of}/{{id}}/{what}"), &format!("{of}/{id}/{what}"), json!(body), "rule.change").await;
+    }
+    let at = format!("{}/{}/override", made[0].0, made[0].1);
+    let body = json!("person=kim&from=&until=2027-03-03T12%3A00");
+    a.act("POST /on-call/schedules/{id}/override", &at, body, "schedule.override").await;
+    for (of, id, what) in made {
+        let act = format!("{what}.remove");
+        a.act(&format!("POST {of}/{{id}}/remove"), &format!("{of}/{id}/remove"), json!(""), &act).await;
+    }
+    a.act(
+        &format!("POST {s}/channels/{{id}}/remove"),
+        &format!("{s}/channels/{ch}/remove"),
+        json!(""),
+        "channel.remove",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

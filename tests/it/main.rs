@@ -34,6 +34,7 @@ mod netdata;
 mod netdata_cloud;
 mod notifications;
 mod notify_api;
+mod notify_pages;
 mod oidc;
 mod overload;
 mod people;

@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
 };
 use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -22,7 +22,6 @@ use tokio::sync::watch;
 pub struct Got {
     pub method: String,
     pub path: String,
-    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -34,10 +33,6 @@ impl Got {
     /// All of the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
@@ -59,16 +54,8 @@ pub struct Receiver {
 
 type Shared = (Arc<Inside>, watch::Sender<usize>);
 
-async fn take(
-    State((inside, count)): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, String) {
-    let headers =
-        headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or_default().to_owned())).collect();
-    let got = Got { method: method.to_string(), path: uri.to_string(), headers, body: body.to_vec() };
+async fn take(State((inside, count)): State<Shared>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, String) {
+    let got = Got { method: method.to_string(), path: uri.to_string(), body: body.to_vec() };
     let answer = inside.answers.lock().unwrap().pop_front().or_else(|| challenged(&inside, &got.path));
     let (status, said) = answer.unwrap_or_else(|| inside.usual.lock().unwrap().clone());
     let all = {
@@ -96,6 +83,11 @@ impl Receiver {
         *self.inside.secret.lock().unwrap() = Some(secret.to_owned());
     }
 
+    /// The next answers; after them the usual one.
+    pub fn answers(&self, answers: &[(u16, &str)]) {
+        self.inside.answers.lock().unwrap().extend(answers.iter().map(|(s, b)| (*s, (*b).to_owned())));
+    }
+
     /// Answers 200 and `ok`.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -106,11 +98,6 @@ impl Receiver {
         let app = Router::new().fallback(take).with_state((inside.clone(), tell));
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, inside, count }
-    }
-
-    /// The next answers; after them the usual one.
-    pub fn answers(&self, answers: &[(u16, &str)]) {
-        self.inside.answers.lock().unwrap().extend(answers.iter().map(|(s, b)| (*s, (*b).to_owned())));
     }
 
     /// Every answer from now on.

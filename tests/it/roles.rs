@@ -52,6 +52,7 @@ fn page_needs(method: &Method, path: &str) -> Option<Role> {
         "/settings/you/sign-out",
         "/settings/sessions/{id}/end",
         "/session/extend",
+        "/settings/contacts",
     ];
     let set_up = [
         "/connectors/{platform}/",
@@ -64,6 +65,8 @@ fn page_needs(method: &Method, path: &str) -> Option<Role> {
         "/settings/storage/backup",
         "/setup/first-alert",
         "/setup/people",
+        "/settings/notifications/",
+        "/on-call/",
     ];
     if public.contains(&path) {
         return None;
@@ -76,17 +79,21 @@ fn page_needs(method: &Method, path: &str) -> Option<Role> {
             "/setup/people",
             "/connectors/new",
             "/connectors/{platform}/declaration",
+            "/settings/people/{name}/contacts",
         ];
+        let set_up = ["/settings/notifications/", "/on-call/"];
         let to_act = ["/silences/new", "/silences/thresholds/new", "/silences/{id}/edit"];
         return match path {
-            p if of_admins.contains(&p) => Some(Role::Admin),
+            p if of_admins.contains(&p) || set_up.iter().any(|s| p.starts_with(s)) => Some(Role::Admin),
             p if to_act.contains(&p) => Some(Role::Responder),
             _ => Some(Role::Viewer),
         };
     }
     if own.contains(&path) {
         Some(Role::Viewer)
-    } else if path != "/connectors/{platform}/test" && set_up.iter().any(|p| path.starts_with(p)) {
+    } else if !["/connectors/{platform}/test", "/on-call/schedules/{id}/override"].contains(&path)
+        && set_up.iter().any(|p| path.starts_with(p))
+    {
         Some(Role::Admin)
     } else {
         Some(Role::Responder)

@@ -10,7 +10,7 @@ mod rules;
 pub mod times;
 
 pub use decide::{Book, Happened, Plan, Wish, escalate, plan, told};
-pub use rules::{Facts, Rule, check, check_matchers, facts};
+pub use rules::{Facts, Rule, TOLD, check, check_matchers, facts};
 
 #[cfg(test)]
 mod tests;

@@ -274,7 +274,14 @@ impl Frame {
 
     /// The last entry of both.
     pub fn settings(&self) -> NavItem {
-        self.item(Section::Settings, "/settings", "gear", "Settings")
+        let settings = self.item(Section::Settings, "/settings", "gear", "Settings");
+        NavItem { current: settings.current && !self.on_call().current, ..settings }
+    }
+
+    /// Beside the settings in the rail.
+    pub fn on_call(&self) -> NavItem {
+        let current = self.path.starts_with("/on-call");
+        NavItem { href: "/on-call", icon: "user", name: "On call", current, counts: false }
     }
 
     fn item(&self, section: Section, href: &'static str, icon: &'static str, name: &'static str) -> NavItem {

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::{
     frame::Frame,
+    notify::told::Told,
     panels::{
         Actions, Answer, AskedCause, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions,
         ThoughtLine, TimelineLine, steps, writing,
@@ -57,6 +58,8 @@ pub struct Read {
     pub raw: Option<Delivery>,
     /// What mutes open alerts of it, and how many.
     pub muted_by: Vec<(Mute, u64)>,
+    /// Who was told of it.
+    pub told: Told,
 }
 
 /// An earlier incident that is like this one.
@@ -107,6 +110,7 @@ impl Read {
             change,
             raw,
             muted_by,
+            told: Told::of(view, id)?,
             incident,
         }))
     }

@@ -36,6 +36,7 @@ mod map;
 mod markdown;
 mod netdata_alerts;
 mod nothing;
+mod notify;
 mod panels;
 mod people;
 mod platforms;
@@ -135,6 +136,18 @@ pub fn router() -> Router<AppState> {
         .route("/alerts", get(alerts_list::list))
         .route("/alerts/rows", get(alerts_list::rows))
         .route("/alerts.csv", get(alerts_list::as_csv))
+        .route("/incidents/{id}/notifications", get(notify::told::show))
+        .route("/on-call", get(notify::on_call::show))
+        .route("/on-call/schedules/new", get(notify::schedule_form::new).post(notify::schedule_form::add))
+        .route("/on-call/schedules/{id}", get(notify::schedule_form::show).post(notify::schedule_form::save))
+        .route("/on-call/schedules/{id}/override", post(notify::on_call::take_over))
+        .route("/on-call/schedules/{id}/remove", post(notify::schedule_form::remove))
+        .route("/on-call/policies/new", get(notify::policies::new).post(notify::policies::add))
+        .route("/on-call/policies/{id}", get(notify::policies::show).post(notify::policies::save))
+        .route("/on-call/policies/{id}/remove", post(notify::policies::remove))
+        .route("/on-call/heartbeats/new", get(notify::heartbeats::new).post(notify::heartbeats::add))
+        .route("/on-call/heartbeats/{id}", get(notify::heartbeats::show).post(notify::heartbeats::save))
+        .route("/on-call/heartbeats/{id}/remove", post(notify::heartbeats::remove))
         .route("/silences", get(silences::list))
         .route("/silences/new", get(silence_form::new).post(silence_form::make))
         .route("/silences/thresholds", get(silence_thresholds::list))
@@ -181,6 +194,22 @@ pub fn router() -> Router<AppState> {
         .route("/deliveries/{id}/replay", post(deliveries::replay))
         .route("/settings", get(settings::index))
         .route("/settings/browser", get(settings::browser).post(settings::save_browser))
+        .route("/settings/notifications", get(notify::channels::show))
+        .route("/settings/notifications/new/{kind}", get(notify::channel_form::new).post(notify::channel_form::add))
+        .route(
+            "/settings/notifications/channels/{id}",
+            get(notify::channel_form::show).post(notify::channel_form::save),
+        )
+        .route("/settings/notifications/channels/{id}/test", post(notify::channel_form::try_it))
+        .route("/settings/notifications/channels/{id}/switch", post(notify::channel_form::switch))
+        .route("/settings/notifications/channels/{id}/remove", post(notify::channel_form::remove))
+        .route("/settings/notifications/rules/new", get(notify::rule_form::new).post(notify::rule_form::add))
+        .route("/settings/notifications/rules/{id}", get(notify::rule_form::show).post(notify::rule_form::save))
+        .route("/settings/notifications/rules/{id}/move", post(notify::rules::move_it))
+        .route("/settings/notifications/rules/{id}/switch", post(notify::rules::switch))
+        .route("/settings/notifications/rules/{id}/remove", post(notify::rules::remove))
+        .route("/settings/contacts", get(notify::contacts::show).post(notify::contacts::save))
+        .route("/settings/people/{name}/contacts", get(notify::contacts::show_other).post(notify::contacts::save_other))
         .route("/settings/you", get(you::show).post(you::save))
         .route("/settings/you/password", post(you::password))
         .route("/settings/you/sign-out", post(you::sign_out_elsewhere))

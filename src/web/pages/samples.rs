@@ -378,6 +378,7 @@ pub fn read() -> super::incident::Read {
         scene: scene(),
         queue: None,
         muted_by: Vec::new(),
+        told: Default::default(),
         members: alerts.iter().map(|(a, s, score, why)| (membership(a, *s, *score, why), a.clone())).collect(),
         thoughts: vec![
             thought(

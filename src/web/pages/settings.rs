@@ -63,7 +63,10 @@ pub type Tab = (&'static str, &'static str, bool);
 /// The sections, and whether each is the one that is looked at.
 pub fn tabs(here: &str) -> Vec<Tab> {
     let all = [
+        ("/settings/notifications", "Notifications"),
+        ("/on-call", "On call"),
         ("/settings/you", "You"),
+        ("/settings/contacts", "How you are reached"),
         ("/settings/browser", "This browser"),
         ("/settings/correlation", "Correlation"),
         ("/settings/investigation", "Investigation"),

@@ -93,6 +93,8 @@ impl Facts {
                 i.acknowledged_at.map(|at| format!("acknowledged after {}", ui::duration(at.since(i.detected_at))));
             fact("Owner", ui::foreign(owner), note);
         }
+        let (told, next) = read.told.fact(i.id);
+        fact("Who was told", told, next);
         if let Some(c) = &read.change {
             let ago = c.at.map(|at| {
                 let d = ui::duration(i.onset_at.distance(at));
