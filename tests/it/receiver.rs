@@ -1,6 +1,9 @@
 //! A target of notifications: takes what comes, answers as it is told to, and keeps everything.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
@@ -8,6 +11,10 @@ use axum::{
     extract::State,
     http::{Method, StatusCode, Uri},
 };
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
 use tokio::sync::watch;
 
 /// A request.
@@ -19,6 +26,10 @@ pub struct Got {
 }
 
 impl Got {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// All of the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -28,7 +39,10 @@ impl Got {
 #[derive(Default)]
 struct Inside {
     got: Mutex<Vec<Got>>,
+    answers: Mutex<VecDeque<(u16, String)>>,
     usual: Mutex<(u16, String)>,
+    // What challenges are answered with.
+    secret: Mutex<Option<String>>,
 }
 
 /// The target.
@@ -42,7 +56,8 @@ type Shared = (Arc<Inside>, watch::Sender<usize>);
 
 async fn take(State((inside, count)): State<Shared>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, String) {
     let got = Got { method: method.to_string(), path: uri.to_string(), body: body.to_vec() };
-    let (status, said) = inside.usual.lock().unwrap().clone();
+    let answer = inside.answers.lock().unwrap().pop_front().or_else(|| challenged(&inside, &got.path));
+    let (status, said) = answer.unwrap_or_else(|| inside.usual.lock().unwrap().clone());
     let all = {
         let mut all = inside.got.lock().unwrap();
         all.push(got);
@@ -52,7 +67,27 @@ async fn take(State((inside, count)): State<Shared>, method: Method, uri: Uri, b
     (StatusCode::from_u16(status).unwrap(), said)
 }
 
+/// The answer that shows that this is whoever knows the secret.
+fn challenged(inside: &Inside, path: &str) -> Option<(u16, String)> {
+    let secret = inside.secret.lock().unwrap().clone()?;
+    let nonce = path.split_once("crc_token=")?.1;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(nonce.as_bytes());
+    let token = format!("sha256={}", STANDARD.encode(mac.finalize().into_bytes()));
+    Some((200, serde_json::json!({ "response_token": token }).to_string()))
+}
+
 impl Receiver {
+    /// Answers challenges by this secret from now on.
+    pub fn knows(&self, secret: &str) {
+        *self.inside.secret.lock().unwrap() = Some(secret.to_owned());
+    }
+
+    /// The next answers; after them the usual one.
+    pub fn answers(&self, answers: &[(u16, &str)]) {
+        self.inside.answers.lock().unwrap().extend(answers.iter().map(|(s, b)| (*s, (*b).to_owned())));
+    }
+
     /// Answers 200 and `ok`.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

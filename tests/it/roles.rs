@@ -197,8 +197,13 @@ async fn viewers_see_no_secrets_and_no_audit() {
     let settings = json!({"signing_secret": "sign-secret-1", "basic_user": "u", "basic_password": "basic-secret-1"});
     assert_eq!(test.patch("/api/connectors/generic", &settings).await.status, 200);
     let token = test.post("/api/tokens", &json!({"name": "ci-token", "scopes": ["read"]})).await.json;
-    let mut secrets =
-        vec!["sign-secret-1".to_owned(), "basic-secret-1".to_owned(), "argon2".to_owned(), "ci-token".to_owned()];
+    let mut secrets = vec![
+        "never-shown".to_owned(),
+        "sign-secret-1".to_owned(),
+        "basic-secret-1".to_owned(),
+        "argon2".to_owned(),
+        "ci-token".to_owned(),
+    ];
     secrets.push(token["token"].as_str().unwrap().to_owned());
     for platform in ["generic", "grafana", "netdata"] {
         secrets.push(test.key(platform).await);

@@ -119,30 +119,45 @@ pub async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
 /// One of each thing of notifications.
 async fn told(test: &TestApp) -> Vec<(&'static str, String)> {
     let matchers = json!([{"field": "name", "op": "=", "value": "Watchdog"}]);
-    let mut names = vec![("/api/people/{name}", "lee".to_owned())];
-    for (list, path, body) in [
+    let mut names = vec![("/api/people/{name}", "lee".to_owned()), ("{kind}", "mattermost".to_owned())];
+    for (list, path, page, body) in [
         // Nothing is sent there: it is an address of this machine.
         (
             "channels",
             "/api/channels/{id}",
-            json!({"name": "ops", "kind": "mattermost", "settings": {"url": "https://127.0.0.1:9/hooks/x"}}),
+            "/settings/notifications/channels/{id}",
+            json!({"name": "ops", "kind": "mattermost", "settings": {"url": "https://127.0.0.1:9/hooks/never-shown-1"}}),
         ),
         (
             "schedules",
             "/api/schedules/{id}",
+            "/on-call/schedules/{id}",
             json!({"name": "First line", "rotations": [{"people": ["kim"], "starts_on": "2026-03-02", "hand_over": "09:00", "days": 7}]}),
         ),
         (
             "escalation-policies",
             "/api/escalation-policies/{id}",
+            "/on-call/policies/{id}",
             json!({"name": "Steps", "steps": [{"after_secs": 60, "targets": [{"person": "kim"}]}]}),
         ),
-        ("rules", "/api/rules/{id}", json!({"name": "All", "enabled": false, "targets": [{"person": "kim"}]})),
-        ("heartbeats", "/api/heartbeats/{id}", json!({"name": "Watchdog", "from": {"alerts": matchers}})),
+        (
+            "rules",
+            "/api/rules/{id}",
+            "/settings/notifications/rules/{id}",
+            json!({"name": "All", "enabled": false, "targets": [{"person": "kim"}]}),
+        ),
+        (
+            "heartbeats",
+            "/api/heartbeats/{id}",
+            "/on-call/heartbeats/{id}",
+            json!({"name": "Watchdog", "from": {"alerts": matchers}}),
+        ),
     ] {
         let made = test.post(&format!("/api/{list}"), &body).await;
         assert_eq!(made.status, 201, "{list}: {}", made.text);
-        names.push((path, made.json["id"].as_str().unwrap().to_owned()));
+        let id = made.json["id"].as_str().unwrap().to_owned();
+        names.push((page, id.clone()));
+        names.push((path, id));
     }
     names
 }

@@ -63,6 +63,7 @@ pub struct Rung {
 
 /// One try.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = NoticeAttempt)]
 pub struct Attempt {
     /// When it began.
     pub at: Time,

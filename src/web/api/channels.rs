@@ -13,14 +13,10 @@ use utoipa::ToSchema;
 use super::{incidents::given, listing};
 use crate::{
     model::*,
-    notifications::{
-        channels::{self, Channel},
-        opened,
-        setting::{self, Given, SettingError},
-    },
-    store::{ChannelPatch, CommandError, NewChannel},
+    notifications::{channels, opened},
     web::{
-        auth::{Admin, Viewer, secret},
+        auth::{Admin, Viewer},
+        channels::{self as set, Wanted},
         error::ApiError,
         extract::{Json, OptionalJson, Path},
         state::AppState,
@@ -134,7 +130,7 @@ pub struct TestChannel {
 
 /// What came of a test.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Tested {
+pub struct ChannelTest {
     /// The message.
     notification: NoticeId,
     /// The target took it.
@@ -151,15 +147,6 @@ pub struct Tested {
     health: ChannelHealth,
 }
 
-impl From<SettingError> for ApiError {
-    fn from(e: SettingError) -> Self {
-        match e {
-            SettingError::Wrong(wrong) => CommandError::Mistakes(wrong).into(),
-            SettingError::Store(e) => e.into(),
-        }
-    }
-}
-
 fn id(text: &str) -> Result<ChannelId, ApiError> {
     text.parse().map_err(|_| ApiError::not_found(format!("channel `{}`", text.chars().take(60).collect::<String>())))
 }
@@ -173,26 +160,6 @@ async fn object(state: &AppState, row: ChannelRow) -> Result<ChannelObject, ApiE
     let waiting = state.store.read(|view| view.waiting_notices()).await?;
     let waiting = waiting.get(&row.id).copied().unwrap_or_default();
     Ok(ChannelObject::of(row, waiting))
-}
-
-fn kind(name: &str) -> Result<&'static dyn Channel, ApiError> {
-    channels::find(name).ok_or_else(|| {
-        let all: Vec<&str> = channels::ALL.iter().map(|c| c.info().kind).collect();
-        ApiError::invalid("/kind", format!("one of {} is needed", all.join(", ")))
-    })
-}
-
-/// Reads settings, and has the receiver show that it is theirs.
-async fn proved(
-    state: &AppState,
-    channel: &dyn Channel,
-    settings: &BTreeMap<String, String>,
-    before: Option<&ChannelRow>,
-) -> Result<Given, ApiError> {
-    let given = setting::read(channel, settings, before, state.store.sealer(), state.caller.plain_http())?;
-    let nonce = secret::random::<24>().map_err(|_| ApiError::internal())?;
-    setting::prove(&state.caller, channel, &given.whole, &nonce).await?;
-    Ok(given)
 }
 
 /// What is wrong with a person's own address at a channel, if anything.
@@ -231,25 +198,13 @@ pub async fn make(
     State(state): State<AppState>,
     Json(new): Json<MakeChannel>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<ChannelObject>), ApiError> {
-    let channel = kind(&new.kind)?;
-    let given = proved(&state, channel, &new.settings, None).await?;
-    let (mut secrets, mut shown) = (BTreeMap::new(), BTreeMap::new());
-    for (key, secret) in given.secrets {
-        if let Some((sealed, words)) = secret {
-            secrets.insert(key.clone(), sealed);
-            shown.insert(key, words);
-        }
-    }
-    let new = NewChannel {
-        name: new.name,
-        kind: new.kind,
-        settings: given.settings,
-        secrets,
-        shown,
-        enabled: new.enabled,
-        fallback: new.fallback,
+    let wanted = Wanted {
+        name: Some(new.name),
+        settings: Some(new.settings),
+        enabled: Some(new.enabled),
+        fallback: Some(new.fallback),
     };
-    let made = state.store.make_channel(new, who.actor).await?;
+    let made = set::make(&state, &new.kind, wanted, who.actor).await?;
     let location = [(header::LOCATION, format!("/api/channels/{}", made.id))];
     Ok((StatusCode::CREATED, location, Answer(ChannelObject::of(made, 0))))
 }
@@ -266,7 +221,8 @@ pub async fn get(
     Ok(Answer(object(&state, row).await?))
 }
 
-/// Changes a channel. Its receiver shows again that it is whoever it should be, whatever is changed.
+/// Changes a channel. Its receiver shows again that it is whoever it should be, whatever is changed; one that is switched
+/// off when it is switched on.
 #[utoipa::path(patch, path = "/api/channels/{id}", tag = "notifications", operation_id = "channel_change", request_body = ChangeChannel,
     params(("id" = String, Path)), responses((status = 200, body = ChannelObject), (status = 422, description = "every mistake with its place")))]
 pub async fn change(
@@ -276,19 +232,12 @@ pub async fn change(
     Json(c): Json<ChangeChannel>,
 ) -> Result<Answer<ChannelObject>, ApiError> {
     let before = row(&state, id(&named)?).await?;
-    let channel = kind(&before.kind)?;
     let mut settings = before.settings.clone();
     settings.extend(c.settings.unwrap_or_default());
     settings.retain(|key, value| before.shown.get(key) != Some(value));
-    let given = proved(&state, channel, &settings, Some(&before)).await?;
-    let patch = ChannelPatch {
-        name: c.name,
-        settings: Some(given.settings),
-        secrets: given.secrets,
-        enabled: c.enabled,
-        fallback: c.fallback,
-    };
-    let changed = state.store.change_channel(before.id, patch, who.actor).await?;
+    // All of them, so that the receiver is asked whatever is changed.
+    let wanted = Wanted { name: c.name, settings: Some(settings), enabled: c.enabled, fallback: c.fallback };
+    let changed = set::change(&state, before.id, wanted, who.actor).await?;
     Ok(Answer(object(&state, changed).await?))
 }
 
@@ -306,14 +255,14 @@ pub async fn remove(
 
 /// Sends a test message and waits for the target's answer, up to 20 s. A channel that was given up is tried all the same.
 #[utoipa::path(post, path = "/api/channels/{id}/test", tag = "notifications", operation_id = "channel_test", request_body = TestChannel,
-    params(("id" = String, Path)), responses((status = 200, body = Tested, description = "`ok` says whether the target took it"),
+    params(("id" = String, Path)), responses((status = 200, body = ChannelTest, description = "`ok` says whether the target took it"),
     (status = 422, description = "the address cannot be one of this channel")))]
 pub async fn test(
     who: Admin,
     State(state): State<AppState>,
     Path(named): Path<String>,
     OptionalJson(to): OptionalJson<TestChannel>,
-) -> Result<Answer<Tested>, ApiError> {
+) -> Result<Answer<ChannelTest>, ApiError> {
     let row = row(&state, id(&named)?).await?;
     if let Some(address) = &to.address
         && let Some(what) = address_mistake(&state, &row, address)?
@@ -321,39 +270,17 @@ pub async fn test(
         return Err(ApiError::invalid("/address", what));
     }
     let address = to.address.map(|a| a.trim().to_owned());
-    let notice = state.store.test_channel(row.id, address, who.actor).await?;
-    Ok(Answer(outcome(&state, notice, row.id).await?))
-}
-
-/// What came of a message, once it was tried or the time for that is over.
-async fn outcome(state: &AppState, id: NoticeId, channel: ChannelId) -> Result<Tested, ApiError> {
-    let mut changes = state.store.changes();
-    let tried = async {
-        loop {
-            changes.mark_unchanged();
-            let notice = state.store.read(move |view| view.notice(id)).await?;
-            let waits = notice.is_some_and(|n| n.is_pending() && n.attempts.is_empty());
-            if !waits || changes.changed().await.is_err() {
-                return Ok::<(), ApiError>(());
-            }
-        }
-    };
-    if let Ok(broken) = tokio::time::timeout(PATIENCE, tried).await {
-        broken?;
-    }
-    let (notice, row) = state.store.read(move |view| Ok((view.notice(id)?, view.channel(channel)?))).await?;
-    let (Some(notice), Some(row)) = (notice, row) else {
-        return Err(ApiError::not_found(format!("channel {channel} any more")));
-    };
+    let notice = set::test(&state, row.id, address, who.actor, PATIENCE).await?;
+    let health = self::row(&state, row.id).await?.health;
     let last = notice.attempts.last();
     let nothing = || "Nothing was heard in time; the message stays on its way.".to_owned();
-    Ok(Tested {
-        notification: id,
+    Ok(Answer(ChannelTest {
+        notification: notice.id,
         ok: notice.state == NoticeState::Sent,
         state: notice.state,
         status: last.and_then(|a| a.status),
         said: last.map(|a| a.said.clone()).or_else(|| notice.why.clone()).unwrap_or_else(nothing),
         took_ms: last.map(|a| a.took_ms),
-        health: row.health,
-    })
+        health,
+    }))
 }

@@ -154,9 +154,13 @@ pub async fn feed(
     params: Params,
 ) -> Result<Response, ApiError> {
     let key = params.one("key");
-    let identity = if key.is_none() { identify(&state, &headers, &client).await? } else { None };
-    if key.is_none() && !identity.is_some_and(|i| i.may(Scope::Read)) {
-        return Err(ApiError::unauthorized("the key of the schedule's `calendar_url` is needed: `?key=…`"));
+    if key.is_none() {
+        let Some(identity) = identify(&state, &headers, &client).await? else {
+            return Err(ApiError::unauthorized("the key of the schedule's `calendar_url` is needed: `?key=…`"));
+        };
+        if !identity.may(Scope::Read) {
+            return Err(ApiError::forbidden(format!("{} may not read this", identity.actor)));
+        }
     }
     let unknown = || ApiError::not_found("such calendar, or its key is another one");
     let schedule = id(&named).map_err(|_| unknown())?;
