@@ -1,13 +1,13 @@
 //! Every page in every width and theme: nothing sticks out, nothing is complained about, every field has a name. The
 //! pictures are left in `target/pictures`; those of the README are among them.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use serde_json::json;
 use watchfire::{
-    model::{Actor, IncidentId, Investigation, InvestigationState},
+    model::*,
     runtime::clock::Clock,
-    store::Finish,
+    store::{Finish, NewChannel},
 };
 
 use crate::{
@@ -386,6 +386,146 @@ async fn look_at_lists() {
     browser.fill("#q", "ser").await;
     browser.sees("#q-list", "service:").await;
     fs::write(pictures().join("incidents-completion.png"), browser.picture(false).await).unwrap();
+    look.end();
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_at_who_is_told() {
+    let test = TestApp::start_with(Clock::manual(start_of_time()), |c| c.notify_plain_http = true).await;
+    let kim = json!({"name": "kim", "role": "responder", "password": "a long password"});
+    assert_eq!(test.post("/api/users", &kim).await.status, 201);
+    let browser = Browser::signed_in(&test).await;
+    let mut look = Look::with(&browser);
+    look.at("settings-notifications-empty", "/settings/notifications").await;
+    look.at("on-call-empty", "/on-call").await;
+    for kind in watchfire::notifications::channels::ALL {
+        let kind = kind.info().kind;
+        look.at(&format!("channel-new-{kind}"), &format!("/settings/notifications/new/{kind}")).await;
+    }
+    let store = test.app().store().clone();
+    let (at, me) = (start_of_time(), Actor::Person(NAME.to_owned()));
+    let mut channels = Vec::new();
+    for (name, kind) in
+        [("#incidents", "mattermost"), ("A channel with a name that is as long as people make them", "mattermost")]
+    {
+        let secret = store.sealer().seal("https://chat.example.com/hooks/nowhere").unwrap();
+        let new = NewChannel {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            settings: BTreeMap::from([("channel".to_owned(), "incidents".to_owned())]),
+            secrets: BTreeMap::from([("url".to_owned(), secret)]),
+            shown: BTreeMap::from([("url".to_owned(), "chat.example.com/…here".to_owned())]),
+            enabled: true,
+            fallback: channels.first().copied(),
+        };
+        channels.push(store.make_channel(new, me.clone()).await.unwrap().id);
+    }
+    let week = |days: &[Weekday], from: &str, until: &str| WeekTimes {
+        time_zone: "Europe/Berlin".to_owned(),
+        days: days.to_vec(),
+        from: from.to_owned(),
+        until: until.to_owned(),
+    };
+    let turn = |people: &[&str], only: Option<WeekTimes>| Rotation {
+        people: people.iter().map(|p| (*p).to_owned()).collect(),
+        starts_on: "2026-03-01".to_owned(),
+        hand_over: "09:00".to_owned(),
+        days: 2,
+        only,
+    };
+    let schedule = OnCallSchedule {
+        id: ScheduleId(0),
+        name: "Payments".to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        rotations: vec![turn(&["kim", NAME], Some(week(&Weekday::ALL[..5], "08:00", "08:00")))],
+        overrides: Vec::new(),
+        feed_secret: String::new(),
+        created_at: at,
+        created_by: String::new(),
+        updated_at: at,
+    };
+    let schedule = store.put_schedule(None, schedule, me.clone()).await.unwrap().id;
+    let step = |after_secs: u32, target: Target| EscalationStep { after_secs, targets: vec![target] };
+    let policy = EscalationPolicy {
+        id: PolicyId(0),
+        name: "Payments on-call".to_owned(),
+        steps: vec![step(0, Target::OnCall(schedule)), step(600, Target::Channel(channels[0]))],
+        repeat: 2,
+        unacknowledge_secs: Some(7200),
+        created_at: at,
+        created_by: String::new(),
+        updated_at: at,
+    };
+    let policy = store.put_policy(None, policy, me.clone()).await.unwrap().id;
+    let rule = NoticeRule {
+        id: RuleId(0),
+        name: "Payments".to_owned(),
+        enabled: true,
+        position: 1,
+        from: Some(Severity::High),
+        matchers: vec!["service = payments".parse().unwrap()],
+        condition: None,
+        times: None,
+        events: vec![NoticeEvent::Opened, NoticeEvent::Resolved],
+        targets: vec![Target::Channel(channels[0]), Target::OnCall(schedule)],
+        policy: Some(policy),
+        wait_secs: 300,
+        gather_secs: 0,
+        quiet: Some(Quiet { times: week(&[], "22:00", "07:00"), but_from: Some(Severity::Critical) }),
+        remind_secs: None,
+        last: false,
+        created_at: at,
+        created_by: String::new(),
+        updated_at: at,
+    };
+    let rule = store.put_notice_rule(None, rule, me.clone()).await.unwrap().id;
+    let beat = Heartbeat {
+        id: HeartbeatId(0),
+        name: "Prometheus of the shop".to_owned(),
+        from: HeartbeatFrom::Alerts(vec!["name = Watchdog".parse().unwrap()]),
+        every_secs: 600,
+        severity: Severity::High,
+        enabled: true,
+        last_at: None,
+        missing_since: None,
+        incident: None,
+        created_at: at,
+        created_by: String::new(),
+        updated_at: at,
+    };
+    let beat = store.put_heartbeat(None, beat, me.clone()).await.unwrap().id;
+    let contact = Contact { channel: channels[0], address: Some("@kim".to_owned()), from: None };
+    store.put_contacts(Contacts { person: "kim".to_owned(), contacts: vec![contact] }, me.clone()).await.unwrap();
+    for (service, severity) in [("payments", "critical"), ("mail", "low")] {
+        let body =
+            json!({"title": format!("Latency of {service} is above 2 s"), "service": service, "severity": severity});
+        assert_eq!(test.post("/api/incidents", &body).await.status, 201);
+    }
+    for (name, path) in [
+        ("settings-notifications", "/settings/notifications".to_owned()),
+        ("channel", format!("/settings/notifications/channels/{}", channels[0])),
+        ("rule-new", "/settings/notifications/rules/new".to_owned()),
+        ("rule", format!("/settings/notifications/rules/{rule}")),
+        ("on-call", "/on-call".to_owned()),
+        ("schedule", format!("/on-call/schedules/{schedule}")),
+        ("policy", format!("/on-call/policies/{policy}")),
+        ("heartbeat", format!("/on-call/heartbeats/{beat}")),
+        ("contacts", "/settings/contacts".to_owned()),
+        ("contacts-other", "/settings/people/kim/contacts".to_owned()),
+        ("incident-told", "/incidents/1".to_owned()),
+        ("incident-notifications", "/incidents/1/notifications".to_owned()),
+        ("incident-notifications-none", "/incidents/2/notifications".to_owned()),
+    ] {
+        look.at(name, &path).await;
+    }
+    look.theme("light").await;
+    browser.size(1440, 900).await;
+    browser.open("/settings/notifications/rules/new").await;
+    browser.fill("#f-wait", "soon").await;
+    browser.click("aside .btn.primary").await;
+    browser.sees("#f-wait-e", "is no duration").await;
+    look.here("rule-wrong").await;
     look.end();
     test.stop().await;
 }

@@ -70,9 +70,11 @@ impl<'a> Person<'a> {
     }
 }
 
+/// Numbers stay with their units by spaces of another kind.
 fn has(page: &Answer, parts: &[&str]) {
+    let text = page.text.replace('\u{a0}', " ");
     for part in parts {
-        assert!(page.text.contains(part), "{part}: {}", page.text);
+        assert!(text.contains(part), "{part}: {text}");
     }
 }
 
@@ -122,7 +124,7 @@ async fn a_channel_is_made_by_its_form_tried_changed_and_removed() {
     let tested = ada.saves(&format!("{page}/test"), &[]).await;
     has(&ada.get(tested.split('#').next().unwrap()).await, &["The test was not taken.", "403", "Invalid webhook"]);
     ada.saves(&format!("{page}/switch"), &[("enabled", "off")]).await;
-    has(&ada.get("/settings/notifications").await, &["Switch on", "&#60;script&#62;alert(1)"]);
+    has(&ada.get("/settings/notifications").await, &["Switch on", "&lt;script&gt;alert(1)"]);
     // What others need does not go.
     let id = id_of(&page);
     ada.saves("/settings/contacts", &[("channel", &id), ("address", "@ada"), ("from", "high")]).await;
@@ -163,7 +165,7 @@ async fn a_rule_is_made_tried_on_what_was_and_put_in_order() {
     fields.push(("do", "try"));
     let tried = ada.send(new, &fields).await;
     assert_eq!(tried.status, 200, "{}", tried.text);
-    let told = "It tells #incidents. That is 5\u{a0}min later.";
+    let told = "It tells #incidents. That is 5 min later.";
     has(&tried, &["1 of 2 incidents in the last 7 days", told, "Severity low is below high."]);
     has(&ada.get("/settings/notifications").await, &["No rule yet"]);
     fields.pop();
@@ -189,8 +191,8 @@ async fn a_rule_is_made_tried_on_what_was_and_put_in_order() {
     assert_eq!(test.post("/api/incidents", &body).await.status, 201);
     has(&ada.get("/incidents/3").await, &["Who was told", "#incidents", "waits", "/incidents/INC-3/notifications"]);
     let why = ada.get("/incidents/3/notifications").await;
-    has(&why, &["#incidents", "is told: opened, in 5\u{a0}min", "It tells #incidents.", "It is switched off."]);
-    has(&ada.get("/incidents/1/notifications").await, &["Nobody: there is no rule."]);
+    has(&why, &["#incidents", "is told: opened, in 5 min", "It tells #incidents.", "It is switched off."]);
+    has(&ada.get("/incidents/1/notifications").await, &["Nobody: no rule was asked."]);
     let body = json!({"title": "mail fails", "service": "mail", "severity": "low"});
     assert_eq!(test.post("/api/incidents", &body).await.status, 201);
     let page = ada.get("/incidents/4/notifications").await;
@@ -223,14 +225,14 @@ async fn who_is_on_call_is_planned_seen_and_taken_over() {
     ada.refused(
         new,
         &turn("ada, sam", "7"),
-        &["there is no account <code dir=\"auto\">sam</code>", "id=\"f-r0-people-e\""],
+        &["There is no account <code dir=\"auto\">sam</code>", "id=\"f-r0-people-e\""],
     )
     .await;
     ada.refused(new, &turn("ada", "0"), &["1 to 366 days", "id=\"f-r0-days-e\""]).await;
     ada.refused(
         new,
         &[("name", "x"), ("time_zone", "Mars"), ("r0.people", "")],
-        &["no such time zone", "at least one"],
+        &["There is no such time zone", "At least one"],
     )
     .await;
     let at = ada.saves(new, &turn("ada, kim", "1")).await;
@@ -257,7 +259,7 @@ async fn who_is_on_call_is_planned_seen_and_taken_over() {
     fields.extend([("r0.only.on", "on"), ("r0.only.from", "08:00"), ("r0.only.until", "11:00")]);
     fields.extend([("r0.only.zone", "Europe/Berlin"), ("drop", "0")]);
     ada.saves(&edit, &fields).await;
-    has(&kim.get("/on-call").await, &["Nobody is on call until", "class=\"node bad\"", "14 gaps"]);
+    has(&kim.get("/on-call").await, &["Nobody is on call until", "class=\"node bad\"", "15 gaps"]);
 
     let page = channel(&ada, "ops", &target).await;
     let to = format!("channel:{}", id_of(&page));
@@ -295,7 +297,12 @@ async fn everybody_says_how_they_are_reached_and_administrators_for_all() {
     has(&kim.get("/settings/contacts").await, &["There is no channel yet"]);
     let id = id_of(&channel(&ada, "Chat", &target).await);
     let own = "/settings/contacts";
-    kim.refused(own, &[("channel", ""), ("address", HOSTILE), ("from", "")], &["say by which channel", "Chat"]).await;
+    kim.refused(
+        own,
+        &[("channel", ""), ("address", HOSTILE), ("from", "")],
+        &["Choose the channel of this address", "id=\"f-channel-0-e\"", "value=\"&#60;script"],
+    )
+    .await;
     let gone = [("channel", "CH-99"), ("address", ""), ("from", "")];
     kim.refused(own, &gone, &["There is no channel CH-99", "id=\"f-channel-0-e\""]).await;
     kim.saves(own, &[("channel", &id), ("address", HOSTILE), ("from", "high")]).await;
@@ -308,8 +315,8 @@ async fn everybody_says_how_they_are_reached_and_administrators_for_all() {
     has(&ada.get("/settings/people/kim").await, &[of_kim]);
     assert_eq!(kim.send(of_kim, &[]).await.status, 403);
     ada.saves(of_kim, &[("channel", ""), ("address", ""), ("from", "")]).await;
-    let contacts = test.app().store().read(|v| Ok(v.telling()?.people)).await.unwrap()["kim"].clone();
-    assert_eq!(contacts.contacts, []);
+    let all = test.app().store().read(|v| Ok(v.telling()?.people)).await.unwrap();
+    assert!(all.get("kim").is_none_or(|c| c.contacts.is_empty()), "{all:?}");
     // Viewers see the channels, and nothing to change them by.
     let seen = kim.get("/settings/notifications").await;
     has(&seen, &["Chat", "Mattermost"]);

@@ -229,7 +229,9 @@ async fn viewers_see_no_secrets_and_no_audit() {
         let by_page = if path.starts_with("/api") {
             path.to_owned()
         } else {
-            by_page.replace("/silences/{id}", "/silences/S-1").replace("{*name}", "R-1")
+            let by_page = by_page.replace("/silences/{id}", "/silences/S-1").replace("{*name}", "R-1");
+            let of_told = by_page.starts_with("/on-call") || by_page.starts_with("/settings/notifications");
+            if of_told { by_page.replace("{id}", "1").replace("{kind}", "mattermost") } else { by_page }
         };
         let delivery = &names.iter().find(|(p, _)| p.starts_with("/api/deliveries")).unwrap().1;
         fill(&by_page.replace("/deliveries/{id}", &format!("/deliveries/{delivery}")), &names)

@@ -66,9 +66,12 @@ fn read(fields: &Fields) -> (Vec<Contact>, Vec<Mistake>) {
                 from: from.parse().ok(),
             }),
             (Err(_), "") => {}
+            // Kept as it was typed: there is no channel 0.
             (Err(_), address) => {
-                let what = format!("say by which channel `{}` is reached", text::shorten(address, 60));
-                wrong.push(Mistake::new("/contacts", what));
+                let path = format!("/contacts/{}/channel", contacts.len());
+                wrong.push(Mistake::new(path, "choose the channel of this address"));
+                let address = Some(address.to_owned());
+                contacts.push(Contact { channel: ChannelId(0), address, from: from.parse().ok() });
             }
         }
     }
