@@ -127,7 +127,10 @@ impl<'a> Look<'a> {
             self.browser.size(width, height).await;
             let wrong = self.browser.js(WRONG).await;
             let wrong = wrong.as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned());
-            self.wrong.extend(wrong.map(|w| format!("{name} at {width}: {w}")));
+            // A form that is refused is a failed request for the browser.
+            let complaints = self.browser.complaints().await;
+            let complaints = complaints.into_iter().filter(|c| !c.contains("422 (Unprocessable"));
+            self.wrong.extend(wrong.chain(complaints).map(|w| format!("{name} at {width}: {w}")));
             let file = format!("{name}-{width}.png");
             fs::write(pictures().join(file), self.browser.picture(true).await).unwrap();
         }
