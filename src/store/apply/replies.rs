@@ -21,10 +21,9 @@ pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
             ReplyAct::Acknowledge => acknowledge(tx, incident.id, &actor)?,
             ReplyAct::Resolve => {
                 let reason = format!("Resolved in {} by {by}.", delivery.platform);
-                match incidents::resolve(tx, incident.id, Some(reason), &actor) {
-                    Err(CommandError::Store(e)) => return Err(e),
-                    // Refused: it is not in a state for it.
-                    Ok(()) | Err(_) => {}
+                // Any other refusal: it is not in a state for it.
+                if let Err(CommandError::Store(e)) = incidents::resolve(tx, incident.id, Some(reason), &actor) {
+                    return Err(e);
                 }
             }
         }
