@@ -70,9 +70,12 @@ export function onThought(e) {
   if (Date.now() - told > 20000) { told = Date.now(); whisper('New finding'); }
 }
 
+// What comes while the page is open stands at the end, so many of them: the page of a storm does not grow without end, and
+// the list of alerts has all.
+const most = ($('#members')?.rows.length || 0) + 20;
 export function onAlert(e) {
   const body = $('#members');
-  if (!body || e.id !== id || $(`[data-alert="${e.alert}"]`, body)) return;
+  if (!body || body.rows.length >= most || e.id !== id || $(`[data-alert="${e.alert}"]`, body)) return;
   const tr = fragment(`<table><tbody>${e.html}</tbody></table>`).querySelector('tr');
   if (!tr) return;
   $('.w', tr)?.append(' ', Object.assign(document.createElement('span'), { className: 'tag ember', textContent: 'new' }));

@@ -5,6 +5,7 @@ const list = $('#list');
 const pill = $('#newpill');
 const pristine = list?.dataset.view === 'default' && !new URLSearchParams(location.search).has('after');
 const waiting = new Map();
+const MOST = 200;
 let cursor = null;
 let place = 0;
 let announced = 0;
@@ -38,7 +39,8 @@ function count(group, by) {
 function warm(cell) { cell.classList.add('warm'); setTimeout(() => cell.classList.remove('warm'), 4000); }
 
 function arrived(id, group, severity, html) {
-  waiting.set(id, { group, severity, html });
+  // A page that waited so long is read again instead.
+  waiting.set(id, { group, severity, html: waiting.size < MOST && html });
   if (!pill) return;
   const n = waiting.size, critical = [...waiting.values()].filter((w) => w.severity === 'critical').length;
   const words = `${n} new incident${n === 1 ? '' : 's'}${critical ? `, ${critical} critical` : ''}`;
@@ -50,7 +52,7 @@ function arrived(id, group, severity, html) {
 // Pressing the button adds what waits, at the top of its group, and puts the cursor on the first.
 function showNew() {
   if (!waiting.size) return;
-  if ($('#empty')) return location.reload();
+  if ($('#empty') || waiting.size > MOST) return location.reload();
   let first = null;
   for (const [id, w] of [...waiting].reverse()) {
     const body = $(`tbody[data-rows="${w.group}"]`) || $('tbody[data-rows]');

@@ -17,6 +17,7 @@ const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topol
 let paused = false;
 let source = null;
 let last = document.body.dataset.live;
+const drawn = Number(last);
 let tries = 0;
 let retryAt = 0;
 let retry = 0;
@@ -47,6 +48,7 @@ function counts(c) {
   document.title = (own ? (c.unowned ? `(${c.unowned}) ` : '') + own : c.headline) + ' · Watchfire';
   if (icon && !icon.dataset.was) icon.href = c.favicon;
   else if (icon) icon.dataset.was = c.favicon;
+  if (document.hidden) { missed = c; return; }
   const beacon = $('#beacon');
   if (beacon) beacon.replaceChildren(fragment(c.beacon));
   for (const n of $$('[data-open]')) { n.textContent = c.badge; n.classList.toggle('hot', c.unowned > 0); }
@@ -77,11 +79,12 @@ for (const b of $$('[data-reload]')) b.onclick = () => location.reload();
 
 // A hidden tab keeps its title and draws when it is looked at again.
 let held = [];
+let missed = null;
 function take(type, data, seq) {
   heard = Date.now();
   fresh = now();
   const asof = $('[data-asof]');
-  if (asof && !paused) asof.textContent = clock(fresh);
+  if (asof && !paused && !document.hidden) asof.textContent = clock(fresh);
   if (seq) last = seq;
   if (paused) return;
   if (document.hidden && type !== 'counts' && type !== 'tick' && !$('#waiting')) {
@@ -96,6 +99,8 @@ document.addEventListener('visibilitychange', () => {
   const all = held;
   held = [];
   for (const [type, data] of all) on[type]?.(data);
+  if (missed) counts(missed);
+  missed = null;
   if (owner) soon();
   // The tab that has the connection may be asleep behind this one.
   else if (downSince) channel.postMessage({ type: 'soon' });
@@ -142,14 +147,16 @@ channel?.addEventListener('message', ({ data: m }) => {
   if (m.type === 'soon') return soon();
   if (m.type === 'hello') { if (owner && source?.readyState !== 1) channel.postMessage({ type: 'down', retryAt }); return; }
   state('live');
-  // A page that was drawn later than this has it already.
-  if (m.seq && last && Number(m.seq) <= Number(last)) return;
+  heard = Date.now();
+  // A page that was drawn later than this has it already; a beat has the number of what came before it.
+  if (m.type !== 'tick' && Number(m.seq) <= drawn) return;
   take(m.type, m.data, m.seq);
 });
 
 // -- what the reader is told ---------------------------------------------------------------------------------------
 function state(s) {
   if (s === 'live') {
+    if (!downSince && document.documentElement.dataset.stream) return;
     downSince = 0;
     if (banner) banner.hidden = true;
     hills(false);

@@ -31,6 +31,7 @@ mod labels;
 mod moment;
 pub mod netdata;
 mod newrelic;
+mod opsgenie;
 mod pagerduty;
 mod registry;
 mod repair;
@@ -258,6 +259,7 @@ pub const ALL: &[&dyn Connector] = &[
     &gcp::GoogleCloud,
     &healthchecks::Healthchecks,
     &better_stack::BetterStack,
+    &opsgenie::Opsgenie,
     &kibana::Kibana,
     &checkmk::Checkmk,
     &icinga::Icinga,

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Actor, AlertId, DeliveryId, Fingerprint, IncidentId, Note, Parsed, Platform, SignalStatus, Strategy, Time, words,
+    Actor, AlertId, DeliveryId, Fingerprint, HeartbeatId, IncidentId, Note, Parsed, Platform, SignalStatus, Strategy,
+    Time, words,
 };
 
 words! {
@@ -123,6 +124,9 @@ pub struct Applied {
     /// This signal opened the incident.
     #[serde(default)]
     pub new_incident: bool,
+    /// It is a heartbeat, and became no alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatId>,
 }
 
 /// The row of a delivery for lists; body and headers stay in the intake.

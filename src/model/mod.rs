@@ -86,7 +86,7 @@ pub use saved_view::{NotAView, SavedView, ViewId, ViewKind};
 pub use service::{LearnedEdge, Service};
 pub use settings::{CorrelationMode, CorrelationSet, CorrelationSettings, InvestigationSet, InvestigationSettings};
 pub use severity::Severity;
-pub use signal::{Note, Parsed, Platform, Signal, SignalStatus};
+pub use signal::{Note, Parsed, Platform, Reply, ReplyAct, Signal, SignalStatus};
 pub use time::{ParseTimeError, Time};
 pub use timeline::{TimelineEntry, TimelineKind};
 pub use tool::{LastAnswer, ToolStatus};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Fingerprint, IdentityRule, Severity, Time, words};
+use super::{Change, Fingerprint, IdentityRule, IncidentId, Severity, Time, words};
 
 /// The name of a sender's platform as it stands in URLs: `grafana`, `netdata`, … `manual` and `changes` are the API's own.
 pub type Platform = String;
@@ -157,6 +157,31 @@ pub enum Note {
     Warning(String),
 }
 
+words! {
+    /// What somebody did in a tool that Watchfire tells of its incidents.
+    ReplyAct {
+        /// Took it.
+        Acknowledge = "acknowledge",
+        /// Ended it.
+        Resolve = "resolve",
+    }
+}
+
+/// What somebody did there to an incident that is ours: a wish that the same be done here. Never what we did there
+/// ourselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Which of ours.
+    pub incident: IncidentId,
+    /// What.
+    pub act: ReplyAct,
+    /// Who, as that tool names people; never empty.
+    pub by: String,
+    /// When, where it is said.
+    #[serde(default)]
+    pub at: Option<Time>,
+}
+
 /// All that one request says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parsed {
@@ -172,6 +197,9 @@ pub struct Parsed {
     /// The sender's own id of this delivery where its retries repeat it; scoped by platform when compared.
     #[serde(default)]
     pub retry_id: Option<String>,
+    /// What people did elsewhere to incidents of ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<Reply>,
 }
 
 impl Parsed {
@@ -194,6 +222,7 @@ impl Parsed {
                 + pairs(&s.annotations)
         });
         let changes = self.changes.iter().map(|c| c.title.len() + text(&c.service) + text(&c.url) + pairs(&c.details));
-        signals.sum::<usize>() + changes.sum::<usize>()
+        let replies = self.replies.iter().map(|r| std::mem::size_of::<Reply>() + r.by.len());
+        signals.sum::<usize>() + changes.sum::<usize>() + replies.sum::<usize>()
     }
 }

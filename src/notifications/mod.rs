@@ -1,6 +1,7 @@
 //! Notifications: who is told what, when, by which channel, and why. `policy` decides (pure, called by the writer), the
 //! store keeps each message as a row, `runner` sends, `channels` know how each target wants it.
 
+pub mod calendar;
 pub mod channels;
 pub mod links;
 pub mod message;

@@ -318,6 +318,12 @@ impl Request {
         })
     }
 
+    /// With these bytes as its body, whose kind a header tells.
+    #[must_use]
+    pub fn raw(self, body: Vec<u8>) -> Self {
+        self.with(|r| Some(r.body(body)))
+    }
+
     /// With these bytes as its body.
     #[must_use]
     pub fn bytes(self, kind: &'static str, body: Vec<u8>) -> Self {

@@ -36,7 +36,7 @@ impl Site {
             replay_of: None,
         };
         let submitted = self.store.submit(new).await.unwrap();
-        assert!(self.store.applied(submitted.seq, Duration::from_secs(10)).await);
+        assert!(self.store.applied(submitted.seq, Duration::from_secs(120)).await);
     }
 }
 

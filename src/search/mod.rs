@@ -282,7 +282,7 @@ mod tests {
             })
             .await
             .unwrap();
-        assert!(store.applied(submitted.seq, Duration::from_secs(10)).await);
+        assert!(store.applied(submitted.seq, Duration::from_secs(120)).await);
     }
 
     #[tokio::test]

@@ -107,7 +107,7 @@ impl Fixture {
             }
             Step::Wait(n) => self.clock.advance(minutes(u64::from(*n))),
         }
-        self.consistent();
+        self.settled().await;
         for (id, count) in closed {
             let now = self.incident(id.0);
             let grew = now.status == IncidentStatus::Resolved && now.alert_count > count;

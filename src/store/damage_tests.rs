@@ -7,7 +7,8 @@ use super::{faults_power::Random, *};
 
 const FILES: [&str; 2] = ["intake.redb", "watchfire.redb"];
 const DELIVERIES: u64 = 40;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A busy disk takes a second for a sync, and one look needs dozens.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn options(dir: &Path) -> StoreOptions {
     StoreOptions { dir: dir.to_owned(), cache_bytes: 1 << 20, policy: Policy::default() }
@@ -77,7 +78,10 @@ async fn read_all(dir: &Path) -> Outcome {
         Err(StoreError::Damaged(what)) => return Outcome::Refused(what),
         Err(e) => panic!("damage is to be called so: {e}"),
     };
-    store.applied(DELIVERIES, Duration::from_secs(2)).await;
+    // Until what the intake has kept is applied again, or cannot be; however long the disk takes.
+    while store.health().is_ok() && store.behind() > 0 {
+        store.applied(DELIVERIES, Duration::from_millis(50)).await;
+    }
     let read = store
         .read(|view| {
             let violated = view.check()?;

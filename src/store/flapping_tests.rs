@@ -26,7 +26,9 @@ impl Fixture {
         self.settled().await;
     }
 
-    async fn settled(&self) {
+    /// What the clock asks for is done: the writer does it in its own time, and rows that are read before may change by
+    /// themselves.
+    pub(super) async fn settled(&self) {
         let now = self.clock.now();
         while self.store.command(|tx| Ok(timers::next(tx)?)).await.unwrap().is_some_and(|at| at <= now) {}
         self.consistent();

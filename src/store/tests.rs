@@ -11,6 +11,8 @@ pub(super) struct Fixture {
 }
 
 pub(super) const START: i64 = 1_772_500_000;
+/// Nothing takes this long unless it hangs; a busy disk takes a second for a sync.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Fixture {
     pub fn new() -> Self {
@@ -59,7 +61,7 @@ impl Fixture {
             replay_of: None,
         };
         let submitted = self.store.submit(delivery).await.unwrap();
-        assert!(self.store.applied(submitted.seq, Duration::from_secs(10)).await);
+        assert!(self.store.applied(submitted.seq, PATIENCE).await);
         let results = self.store.view().unwrap().results(submitted.seq).unwrap().unwrap();
         self.consistent();
         results
@@ -426,7 +428,7 @@ async fn a_delivery_that_cannot_be_applied_is_set_aside_and_the_others_go_on() {
     let (broken, sound) =
         tokio::join!(f.store.submit(plain(&f.clock, "grafana:a")), f.store.submit(plain(&f.clock, "grafana:sound")));
     let (broken, sound) = (broken.unwrap(), sound.unwrap());
-    assert!(f.store.applied(sound.seq.max(broken.seq), Duration::from_secs(10)).await);
+    assert!(f.store.applied(sound.seq.max(broken.seq), PATIENCE).await);
     f.store.health().unwrap();
     let view = f.store.view().unwrap();
     let row = view.delivery_row(broken.seq).unwrap().unwrap();
@@ -461,7 +463,7 @@ async fn what_stands_before_a_delivery_that_cannot_be_applied_is_applied_as_well
     let not = f.store.submit(plain(&f.clock, "grafana:b")).await.unwrap();
     go.send(()).unwrap();
     held.await.unwrap().unwrap();
-    assert!(f.store.applied(not.seq, Duration::from_secs(10)).await);
+    assert!(f.store.applied(not.seq, PATIENCE).await);
     let view = f.store.view().unwrap();
     let row = |seq| view.delivery_row(seq).unwrap().map(|row| row.outcome);
     assert_eq!((row(repeat.seq), row(not.seq)), (Some(DeliveryOutcome::Accepted), Some(DeliveryOutcome::Unparsed)));
@@ -493,7 +495,7 @@ async fn an_alert_that_cannot_fall_quiet_stops_neither_the_others_nor_deliveries
     .await
     .expect("the other one falls quiet");
     let sent = f.store.submit(plain(&f.clock, "grafana:next")).await.unwrap();
-    assert!(f.store.applied(sent.seq, Duration::from_secs(10)).await);
+    assert!(f.store.applied(sent.seq, PATIENCE).await);
     f.store.health().unwrap();
 }
 
@@ -541,7 +543,7 @@ async fn a_full_disk_under_the_intake_is_said_and_forgotten_when_there_is_room_a
         (tempfile::tempdir().unwrap(), Clock::manual(Time::from_secs(START)), faults::Disk::default());
     let store = on_disks(dir.path(), &clock, None, Some(&disk));
     let first = store.submit(plain(&clock, "grafana:a")).await.unwrap();
-    assert!(store.applied(first.seq, Duration::from_secs(10)).await);
+    assert!(store.applied(first.seq, PATIENCE).await);
     disk.set_full(true);
     let refused = store.submit(plain(&clock, "grafana:b")).await.unwrap_err();
     assert!(matches!(refused, SubmitError::Store(StoreError::Full)), "{refused}");
@@ -549,7 +551,7 @@ async fn a_full_disk_under_the_intake_is_said_and_forgotten_when_there_is_room_a
     disk.set_full(false);
     healthy(&store).await;
     let next = store.submit(plain(&clock, "grafana:c")).await.unwrap();
-    assert!(store.applied(next.seq, Duration::from_secs(10)).await);
+    assert!(store.applied(next.seq, PATIENCE).await);
     let view = store.view().unwrap();
     assert_eq!(view.check().unwrap(), Vec::<String>::new());
     assert_eq!(view.delivery(first.seq).unwrap().unwrap().id, first.id);
@@ -564,13 +566,13 @@ async fn a_full_disk_under_the_main_file_loses_nothing_that_was_acknowledged() {
         (tempfile::tempdir().unwrap(), Clock::manual(Time::from_secs(START)), faults::Disk::default());
     let store = on_disks(dir.path(), &clock, Some(&disk), None);
     let first = store.submit(plain(&clock, "grafana:a")).await.unwrap();
-    assert!(store.applied(first.seq, Duration::from_secs(10)).await);
+    assert!(store.applied(first.seq, PATIENCE).await);
     disk.set_full(true);
     let taken = store.submit(plain(&clock, "grafana:b")).await.unwrap();
     let refused = store.comment(IncidentId(1), "lost?".into(), me()).await.unwrap_err();
     assert!(matches!(refused, CommandError::Store(StoreError::Full)), "{refused}");
     disk.set_full(false);
-    assert!(store.applied(taken.seq, Duration::from_secs(20)).await);
+    assert!(store.applied(taken.seq, PATIENCE).await);
     healthy(&store).await;
     let view = store.view().unwrap();
     assert_eq!(view.check().unwrap(), Vec::<String>::new());
@@ -634,7 +636,7 @@ async fn files_with_a_gap_between_them_are_refused() {
     let store = Fixture::open(f.dir.path(), &f.clock);
     for _ in 0..200 {
         let sent = store.submit(plain(&f.clock, "grafana:b")).await.unwrap();
-        assert!(store.applied(sent.seq, Duration::from_secs(10)).await);
+        assert!(store.applied(sent.seq, PATIENCE).await);
     }
     store.close();
     std::fs::write(&main, old).unwrap();

@@ -36,6 +36,8 @@ pub struct Shared {
     pub door: Arc<Memory>,
     /// How often somebody may try to sign in.
     pub logins: LoginLimits,
+    /// How often somebody may open links of messages.
+    pub links: LoginLimits,
     /// The OpenID provider, where one is configured.
     pub oidc: Option<Oidc>,
     /// Who sends headers that are not believed from them.
@@ -82,7 +84,8 @@ impl Shared {
         Ok(Self {
             door: Arc::new(Memory::new(ticks.clone(), tls.trust(), config.outside.clone())),
             tls,
-            logins: LoginLimits::new(ticks),
+            logins: LoginLimits::new(ticks.clone()),
+            links: LoginLimits::new(ticks),
             oidc: Oidc::of(&config.sign_in),
             strangers: Strangers::default(),
             shown: Strangers::default(),

@@ -91,10 +91,9 @@ fn last_event_id(headers: &HeaderMap, resume: &Resume) -> Option<u64> {
 }
 
 fn stream(state: &AppState, reader: Reader, after: Option<u64>, only: Option<IncidentId>) -> Response {
-    state.shared.metrics.stream(1);
     let place = Place {
         subscription: state.live.subscribe(after),
-        open: Open(state.clone()),
+        open: Open::of(state),
         reader,
         only,
         greeted: false,
@@ -119,7 +118,15 @@ struct Reader {
 }
 
 /// Counts the stream for as long as it is open.
-struct Open(AppState);
+pub struct Open(AppState);
+
+impl Open {
+    /// One more.
+    pub fn of(state: &AppState) -> Self {
+        state.shared.metrics.stream(1);
+        Self(state.clone())
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {

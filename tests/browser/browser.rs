@@ -6,6 +6,7 @@ use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions},
     elements::Element,
+    wd::WindowHandle,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -247,10 +248,47 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
+    /// A new tab, which is looked at from now on; what it was that was looked at before.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let before = self.client.window().await.unwrap();
+        let made = self.client.new_window(true).await.unwrap();
+        self.client.switch_to_window(made.handle).await.unwrap();
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": WATCH})).await;
+        before
+    }
+
+    /// Looks at another tab.
+    pub async fn to_tab(&self, tab: &WindowHandle) {
+        self.client.switch_to_window(tab.clone()).await.unwrap();
+    }
+
+    /// Closes the one that is looked at.
+    pub async fn close_tab(&self) {
+        self.client.close_window().await.unwrap();
+    }
+
+    /// The size of text that the reader's browser is set to, in pixels; 16 unless somebody changes it.
+    pub async fn text_size(&self, pixels: u32) {
+        let sizes = json!({"fontSizes": {"standard": pixels, "fixed": pixels * 13 / 16}});
+        self.devtools("Page.setFontSizes", sizes).await;
+    }
+
+    /// What the reader's system says of itself: features of media queries by name; `print` for paper.
+    pub async fn media(&self, medium: &str, features: &[(&str, &str)]) {
+        let features: Vec<Value> = features.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": medium, "features": features})).await;
+    }
+
     /// What is shown, as PNG; `whole` goes down to the end of the page.
     pub async fn picture(&self, whole: bool) -> Vec<u8> {
         let taken =
             self.devtools("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": whole})).await;
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, taken["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// What is shown, as a small WebP for documents.
+    pub async fn small_picture(&self) -> Vec<u8> {
+        let taken = self.devtools("Page.captureScreenshot", json!({"format": "webp", "quality": 80})).await;
         base64::Engine::decode(&base64::engine::general_purpose::STANDARD, taken["data"].as_str().unwrap()).unwrap()
     }
 

@@ -9,11 +9,15 @@ mod incident;
 mod investigation;
 mod judges;
 mod keyboard;
+mod leak;
 mod list;
 mod live;
 mod look;
+mod media;
 mod noscript;
+mod pixel;
 mod story;
 #[path = "../it/support.rs"]
 mod support;
+mod tabs;
 mod watch;

@@ -19,6 +19,8 @@ const NOTHING: &[(&str, &str)] = &[
     ("POST /api/silences/preview", "says what it would catch"),
     ("POST /api/maintenance/preview", "says what it would catch"),
     ("POST /api/thresholds/preview", "says what it would catch"),
+    ("POST /api/rules/preview", "says whom it would tell"),
+    ("POST /ack/{token}", "the link of a message; its own test in `notify_api`"),
     ("POST /api/connectors/{platform}/try", "reads a body and keeps nothing"),
     ("POST /api/connectors/{platform}/identity/try", "compares two rules"),
     ("POST /theme", "a cookie of the browser"),
@@ -266,12 +268,49 @@ async fn every_route_of_the_api_that_changes_something_says_so() {
     a.act("POST /api/tokens", "", json!({"name": "ci", "scopes": ["read"]}), "token.create").await;
     a.act("DELETE /api/tokens/{name}", "/api/tokens/ci", Value::Null, "token.revoke").await;
     a.act("PATCH /api/me", "", json!({"full_name": "Kim"}), "user.full_name").await;
+    told(&mut a).await;
     let mine = answer(a.test.request(Method::GET, "/api/sessions").header("cookie", &a.session)).await.json;
     let own = text(&mine["sessions"][0]["id"]);
     a.act("DELETE /api/sessions/{id}", &format!("/api/sessions/{own}"), Value::Null, "session.revoke").await;
 
     whole(&a, all.into_iter().filter(|route| !route.starts_with("GET ")));
     a.test.stop().await;
+}
+
+/// Everything about notifications; what needs another goes before it.
+async fn told(a: &mut Acts) {
+    // Nothing is sent there: it is an address of this machine.
+    let settings = json!({"url": "https://127.0.0.1:9/hooks/secret-path-1"});
+    let made = json!({"name": "ops", "kind": "mattermost", "settings": settings});
+    let channel = text(&a.act("POST /api/channels", "", made, "channel.create").await["id"]);
+    let at = format!("/api/channels/{channel}");
+    a.act("PATCH /api/channels/{id}", &at, json!({"settings": settings}), "channel.change").await;
+    a.act("POST /api/channels/{id}/test", &format!("{at}/test"), Value::Null, "channel.test").await;
+    let log = a.test.get("/api/audit?limit=20").await.text;
+    assert!(!log.contains("secret-path"), "{log}");
+    let ways = json!({"contacts": [{"channel": channel}]});
+    a.act("PUT /api/people/{name}/contacts", "/api/people/kim/contacts", ways, "contacts.change").await;
+    let none = json!({"contacts": []});
+    a.act("PUT /api/people/{name}/contacts", "/api/people/kim/contacts", none, "contacts.change").await;
+    let rotation = json!({"people": ["kim"], "starts_on": "2026-03-02", "hand_over": "09:00", "days": 7});
+    let steps = json!([{"after_secs": 60, "targets": [{"person": "kim"}]}]);
+    for (list, kind, body) in [
+        ("schedules", "schedule", json!({"name": "First line", "rotations": [rotation]})),
+        ("escalation-policies", "policy", json!({"name": "Steps", "steps": steps})),
+        ("rules", "rule", json!({"name": "All", "targets": [{"person": "kim"}]})),
+        ("heartbeats", "heartbeat", json!({"name": "Grafana", "from": {"platform": "grafana"}})),
+    ] {
+        let made = a.act(&format!("POST /api/{list}"), "", body.clone(), &format!("{kind}.create")).await;
+        let (route, at) = (format!("/api/{list}/{{id}}"), format!("/api/{list}/{}", text(&made["id"])));
+        a.act(&format!("PUT {route}"), &at, body, &format!("{kind}.change")).await;
+        a.act(&format!("PATCH {route}"), &at, json!({"name": "Other"}), &format!("{kind}.change")).await;
+        if kind == "schedule" {
+            let new = json!({"until": "2026-03-04T00:00:00Z", "person": "kim"});
+            a.act(&format!("POST {route}/overrides"), &format!("{at}/overrides"), new, "schedule.override").await;
+        }
+        a.act(&format!("DELETE {route}"), &at, Value::Null, &format!("{kind}.remove")).await;
+    }
+    a.act("DELETE /api/channels/{id}", &at, Value::Null, "channel.remove").await;
 }
 
 /// Every route was asked, or stands among those that change nothing.

@@ -172,7 +172,7 @@ async fn the_likeliest_are_offered_to_merge_with_and_others_are_found() {
     let place = |page: &str, id: &str| page.find(&format!("name=\"with\" value=\"{id}\""));
     let page = test.get("/incidents/6?do=merge").await.text;
     assert!(place(&page, "INC-1").is_some() && place(&page, "INC-1") < place(&page, "INC-5"), "{page}");
-    assert!(page.contains("together 2") && page.contains(" % alike"), "{page}");
+    assert!(page.contains("together 2") && page.contains("\u{a0}% alike"), "{page}");
     let found = test.get("/incidents/6?do=merge&find=service:other-2").await.text;
     assert!(place(&found, "INC-3").is_some() && place(&found, "INC-2").is_none(), "{found}");
     let none = test.get("/incidents/6?do=merge&find=service:nowhere").await.text;

@@ -1,7 +1,10 @@
 //! Who is told what: from a webhook to the bytes that a target gets, on a clock that the test moves. A message that was
 //! not expected fails each of them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::json;
 use watchfire::{
@@ -85,14 +88,16 @@ async fn settled(test: &TestApp) {
     loop {
         changes.mark_unchanged();
         let now = test.clock.now();
-        let open = store.read(move |v| v.overdue_notices(now.plus(Duration::from_millis(1)), 10)).await.unwrap();
-        let sending = store.read(|v| v.waiting_notices()).await.unwrap();
-        let later = store.read(|v| v.next_notice()).await.unwrap();
-        if open.is_empty() && (sending.is_empty() || later.is_some_and(|at| at > now)) {
+        let none = (BTreeSet::new(), BTreeSet::new());
+        let (more, rows) = store
+            .read(move |v| Ok((v.takeable(now, &none.0, &none.1)?, v.latest_notices(None, 1_000)?)))
+            .await
+            .unwrap();
+        if !more && rows.iter().all(|n| n.state != NoticeState::Sending) {
             return;
         }
         let next = tokio::time::timeout(Duration::from_secs(20), changes.changed()).await;
-        assert!(next.is_ok(), "messages still wait: {open:#?}");
+        assert!(next.is_ok(), "messages still wait: {rows:#?}");
     }
 }
 
@@ -238,8 +243,30 @@ async fn steps_come_until_somebody_acknowledges_also_across_a_restart() {
     assert_eq!(incident.owner, None);
     resolve(&test, 1).await;
     test.clock.advance(Duration::from_secs(7200));
-    target.wait(7).await;
+    let all = target.wait(7).await;
     settled(&test).await;
-    assert_eq!(target.all().len(), 7);
+    let texts: Vec<String> = target.all().iter().map(|g| format!("{} {}", g.path, g.text())).collect();
+    assert_eq!((all.len(), texts.len()), (7, 7), "{texts:#?}");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_do_in_pagerduty_is_done_here() {
+    let test = start().await;
+    open(&test, "db").await;
+    let body = |event: &str| {
+        json!({"event": {"id": format!("01{event}"), "event_type": format!("incident.{event}"), "resource_type": "incident",
+            "occurred_at": "2026-03-03T10:31:00Z", "agent": {"type": "user_reference", "summary": "Ada L.", "id": "P1"},
+            "data": {"id": "PGR0VU2", "type": "incident", "incident_key": "watchfire:INC-1", "title": "db fails",
+                "status": event, "service": {"id": "S", "summary": "db"}, "urgency": "high"}}})
+    };
+    let answer = test.deliver("pagerduty", &body("acknowledged")).await;
+    assert!(answer.status.is_success(), "{}", answer.text);
+    let incident = test.get("/api/incidents/INC-1").await.json;
+    assert_eq!(incident["owner"], "Ada L. (pagerduty)", "{incident}");
+    test.deliver("pagerduty", &body("resolved")).await;
+    let incident = test.get("/api/incidents/INC-1").await.json;
+    assert_eq!(incident["status"], "resolved");
+    assert_eq!(test.get("/api/incidents").await.json["total"], 1, "no incident of its own");
     test.stop().await;
 }

@@ -279,7 +279,7 @@ async fn the_log_of_acts_is_filtered_paged_and_taken_out() {
     let one = &first["audit"][1];
     assert_eq!(
         (&one["data"]["before"], &one["data"]["after"]),
-        (&json!({"severity": "low"}), &json!({"severity": "critical"}))
+        (&json!({"by_hand": true, "severity": "low"}), &json!({"by_hand": true, "severity": "critical"}))
     );
     assert_eq!((&one["actor"], &one["address"]), (&json!("token:bootstrap"), &json!("127.0.0.1")));
     assert_eq!(test.get("/api/audit?since=soon").await.status, 400);
@@ -288,7 +288,11 @@ async fn the_log_of_acts_is_filtered_paged_and_taken_out() {
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
     let lines: Vec<&str> = csv.text.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "id,at,actor,action,subject,address,data"));
-    assert!(lines[2].contains("\"{\"\"after\"\":{\"\"severity\"\":\"\"critical\"\"}"), "{}", lines[2]);
+    assert!(
+        lines[2].contains("\"{\"\"after\"\":{\"\"by_hand\"\":true,\"\"severity\"\":\"\"critical\"\"}"),
+        "{}",
+        lines[2]
+    );
     let ndjson = test.get("/api/audit/export?format=ndjson&actor=kim").await.text;
     let acts: Vec<Value> = ndjson.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((acts.len(), &acts[0]["action"]), (2, &json!("incident.owner")));

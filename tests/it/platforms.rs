@@ -180,7 +180,7 @@ async fn the_senders_own_groups_count_where_that_is_set() {
     let joined = incident["alerts"].as_array().unwrap().iter().find(|a| a["service"] == "db").unwrap();
     assert_eq!((&joined["strategy"], &joined["correlation_score"]), (&json!("tag_match"), &json!(0.95)), "{joined}");
     let why = joined["reasons"][0]["text"].as_str().unwrap();
-    assert_eq!(why, "alertmanager put it into the same group (g1), within the window of 5 min.");
+    assert_eq!(why, "alertmanager put it into the same group (g1), within the window of 5\u{a0}min.");
     test.stop().await;
 }
 

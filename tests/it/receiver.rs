@@ -1,17 +1,13 @@
 //! A target of notifications: takes what comes, answers as it is told to, and keeps everything.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri},
 };
-use serde_json::Value;
 use tokio::sync::watch;
 
 /// A request.
@@ -19,29 +15,19 @@ use tokio::sync::watch;
 pub struct Got {
     pub method: String,
     pub path: String,
-    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Got {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
     /// All of the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
 #[derive(Default)]
 struct Inside {
     got: Mutex<Vec<Got>>,
-    answers: Mutex<VecDeque<(u16, String)>>,
     usual: Mutex<(u16, String)>,
 }
 
@@ -54,18 +40,9 @@ pub struct Receiver {
 
 type Shared = (Arc<Inside>, watch::Sender<usize>);
 
-async fn take(
-    State((inside, count)): State<Shared>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, String) {
-    let headers =
-        headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or_default().to_owned())).collect();
-    let got = Got { method: method.to_string(), path: uri.to_string(), headers, body: body.to_vec() };
-    let answer = inside.answers.lock().unwrap().pop_front();
-    let (status, said) = answer.unwrap_or_else(|| inside.usual.lock().unwrap().clone());
+async fn take(State((inside, count)): State<Shared>, method: Method, uri: Uri, body: Bytes) -> (StatusCode, String) {
+    let got = Got { method: method.to_string(), path: uri.to_string(), body: body.to_vec() };
+    let (status, said) = inside.usual.lock().unwrap().clone();
     let all = {
         let mut all = inside.got.lock().unwrap();
         all.push(got);
@@ -86,11 +63,6 @@ impl Receiver {
         let app = Router::new().fallback(take).with_state((inside.clone(), tell));
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, inside, count }
-    }
-
-    /// The next answers; after them the usual one.
-    pub fn answers(&self, answers: &[(u16, &str)]) {
-        self.inside.answers.lock().unwrap().extend(answers.iter().map(|(s, b)| (*s, (*b).to_owned())));
     }
 
     /// Every answer from now on.

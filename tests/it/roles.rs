@@ -37,6 +37,7 @@ fn page_needs(method: &Method, path: &str) -> Option<Role> {
         "/login",
         "/login/oidc",
         "/login/oidc/return",
+        "/ack/{token}",
         "/logout",
         "/logout/provider",
         "/theme",

@@ -11,6 +11,7 @@ pub fn needed(method: &Method, path: &str) -> Option<Scope> {
     let public = ["/healthz", "/readyz", "/api/version", "/api/openapi.json"];
     let of_admins = ["/api/users", "/api/tokens", "/api/audit", "/api/backup"];
     let set_up = ["rotate-key", "reveal-key", "/declaration", "/try", "/netdata/connect", "/netdata/disconnect"];
+    let telling = ["/api/channels", "/api/rules", "/api/schedules", "/api/escalation-policies", "/api/heartbeats"];
     // One's own: who may look has them.
     let own = ["/api/me", "/api/sessions"];
     if public.contains(&path) {
@@ -19,6 +20,11 @@ pub fn needed(method: &Method, path: &str) -> Option<Scope> {
         Some(Scope::Read)
     } else if path.starts_with("/api/webhooks") {
         Some(Scope::Ingest)
+    } else if path.ends_with("/contacts") {
+        // One's own are one's own; nobody is called by the name that is asked for here.
+        Some(Scope::Admin)
+    } else if path == "/api/rules/preview" || path.ends_with("/overrides") {
+        Some(Scope::Write)
     } else if of_admins.iter().any(|p| path.starts_with(p)) || set_up.iter().any(|p| path.ends_with(p)) {
         Some(Scope::Admin)
     } else if path.ends_with("/investigation/transcript") {
@@ -28,6 +34,7 @@ pub fn needed(method: &Method, path: &str) -> Option<Scope> {
     } else if (path.starts_with("/api/connectors") && [Method::PATCH, Method::DELETE].contains(method))
         || (*method == Method::POST && path == "/api/connectors")
         || path == "/api/correlation"
+        || telling.iter().any(|p| path.starts_with(p))
         || path.starts_with("/api/backtests")
     {
         Some(Scope::Admin)
@@ -83,7 +90,8 @@ pub async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
     let form = test.request(Method::POST, "/login").header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(answer(form.body("user=kim&password=a+long+password")).await.status, 303);
     let session = test.get("/api/sessions").await.json["sessions"][0]["id"].clone();
-    let names = vec![
+    let mut names = told(&test).await;
+    names.extend([
         ("/api/sessions/{id}", text(&session)),
         ("/api/runbooks/{id}", text(&runbook.json["id"])),
         ("/api/services/{name}", "api".to_owned()),
@@ -103,8 +111,40 @@ pub async fn furnished() -> (TestApp, Vec<(&'static str, String)>) {
         ("{version}", "1".to_owned()),
         ("{platform}", "generic".to_owned()),
         ("{key}", "wrong".to_owned()),
-    ];
+        ("{token}", "wrong".to_owned()),
+    ]);
     (test, names)
+}
+
+/// One of each thing of notifications.
+async fn told(test: &TestApp) -> Vec<(&'static str, String)> {
+    let matchers = json!([{"field": "name", "op": "=", "value": "Watchdog"}]);
+    let mut names = vec![("/api/people/{name}", "lee".to_owned())];
+    for (list, path, body) in [
+        // Nothing is sent there: it is an address of this machine.
+        (
+            "channels",
+            "/api/channels/{id}",
+            json!({"name": "ops", "kind": "mattermost", "settings": {"url": "https://127.0.0.1:9/hooks/x"}}),
+        ),
+        (
+            "schedules",
+            "/api/schedules/{id}",
+            json!({"name": "First line", "rotations": [{"people": ["kim"], "starts_on": "2026-03-02", "hand_over": "09:00", "days": 7}]}),
+        ),
+        (
+            "escalation-policies",
+            "/api/escalation-policies/{id}",
+            json!({"name": "Steps", "steps": [{"after_secs": 60, "targets": [{"person": "kim"}]}]}),
+        ),
+        ("rules", "/api/rules/{id}", json!({"name": "All", "enabled": false, "targets": [{"person": "kim"}]})),
+        ("heartbeats", "/api/heartbeats/{id}", json!({"name": "Watchdog", "from": {"alerts": matchers}})),
+    ] {
+        let made = test.post(&format!("/api/{list}"), &body).await;
+        assert_eq!(made.status, 201, "{list}: {}", made.text);
+        names.push((path, made.json["id"].as_str().unwrap().to_owned()));
+    }
+    names
 }
 
 pub fn fill(path: &str, names: &[(&str, String)]) -> String {

@@ -129,7 +129,7 @@ async fn a_threshold_holds_alerts_back_until_its_number_is_reached() {
     assert_eq!(fire(&test, "c", "batch", "n3").await["incident_id"], "INC-1");
     let incident = test.get("/api/incidents/1").await;
     assert_eq!(incident.json["alert_count"], 3);
-    assert!(incident.text.contains("Threshold T-1 was reached: 3 of 3 hosts within 10 min (single jobs fail often). Held back until then: a is slow, b is slow."), "{}", incident.text);
+    assert!(incident.text.contains("Threshold T-1 was reached: 3 of 3 hosts within 10\u{a0}min (single jobs fail often). Held back until then: a is slow, b is slow."), "{}", incident.text);
     assert_eq!(test.delete("/api/thresholds/1").await.status, 204);
     test.stop().await;
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{of_incident, own};
+use super::{of_incident, own, reply};
 use crate::{
     connectors::{
         body::{limited, problem},
         fields::Obj,
         labels, text,
     },
-    model::{Note, Parsed, Problem, SignalStatus},
+    model::{Note, Parsed, Problem, ReplyAct, SignalStatus},
 };
 
 pub(super) fn read(root: Obj<'_>) -> Result<Parsed, Problem> {
@@ -27,14 +27,31 @@ pub(super) fn read(root: Obj<'_>) -> Result<Parsed, Problem> {
             parsed.notes.push(Note::Warning(format!("Left out {path}: it names no incident.")));
             continue;
         };
+        let happened = kind.strip_prefix("incident.").unwrap_or(&kind);
         if let Some(key) = own(incident) {
+            let act = match happened {
+                "acknowledge" => Some(ReplyAct::Acknowledge),
+                "resolve" => Some(ReplyAct::Resolve),
+                _ => None,
+            };
+            // V2 says with each message what was done by whom; V1 has only who ended it.
+            let entry = message.list("log_entries").first();
+            let mut agents = vec![Obj::of(entry).object("agent")];
+            match act {
+                Some(ReplyAct::Resolve) => agents.push(incident.object("resolved_by_user")),
+                _ => {
+                    let last = incident.list("acknowledgements").last();
+                    agents.push(Obj::of(last).object("acknowledger"));
+                }
+            }
+            agents.push(incident.object("last_status_change_by"));
+            parsed.replies.extend(reply(&key, act, &agents, message.time("created_on")));
             parsed.notes.push(Note::Ignored(format!("PagerDuty's incident was made from ours ({key}).")));
             continue;
         }
         let trigger = incident.object("trigger_summary_data");
         let title = incident.first(&["title", "description"]).or_else(|| trigger.first(&["subject", "description"]));
         let mut signal = of_incident(incident, &id, title);
-        let happened = kind.strip_prefix("incident.").unwrap_or(&kind);
         signal.status = match happened {
             "resolve" => SignalStatus::Resolved,
             "acknowledge" => SignalStatus::Acknowledged,

@@ -12,7 +12,7 @@ use super::{
     signature::{self, Right},
     text,
 };
-use crate::model::{Note, Parsed, Problem, Severity, Signal, SignalStatus};
+use crate::model::{Note, Parsed, Problem, Reply, ReplyAct, Severity, Signal, SignalStatus, Time};
 
 pub(super) struct PagerDuty;
 
@@ -41,7 +41,11 @@ static INFO: Info = Info {
         ("Service", "data.service.summary"),
         ("Environment", "custom field environment or env"),
         ("Runbook", "custom field runbook, runbook_url or runbook_link, else one in the alerts' details"),
-        ("Identity", "data.id of the incident; those that Watchfire opened there (key watchfire:…) are passed over"),
+        (
+            "Identity",
+            "data.id of the incident; those that Watchfire opened there (key watchfire:…) open nothing here, and who \
+             acknowledges or resolves one there does so here",
+        ),
         ("State", "event_type; updates go by data.status"),
         ("Link", "data.html_url"),
         ("Time", "data.created_at, event.occurred_at"),
@@ -110,6 +114,12 @@ fn event(event: Obj<'_>) -> Result<Parsed, Problem> {
         return Err(problem("unrecognised", format!("`{kind}` names no incident."), Some(path.to_owned())));
     };
     if let Some(key) = own(incident) {
+        let act = match happened {
+            "acknowledged" => Some(ReplyAct::Acknowledge),
+            "resolved" => Some(ReplyAct::Resolve),
+            _ => None,
+        };
+        parsed.replies.extend(reply(&key, act, &[event.object("agent")], event.time("occurred_at")));
         parsed.notes.push(Note::Ignored(format!("PagerDuty's incident was made from ours ({key}).")));
         return Ok(parsed);
     }
@@ -141,6 +151,19 @@ fn own(incident: Obj<'_>) -> Option<String> {
     let of_alerts = incident.list("alerts").iter().filter_map(|a| Obj::of(Some(a)).text("alert_key"));
     let mut keys = incident.text("incident_key").into_iter().chain(of_alerts);
     keys.find(|key| key.starts_with(OWN)).map(|key| text::line(&key, 60))
+}
+
+/// What a person did there to one of ours. What integrations and services do says nothing: by the Events API it was us, and
+/// a time that runs out there ends nothing here.
+fn reply(key: &str, act: Option<ReplyAct>, agents: &[Obj<'_>], at: Option<Time>) -> Option<Reply> {
+    let incident = key.strip_prefix(OWN)?.parse().ok()?;
+    let person = |agent: &&Obj<'_>| {
+        // `user_reference` in V3; V2 says `user`, or leaves the type out.
+        agent.exists() && agent.text("type").is_none_or(|t| matches!(t.as_str(), "user" | "user_reference"))
+    };
+    let by = agents.iter().find(|a| a.exists()).filter(person)?.first(&["summary", "name", "email"])?;
+    let by = Some(text::line(&by, 120)).filter(|b| !b.is_empty())?;
+    Some(Reply { incident, act: act?, by, at })
 }
 
 /// Updates tell of an incident in whatever state it is; one that is over must not be opened by a new priority.

@@ -31,7 +31,7 @@ pub enum HeartbeatFrom {
 }
 
 /// Something that must be heard from time to time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
     /// Its id.
     pub id: HeartbeatId,

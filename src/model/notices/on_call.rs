@@ -20,7 +20,7 @@ pub struct Contact {
 }
 
 /// How a person is reached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Contacts {
     /// The account's name.
     pub person: String,
@@ -105,7 +105,7 @@ pub struct EscalationStep {
 }
 
 /// Who is told one after the other until somebody acknowledges.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EscalationPolicy {
     /// Its id.
     pub id: PolicyId,
@@ -128,7 +128,7 @@ pub struct EscalationPolicy {
 }
 
 /// Where the escalation of an incident stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Escalation {
     /// Of which incident.
     pub incident: IncidentId,

@@ -43,7 +43,7 @@ pub struct Quiet {
 }
 
 /// If an incident is like this, tell these, when that happens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NoticeRule {
     /// Its id.
     pub id: RuleId,

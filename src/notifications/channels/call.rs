@@ -18,7 +18,7 @@ impl Call {
     pub fn step(&self) -> &'static str {
         match self {
             Call::Http(call) => call.step,
-            Call::Mail(_) => "mail",
+            Call::Mail(call) => call.step,
         }
     }
 }
@@ -75,7 +75,7 @@ pub struct HttpCall {
     pub method: Method,
     /// Where, whole.
     pub url: String,
-    /// Headers besides those of the body and of the client.
+    /// Headers besides those of the body and of the client; a `content-type` here takes the place of the body's.
     pub headers: Vec<(String, String)>,
     /// Who asks.
     pub credentials: Credentials,
@@ -107,6 +107,8 @@ impl HttpCall {
 /// A mail. The runner makes bytes of it and hands it to the server that the settings name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MailCall {
+    /// Its name within the message: `mail`, or one of each recipient's.
+    pub step: &'static str,
     /// From whom: an address, maybe with a name before it.
     pub from: String,
     /// To whom.

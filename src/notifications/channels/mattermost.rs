@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, To, text};
-use crate::notifications::message::{About, Message, Subject};
+use super::{Answered, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, To, call::said, chat, text};
+use crate::{
+    model::Severity,
+    notifications::message::{About, Digest, Message, Subject},
+};
 
-/// What a post may have, in characters (<https://developers.mattermost.com/integrate/webhooks/incoming/>).
+/// What a post may have, in characters (<https://developers.mattermost.com/integrate/webhooks/incoming/>). An attachment's
+/// text is not bounded by it, but nobody reads more.
 const MOST: usize = 16_383;
+/// An attachment's text.
+const WORDS: usize = 6_000;
 
 static INFO: Info = Info {
     kind: "mattermost",
@@ -42,11 +48,31 @@ static INFO: Info = Info {
         Field {
             key: "username",
             label: "Shown as",
-            help: "Only where Mattermost allows webhooks another name.",
+            help: "The name messages appear under, such as Watchfire; only where Mattermost allows webhooks another name.",
             kind: FieldKind::Text,
             secret: false,
             required: false,
             default: "Watchfire",
+        },
+        Field {
+            key: "icon_url",
+            label: "Picture",
+            help: "Address of a picture, such as https://example.com/flame.png; only where Mattermost allows webhooks \
+                   another picture. Empty: the webhook's own.",
+            kind: FieldKind::Url,
+            secret: false,
+            required: false,
+            default: "",
+        },
+        Field {
+            key: "urgent",
+            label: "Mark critical incidents as urgent",
+            help: "on shows a red Urgent label over messages about open critical incidents, and Important over high ones. \
+                   Mattermost must have message priority switched on.",
+            kind: FieldKind::Switch,
+            secret: false,
+            required: false,
+            default: "off",
         },
     ],
     address: Some("channel"),
@@ -65,69 +91,152 @@ impl Channel for Mattermost {
     fn calls(&self, to: &To, message: &Message) -> Vec<Call> {
         let mut body = match &message.about {
             About::Incident(subject) => incident(message, subject),
-            About::Digest(digest) => {
-                let lines = digest.first.iter().map(|l| {
-                    let look = text::severity(l.severity);
-                    format!("{} [{}]({}) {}", look.sign, l.id, l.url, markdown(&l.title))
-                });
-                let list: Vec<String> = lines.chain([format!("[All of them]({})", digest.url)]).collect();
-                let head = format!("**{}**", markdown(&text::headline(message)));
-                json!({ "text": text::cut(&format!("{head}\n{}", list.join("\n")), MOST) })
-            }
-            About::Test { .. } => json!({ "text": markdown(&text::headline(message)) }),
+            About::Digest(digest) => json!({ "text": list(message, digest) }),
+            About::Test { .. } => json!({ "text": chat::head(message, 300, chat::markdown) }),
+        };
+        let priority = match (message.subject().filter(|s| s.status.is_open()), message.severity()) {
+            (Some(_), Severity::Critical) if to.settings.on("urgent") => Some("urgent"),
+            (Some(_), Severity::High) if to.settings.on("urgent") => Some("important"),
+            _ => None,
         };
         if let Value::Object(body) = &mut body {
-            let mut put = |key: &str, name: &str| {
+            for key in ["channel", "username", "icon_url"] {
                 if let Some(value) = to.settings.given(key) {
-                    body.insert(name.to_owned(), json!(value));
+                    body.insert(key.to_owned(), json!(value));
                 }
-            };
-            put("channel", "channel");
-            put("username", "username");
+            }
+            if let Some(priority) = priority {
+                body.insert("priority".to_owned(), json!({ "priority": priority }));
+            }
         }
         vec![Call::Http(HttpCall::post("post", to.settings.get("url"), body))]
     }
 
     fn judge(&self, _to: &To, message: &Message, _call: &Call, answer: &Answered) -> Judged {
-        Judged::by_status(answer, message.now)
+        let json = answer.json();
+        let words = chat::at(&json, "message").as_str().map_or_else(|| said(&answer.body), said);
+        let id = chat::at(&json, "id").as_str().unwrap_or_default();
+        // Another channel than the webhook's own, which is not there or not allowed.
+        if answer.status < 500 && id.contains("channel") {
+            let what = "Look at the channel in the settings: leave it empty, or let the webhook post into others.";
+            return chat::never(&format!("Mattermost said: {words}"), what, true);
+        }
+        let what = match answer.status {
+            403 => "Incoming webhooks are switched off in Mattermost: ask its administrator.",
+            _ => {
+                "The webhook was removed: make a new one in Mattermost (Integrations > Incoming Webhooks) and put its address \
+                  here."
+            }
+        };
+        chat::judged(answer, message.now, &words, what)
     }
 }
 
 fn incident(message: &Message, subject: &Subject) -> Value {
     let look = text::look(message);
-    let head = text::headline(message);
-    let mut words = vec![format!("**{}** · {}", markdown(&text::happened(message)), markdown(&text::count(subject)))];
-    words.extend(subject.description.as_deref().map(|d| markdown(&text::cut(&text::plain(d), 2_900))));
-    words.extend(subject.answer.as_ref().map(|a| markdown(&text::answer(a))));
-    words.extend(text::remarks(message));
-    words.extend(message.ack_url.as_ref().map(|url| format!("[Acknowledge]({url})")));
-    let fields: Vec<Value> = text::facts(message, subject)
-        .into_iter()
-        .map(|(title, value)| json!({ "title": title, "value": markdown(&value), "short": true }))
-        .collect();
+    let happened = chat::line(&text::happened(message), 300, chat::markdown);
+    let top = format!("**{happened}** · {}", text::count(subject));
+    let links = chat::markdown_links(message, subject, chat::markdown);
+    let parts =
+        [top, chat::story(message, subject, WORDS, chat::markdown), links].into_iter().filter(|p| !p.is_empty());
+    let facts = chat::facts(message, subject, chat::markdown).into_iter();
+    let facts = facts.map(|(title, value)| json!({ "title": title, "value": value, "short": true }));
     json!({
         // What a notification of the desktop shows.
-        "text": format!("{} {}", look.sign, markdown(&head)),
+        "text": chat::head(message, 300, chat::markdown),
         "attachments": [{
-            "fallback": text::cut(&text::unmentioned(&head), 200),
+            "fallback": chat::line(&text::headline(message), 200, chat::quiet),
             "color": look.colour,
-            "title": text::cut(&markdown(&text::line(&subject.title)), 250),
-            "title_link": subject.url,
-            "text": text::cut(&words.join("\n\n"), 8_000),
-            "fields": fields,
-            "footer": text::cut(&text::line(&message.reason), 200),
+            "title": chat::line(&subject.title, 250, chat::markdown),
+            "title_link": chat::href(&subject.url, 2_000),
+            "text": parts.collect::<Vec<_>>().join("\n\n"),
+            "fields": facts.collect::<Vec<_>>(),
+            "footer": chat::line(&message.reason, 200, chat::quiet),
         }],
     })
 }
 
-/// Foreign text without marks that would call people or make links.
-fn markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text::unmentioned(&text::plain(text)).chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '!') {
-            out.push('\\');
+fn list(message: &Message, digest: &Digest) -> String {
+    let head = format!("**{}**", chat::head(message, 300, chat::markdown));
+    let places = chat::places(digest, chat::markdown);
+    let lines = digest.first.iter().map(|l| {
+        let name = chat::href(&l.url, 500).map_or_else(|| l.id.to_string(), |url| format!("[{}]({url})", l.id));
+        format!("{} {name} {}", text::severity(l.severity).sign, chat::line(&l.title, 120, chat::markdown))
+    });
+    let all = chat::href(&digest.url, 500).map(|url| format!("[Open all of them]({url})"));
+    let rest = all.into_iter().chain(text::remarks(message));
+    let lines = [head, places].into_iter().chain(lines).chain(rest).filter(|l| !l.is_empty());
+    text::cut(&lines.collect::<Vec<_>>().join("\n"), MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::proof::*, *};
+
+    const HOOK: &str = r#"{"url":"https://chat.example.com/hooks/abc"}"#;
+    const URGENT: &str = r#"{"url":"https://chat.example.com/hooks/abc","urgent":"on"}"#;
+
+    #[test]
+    fn each_event_is_a_message_of_its_own() {
+        let mut story = Story::new(&Mattermost, HOOK);
+        for name in ["opened", "acknowledged", "resolved"] {
+            assert_eq!(story.tell(name, &["ok"]), ["post POST https://chat.example.com/hooks/abc"]);
         }
-        out.push(c);
+        assert!(story.to.receipt.is_empty());
     }
-    out
+
+    #[test]
+    fn answers_mean_what_mattermost_says_of_them() {
+        let gone = r#"{"id":"web.incoming_webhook.invalid.app_error","message":"Invalid webhook.","status_code":404}"#;
+        let locked = r#"{"id":"web.incoming_webhook.channel_locked.app_error","message":"Locked.","status_code":403}"#;
+        let off = r#"{"id":"web.incoming_webhook.disabled.app_error","message":"Disabled.","status_code":403}"#;
+        for (status, headers, body, want) in [
+            (200, [].as_slice(), "ok", "done"),
+            (
+                400,
+                &[],
+                r#"{"id":"web.incoming_webhook.parse.app_error","message":"Unable to parse."}"#,
+                "never: Unable to parse.",
+            ),
+            (404, &[], gone, "broken: Invalid webhook. The webhook was removed"),
+            (403, &[], locked, "broken: let the webhook post into others"),
+            (403, &[], off, "broken: ask its administrator"),
+            (429, &[("retry-after", "2")], "limit exceeded", "later 2000: limit exceeded"),
+            (429, &[("x-ratelimit-reset", "1")], "limit exceeded", "later 1000: limit exceeded"),
+            (501, &[], "", "later: 501"),
+            (500, &[], r#"{"id":"app.channel.get.app_error","message":"No."}"#, "later: No."),
+        ] {
+            assert_judged(&Story::new(&Mattermost, HOOK), "opened", "post", headers, status, body, want);
+        }
+    }
+
+    #[test]
+    fn texts_keep_to_their_limits() {
+        each_sample(&Story::new(&Mattermost, HOOK), |name, body| {
+            assert!(body["text"].as_str().unwrap().chars().count() <= MOST, "{name}");
+            let all = body.to_string().chars().count();
+            assert!(all <= MOST, "{name}: {all}");
+        });
+    }
+
+    #[test]
+    fn only_open_incidents_are_urgent() {
+        for (settings, name, want) in [
+            (URGENT, "opened", json!("urgent")),
+            (URGENT, "resolved", Value::Null),
+            (URGENT, "bare", Value::Null),
+            (URGENT, "digest", Value::Null),
+            (HOOK, "opened", Value::Null),
+        ] {
+            let body = bodies(&Story::new(&Mattermost, settings).calls(name)).remove(0);
+            assert_eq!(body["priority"]["priority"], want, "{settings} {name}");
+        }
+    }
+
+    #[test]
+    fn foreign_markdown_stays_text() {
+        let body = bodies(&Story::new(&Mattermost, HOOK).calls("hostile")).remove(0);
+        let words = body["attachments"][0]["text"].as_str().unwrap();
+        assert!(words.contains(r"\*bold\* \[x\](http://evil) \`c\`") && words.contains(r"\|a\>b&c"), "{words}");
+    }
 }

@@ -5,9 +5,27 @@
 //! tests.
 
 mod call;
+mod chat;
+mod common;
+mod discord;
+mod email;
+mod googlechat;
+mod matrix;
 mod mattermost;
+mod ntfy;
+mod opsgenie;
+mod pagerduty;
+mod pushover;
+mod rocketchat;
+mod slack;
+mod teams;
+mod telegram;
 pub mod text;
+mod webhook;
+mod zulip;
 
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 pub mod samples;
 #[cfg(test)]
@@ -152,7 +170,23 @@ pub trait Channel: Sync {
 }
 
 /// Every kind of channel, in the order of the form.
-pub const ALL: &[&dyn Channel] = &[&mattermost::Mattermost];
+pub const ALL: &[&dyn Channel] = &[
+    &email::Email,
+    &slack::Slack,
+    &teams::Teams,
+    &discord::Discord,
+    &mattermost::Mattermost,
+    &rocketchat::RocketChat,
+    &googlechat::GoogleChat,
+    &zulip::Zulip,
+    &telegram::Telegram,
+    &pagerduty::PagerDuty,
+    &opsgenie::Opsgenie,
+    &webhook::Webhook,
+    &ntfy::Ntfy,
+    &pushover::Pushover,
+    &matrix::Matrix,
+];
 
 /// The kind of this name.
 pub fn find(kind: &str) -> Option<&'static dyn Channel> {

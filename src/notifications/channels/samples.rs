@@ -65,6 +65,11 @@ pub fn subject() -> Subject {
     }
 }
 
+/// A message about that.
+pub fn message(event: NoticeEvent, subject: Subject) -> Message {
+    about(event, subject)
+}
+
 fn about(event: NoticeEvent, subject: Subject) -> Message {
     Message {
         key: "0198f3a2-7c11-7b3e-9d4a-5f0e6a1b2c3d".to_owned(),

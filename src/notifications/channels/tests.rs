@@ -125,3 +125,80 @@ fn hostile_text_calls_nobody() {
         }
     }
 }
+
+/// The settings of a kind's fixtures, the `n`th way, with nothing told before.
+pub fn to(channel: &dyn Channel, n: usize) -> To {
+    let given = fixtures(channel).swap_remove(n);
+    To { settings: settings(channel, &given), receipt: Receipt::new(), lasting: Receipt::new() }
+}
+
+/// A step that is expected, and the answer to it: status, body.
+pub type Step = (&'static str, u16, &'static str);
+
+/// Tells samples one after the other, as a runner would: each call must have the step that is expected, gets the answer
+/// beside it, and what that says is kept for the next. At the end the receipt must have these.
+pub fn follow(channel: &dyn Channel, told: &[(&str, &[Step])], kept: &[(&str, &str)]) -> Vec<Call> {
+    follow_from(channel, to(channel, 0), told, kept)
+}
+
+/// The same from where something was told before.
+pub fn follow_from(channel: &dyn Channel, mut to: To, told: &[(&str, &[Step])], kept: &[(&str, &str)]) -> Vec<Call> {
+    let mut made = Vec::new();
+    for (name, steps) in told {
+        let (_, message) = samples::all().into_iter().find(|(n, _)| n == name).unwrap();
+        let mut waiting = channel.calls(&to, &message);
+        let mut steps = steps.iter();
+        while !waiting.is_empty() {
+            let call = waiting.remove(0);
+            let (step, status, body) = steps.next().unwrap_or_else(|| panic!("{name}: {} too many", call.step()));
+            assert_eq!(call.step(), *step, "{name}");
+            let answer = Answered { status: *status, headers: Vec::new(), body: (*body).to_owned() };
+            match channel.judge(&to, &message, &call, &answer) {
+                Judged::Done { receipt, lasting } => {
+                    to.receipt.extend(receipt);
+                    to.lasting.extend(lasting);
+                }
+                Judged::Instead { calls, lasting, forget } => {
+                    waiting.retain(|w| calls.iter().all(|c| c.step() != w.step()));
+                    waiting.splice(0..0, calls);
+                    to.lasting.extend(lasting);
+                    to.receipt.retain(|k, _| !forget.contains(k));
+                }
+                other => panic!("{name} {step}: {other:?}"),
+            }
+            made.push(call);
+        }
+        assert_eq!(steps.next(), None, "{name}: expected more");
+    }
+    for (key, value) in kept {
+        assert_eq!(to.receipt.get(*key).map(String::as_str), Some(*value), "{key} in {:?}", to.receipt);
+    }
+    made
+}
+
+/// Holds answers (status, headers as `name: value` by line, body) to the first call of a sample against what they mean:
+/// `done`, `later`, `later 30` (seconds), `never: words of it`, `broken: words of it`, `instead`.
+pub fn judged(channel: &dyn Channel, sample: &str, table: &[(u16, &str, &str, &str)]) {
+    judged_from(channel, &to(channel, 0), sample, 0, table);
+}
+
+/// The same for the `n`th call, from where something was told before.
+pub fn judged_from(channel: &dyn Channel, to: &To, sample: &str, n: usize, table: &[(u16, &str, &str, &str)]) {
+    let (_, message) = samples::all().into_iter().find(|(name, _)| *name == sample).unwrap();
+    let call = channel.calls(to, &message).swap_remove(n);
+    for (status, headers, body, want) in table {
+        let pair = |l: &str| l.split_once(": ").map(|(n, v)| (n.to_owned(), v.to_owned())).unwrap();
+        let headers = headers.lines().map(pair).collect();
+        let answer = Answered { status: *status, headers, body: (*body).to_owned() };
+        let (word, why) = match channel.judge(to, &message, &call, &answer) {
+            Judged::Done { .. } => ("done".to_owned(), String::new()),
+            Judged::Later { after: None, why } => ("later".to_owned(), why),
+            Judged::Later { after: Some(after), why } => (format!("later {}", after.as_secs_f64()), why),
+            Judged::Never { broken: false, why } => ("never".to_owned(), why),
+            Judged::Never { broken: true, why } => ("broken".to_owned(), why),
+            Judged::Instead { .. } => ("instead".to_owned(), String::new()),
+        };
+        let (want, words) = want.split_once(": ").unwrap_or((want, ""));
+        assert!(word == want && why.contains(words), "{status} {body}: {word}: {why}, not {want}: {words}");
+    }
+}

@@ -2,7 +2,11 @@
 //! whether heartbeats are missing. What is not well becomes an alert of the product's own, through the intake like any
 //! other; it ends by itself. A heartbeat of our own tells others that all of this runs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +44,15 @@ struct Finding {
     description: String,
     severity: Severity,
     ill: bool,
+    /// An alert of it is open.
+    burns: bool,
+}
+
+impl Finding {
+    /// What makes it the same alert each time.
+    fn key(&self) -> String {
+        format!("{PLATFORM}:{}", self.key)
+    }
 }
 
 impl Auditor {
@@ -51,21 +64,28 @@ impl Auditor {
     /// Looks until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let began = self.clock.now();
-        // What was said last, by key: at the start both ways are said once, so that what ended meanwhile ends here.
+        // What was said last, by key.
         let mut told: BTreeMap<String, bool> = BTreeMap::new();
+        // What was late at the last look. Once is not enough: after a pause of the machine everything is, for a moment.
+        let mut late = Late::default();
         let auditor = Arc::new(self);
         loop {
             let now = auditor.clock.now();
-            match auditor.store.read(move |view| findings(view, now, began)).await {
-                Ok((findings, beats)) => {
+            let before = late.clone();
+            match auditor.store.read(move |view| findings(view, now, began, &before)).await {
+                Ok((findings, beats, still)) => {
+                    late = still;
                     for (id, missing) in beats {
                         if let Err(e) = auditor.store.mark_heartbeat(id, missing).await {
                             tracing::warn!(error = %e, "what became of a heartbeat cannot be written");
                         }
                     }
                     let well = findings.iter().all(|f| !f.ill || f.key.starts_with("heartbeat"));
-                    let news: Vec<Finding> =
-                        findings.into_iter().filter(|f| told.get(&f.key) != Some(&f.ill)).collect();
+                    // What is well from the start and burns nowhere needs no word.
+                    let news: Vec<Finding> = findings
+                        .into_iter()
+                        .filter(|f| told.get(&f.key).copied().unwrap_or(f.burns) != f.ill)
+                        .collect();
                     if auditor.say(&news, now).await {
                         told.extend(news.into_iter().map(|f| (f.key, f.ill)));
                     }
@@ -108,7 +128,7 @@ impl Auditor {
                     rule: "what the product found about itself".to_owned(),
                     ..IdentityRule::default()
                 },
-                ..Signal::new(format!("{PLATFORM}:{}", f.key), f.title.clone())
+                ..Signal::new(f.key(), f.title.clone())
             })
             .collect();
         let body = serde_json::json!({ "findings": news.iter().map(|f| (f.key.as_str(), f.ill)).collect::<Vec<_>>() });
@@ -132,17 +152,28 @@ impl Auditor {
     }
 }
 
-type Looked = (Vec<Finding>, Vec<(HeartbeatId, bool)>);
+/// Messages and escalations that should have gone and have not.
+#[derive(Clone, Debug, Default)]
+struct Late {
+    notices: BTreeSet<NoticeId>,
+    steps: BTreeSet<IncidentId>,
+}
+
+type Looked = (Vec<Finding>, Vec<(HeartbeatId, bool)>, Late);
 
 /// What is well and what is not, and which heartbeats changed.
-fn findings(view: &View, now: Time, began: Time) -> Result<Looked, StoreError> {
+fn findings(view: &View, now: Time, began: Time, before: &Late) -> Result<Looked, StoreError> {
     let telling = view.telling()?;
     let mut found = Vec::new();
     let healthy = |n: &Notice| telling.channels.get(&n.channel.0).is_some_and(|c| c.enabled && c.health.failures == 0);
     // A rate limit or a place that is busy holds messages up as well; a storm is told as a digest before that matters.
-    let stuck: Vec<Notice> =
-        view.overdue_notices(now.minus(STUCK), 500)?.into_iter().filter(|n| n.tries == 0 && healthy(n)).collect();
-    let late = view.overdue_escalations(now.minus(LATE_STEP))?;
+    let overdue = view.overdue_notices(now.minus(STUCK), 500)?.into_iter().filter(|n| n.tries == 0 && healthy(n));
+    let late = Late {
+        notices: overdue.map(|n| n.id).collect(),
+        steps: view.overdue_escalations(now.minus(LATE_STEP))?.into_iter().collect(),
+    };
+    let stuck = late.notices.intersection(&before.notices).count();
+    let steps = late.steps.intersection(&before.steps).count();
     let just_begun = now.since(began) < STUCK;
     found.push(Finding {
         key: "notifications".to_owned(),
@@ -150,11 +181,12 @@ fn findings(view: &View, now: Time, began: Time) -> Result<Looked, StoreError> {
         description: format!(
             "{} messages should have been sent more than five minutes ago and were never tried; {} steps of escalations are \
              late. Look at the log of the service.",
-            stuck.len(),
-            late.len()
+            stuck,
+            steps,
         ),
         severity: Severity::Critical,
-        ill: !just_begun && (!stuck.is_empty() || !late.is_empty()),
+        ill: !just_begun && stuck + steps > 0,
+        burns: false,
     });
     for channel in telling.channels.values() {
         let why = channel.health.last_error.clone().unwrap_or_default();
@@ -164,6 +196,7 @@ fn findings(view: &View, now: Time, began: Time) -> Result<Looked, StoreError> {
             description: format!("It refused three messages in a row. {why} Change it or send a test."),
             severity: Severity::High,
             ill: channel.enabled && channel.health.broken_since.is_some(),
+            burns: false,
         });
     }
     let mut beats = Vec::new();
@@ -185,7 +218,12 @@ fn findings(view: &View, now: Time, began: Time) -> Result<Looked, StoreError> {
             description: format!("It is expected every {} s. {last}", beat.every_secs),
             severity: beat.severity,
             ill: missing,
+            burns: false,
         });
     }
-    Ok((found, beats))
+    let burning = view.burning(&found.iter().map(|f| Fingerprint::of(&f.key())).collect())?;
+    for finding in &mut found {
+        finding.burns = burning.contains(&Fingerprint::of(&finding.key()));
+    }
+    Ok((found, beats, late))
 }

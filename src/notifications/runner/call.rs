@@ -175,8 +175,10 @@ impl Caller {
             request = request.named("x-watchfire-timestamp", &at.to_string(), false);
             request = request.named("x-watchfire-signature", &signature(secret, &signed), false);
         }
+        let typed = call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         request = match &call.body {
             Body::Empty => request,
+            Body::Json(_) | Body::Form(_) if typed => request.raw(body),
             Body::Json(_) => request.bytes("application/json; charset=UTF-8", body),
             Body::Form(_) => request.bytes("application/x-www-form-urlencoded", body),
         };

@@ -124,7 +124,15 @@ impl Runner {
             .filter_map(|(id, bucket)| Some((*id, bucket.rests(now, self.caller.rate(*id)?)?)))
             .collect();
         let most = WORKERS - busy.len();
-        let taken = self.store.take_notices(busy.clone(), resting.keys().copied().collect(), most).await;
+        let rest: BTreeSet<ChannelId> = resting.keys().copied().collect();
+        let (asked, channels) = (busy.clone(), rest.clone());
+        // Taking is a durable commit: not where there is nothing to take.
+        match self.store.read(move |view| view.takeable(now, &asked, &channels)).await {
+            Ok(true) => {}
+            Ok(false) => return resting.into_values().min(),
+            Err(_) => return Some(now.plus(TROUBLE)),
+        }
+        let taken = self.store.take_notices(busy.clone(), rest, most).await;
         let packages = match taken {
             Ok(packages) => packages,
             Err(e) => {
@@ -277,6 +285,9 @@ impl Runner {
             status,
             said: self.caller.without_secrets(&to.settings, channel, &said),
         });
+        // What is empty is no longer so.
+        to.receipt.retain(|_, value| !value.is_empty());
+        to.lasting.retain(|_, value| !value.is_empty());
         (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, ..blank }, made)
     }
 }

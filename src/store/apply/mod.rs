@@ -7,6 +7,7 @@ pub mod mutes;
 pub mod notices;
 pub mod outcomes;
 pub mod place;
+mod replies;
 pub mod signals;
 pub mod taught;
 pub mod thresholds;
@@ -46,6 +47,7 @@ pub fn delivery(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> R
             tx.put_change(&change, at)?;
             reconsider(tx, &change, at)?;
         }
+        replies::apply(tx, delivery)?;
     }
     declared(tx, delivery, &results)?;
     notes(tx, delivery)?;

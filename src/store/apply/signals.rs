@@ -1,5 +1,7 @@
 //! Signals meet alerts by their identity alone; new alerts find their incident or open one.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     thresholds::{self, Held},
 };
 use crate::{
-    correlation::{self, Group, weighted::Doc},
+    correlation::{self, Group, mutes::Facts, weighted::Doc},
     model::*,
     store::{
         StoreError,
@@ -54,6 +56,9 @@ impl Door<'_> {
         if self.signal.status == SignalStatus::Firing && !self.signal.is_test {
             tx.count_signal(self.delivery.at);
         }
+        if let Some(id) = self.heartbeat(tx) {
+            return self.beat(tx, id);
+        }
         let met = match self.meets(tx) {
             Some(live) => tx.alert(live.number)?,
             None => None,
@@ -75,6 +80,37 @@ impl Door<'_> {
             (_, Some(alert)) => self.answer(tx, Some(&alert)),
             (_, None) => self.answer(tx, None),
         }
+    }
+
+    /// The heartbeat that this is, instead of an alert.
+    fn heartbeat(&self, tx: &Tx<'_>) -> Option<HeartbeatId> {
+        let s = self.signal;
+        if !tx.world.telling.expects_alerts() || s.status != SignalStatus::Firing || s.is_test {
+            return None;
+        }
+        tx.world.telling.heartbeat_of(&Facts {
+            service: s.service.as_deref(),
+            host: s.host.as_deref(),
+            environment: s.environment.as_deref(),
+            platform: &self.delivery.platform,
+            severity: s.severity,
+            title: &s.title,
+            labels: &s.labels,
+        })
+    }
+
+    /// A heartbeat was heard. Of those that come often not each is written down.
+    fn beat(&self, tx: &mut Tx<'_>, id: HeartbeatId) -> Result<Applied, StoreError> {
+        if let Some(row) = tx.world.telling.heartbeats.get(&id.0).cloned() {
+            let at = self.delivery.at;
+            let tenth = Duration::from_millis(u64::from(row.every_secs) * 100);
+            let news = row.last_at.is_none_or(|last| at > last && at.since(last) >= tenth);
+            if news || row.missing_since.is_some() {
+                tx.put_heartbeat(&Heartbeat { last_at: row.last_at.max(Some(at)), ..row })?;
+                tx.log(ChangeSubject::Notifications)?;
+            }
+        }
+        Ok(Applied { heartbeat: Some(id), ..self.answer(tx, None)? })
     }
 
     /// The alert that this is about. One that began by the connector's own rule goes on by that until it ends, whatever
@@ -124,7 +160,7 @@ impl Door<'_> {
             return Some(tx.now.plus(tx.policy.test_closes_after));
         }
         let secs = self.signal.quiet_after_secs?;
-        Some(tx.now.plus(std::time::Duration::from_secs(u64::from(secs))))
+        Some(tx.now.plus(Duration::from_secs(u64::from(secs))))
     }
 
     fn repeat(&self, tx: &mut Tx<'_>, mut alert: Alert) -> Result<Applied, StoreError> {
@@ -360,6 +396,7 @@ impl Door<'_> {
             strategy: membership.as_ref().map(|m| m.strategy),
             correlation_score: membership.as_ref().map(|m| m.score),
             new_incident: false,
+            heartbeat: None,
         })
     }
 }

@@ -43,7 +43,7 @@ async fn furnished(dir: &Path, deliveries: u64) -> Store {
         };
         store.submit(delivery).await.unwrap();
     }
-    assert!(store.applied(deliveries, std::time::Duration::from_secs(20)).await);
+    assert!(store.applied(deliveries, std::time::Duration::from_secs(120)).await);
     let key = store.sealer().seal("wk_the_key").unwrap();
     let settings = serde_json::json!({"platform": "generic", "enabled": true, "auth": "key", "key": key.0, "rate_per_minute": 1, "created_at": start()});
     store.ensure_connectors(vec![serde_json::from_value(settings).unwrap()]).await.unwrap();

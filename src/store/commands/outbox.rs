@@ -200,7 +200,10 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
         }
     }
     tx.put_channel(&channel)?;
-    if let (Some(incident), 1..) = (lead.incident, sent.receipt.len()) {
+    if let Some(incident) = lead.incident
+        && tx.receipt(incident, lead.place())? != sent.receipt
+        && sent.notices.len() == rows.iter().filter(|n| n.incident == lead.incident).count()
+    {
         tx.put_receipt(incident, lead.place(), sent.receipt.clone())?;
     }
     for before in rows {
@@ -223,6 +226,13 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
             }
             SentEnd::Later(asked) => {
                 notice.steps_done.clone_from(&sent.steps_done);
+                // Whoever tries a channel sees the answer, and tries again themselves.
+                if notice.event == NoticeEvent::Test {
+                    tx.put_notice(&notice, Some(&before))?;
+                    let why = notice.attempts.last().map_or_else(String::new, |a| a.said.clone());
+                    fail(tx, &channel, &notice, why)?;
+                    continue;
+                }
                 let mail = if channel.kind == "email" { 2 } else { 1 };
                 if now.since(notice.planned_at) >= retry::GIVEN_UP * mail {
                     tx.put_notice(&notice, Some(&before))?;

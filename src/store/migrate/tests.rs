@@ -37,7 +37,7 @@ fn copy_name() -> String {
 async fn tells_its_story(dir: &Path) {
     let store = open_at(dir).unwrap();
     let last = store.behind() + *store.position().borrow();
-    assert!(store.applied(last, std::time::Duration::from_secs(30)).await);
+    assert!(store.applied(last, std::time::Duration::from_secs(120)).await);
     let view = store.exclusive_view().await.unwrap();
     assert_eq!(view.check().unwrap(), Vec::<String>::new());
     for seq in 1..=last {

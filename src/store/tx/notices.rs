@@ -155,14 +155,14 @@ impl Tx<'_> {
     /// Writes a heartbeat.
     pub fn put_heartbeat(&mut self, row: &Heartbeat) -> Result<(), StoreError> {
         self.world.touched = true;
-        self.world.telling.heartbeats.insert(row.id.0, row.clone());
+        self.world.telling.put_heartbeat(row.id, Some(row));
         put(&mut self.notices.heartbeats, row.id.0, row)
     }
 
     /// Removes a heartbeat.
     pub fn remove_heartbeat(&mut self, id: HeartbeatId) -> Result<(), StoreError> {
         self.world.touched = true;
-        self.world.telling.heartbeats.remove(&id.0);
+        self.world.telling.put_heartbeat(id, None);
         self.notices.heartbeats.remove(id.0)?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Notifications: what people have set, what was considered, what became of messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::ReadableTable;
 
@@ -10,6 +10,8 @@ use crate::{
     store::{StoreError, codec, tables, world::Telling},
 };
 
+/// Messages looked at for one that could be taken.
+const LOOK: usize = 2_000;
 /// Messages of one incident that are shown: the latest.
 const SHOWN: usize = 500;
 
@@ -69,6 +71,25 @@ impl View {
         Ok(found)
     }
 
+    /// Incidents that were opened since then, newest first, at most `most`; whether those are all. What was merged into
+    /// another one is left out.
+    pub fn detected_since(&self, since: Time, most: usize) -> Result<(Vec<Incident>, bool), StoreError> {
+        let mut found = Vec::new();
+        for row in self.newest(tables::INCIDENTS, None)? {
+            let incident: Incident = codec::decode(row?.1.value())?;
+            if incident.detected_at < since {
+                break;
+            }
+            if found.len() >= most {
+                return Ok((found, false));
+            }
+            if incident.status != IncidentStatus::Merged {
+                found.push(incident);
+            }
+        }
+        Ok((found, true))
+    }
+
     /// Where the escalation of an incident stands.
     pub fn escalation(&self, id: IncidentId) -> Result<Option<Escalation>, StoreError> {
         self.row(tables::ESCALATIONS, id.0)
@@ -94,6 +115,53 @@ impl View {
     pub fn overdue_escalations(&self, before: Time) -> Result<Vec<IncidentId>, StoreError> {
         let due = self.table(tables::ESCALATIONS_DUE)?;
         due.range(..(before.millis(), 0))?.take(100).map(|row| Ok(IncidentId(row?.0.value().1))).collect()
+    }
+
+    /// Which of these identities have an open alert.
+    pub fn burning(&self, wanted: &BTreeSet<Fingerprint>) -> Result<BTreeSet<Fingerprint>, StoreError> {
+        let mut found = BTreeSet::new();
+        for row in self.table(tables::LIVE_ALERTS)?.iter()? {
+            let (fingerprint, closed) = row?.1.value();
+            if closed == i64::MAX && wanted.contains(&Fingerprint(fingerprint)) {
+                found.insert(Fingerprint(fingerprint));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a message could be taken: its time has come, its place is free, and nothing before it waits for another try.
+    pub fn takeable(
+        &self,
+        now: Time,
+        busy: &BTreeSet<(ChannelId, Option<String>)>,
+        resting: &BTreeSet<ChannelId>,
+    ) -> Result<bool, StoreError> {
+        let due = self.table(tables::NOTICES_DUE)?;
+        let mut seen = busy.clone();
+        for row in due.range(..=(now.millis(), u64::MAX))?.take(LOOK) {
+            let Some(notice) = self.notice(NoticeId(row?.0.value().1))? else { continue };
+            let place = (notice.channel, notice.address.clone());
+            if resting.contains(&notice.channel) || !seen.insert(place) {
+                continue;
+            }
+            if !self.is_held(now, &notice)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something at the same place is on its way, or waits for another try.
+    fn is_held(&self, now: Time, notice: &Notice) -> Result<bool, StoreError> {
+        let pending = self.table(tables::NOTICES_PENDING)?;
+        for row in pending.range((notice.channel.0, 0)..=(notice.channel.0, u64::MAX))?.take(LOOK) {
+            let Some(other) = self.notice(NoticeId(row?.0.value().1))? else { continue };
+            let waits = other.state == NoticeState::Sending || (other.tries > 0 && other.due_at > now);
+            if other.place() == notice.place() && waits {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many messages wait, by channel.

@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableTable};
 use serde::de::DeserializeOwned;
 
 use crate::{
+    correlation::mutes::{self, Facts, Matchers},
     model::*,
     notifications::policy::{Book, Rule},
     store::{StoreError, codec, tables},
@@ -26,8 +27,9 @@ pub struct Telling {
     pub policies: BTreeMap<u64, EscalationPolicy>,
     /// By number.
     pub heartbeats: BTreeMap<u64, Heartbeat>,
-    // Follow from the rows: rules in their order.
+    // Follow from the rows: rules in their order, and alerts that are heartbeats.
     read: Vec<Rule>,
+    beats: Vec<(HeartbeatId, Matchers)>,
 }
 
 // What follows from the rows is the same when they are.
@@ -67,8 +69,10 @@ impl Telling {
             policies: rows(txn, tables::POLICIES)?,
             heartbeats: rows(txn, tables::HEARTBEATS)?,
             read: Vec::new(),
+            beats: Vec::new(),
         };
         telling.reread();
+        telling.reread_heartbeats();
         Ok(telling)
     }
 
@@ -76,6 +80,37 @@ impl Telling {
         let mut rules: Vec<NoticeRule> = self.rules.values().cloned().collect();
         rules.sort_by_key(|r| (r.position, r.id));
         self.read = rules.into_iter().map(Rule::read).collect();
+    }
+
+    fn reread_heartbeats(&mut self) {
+        let of = |h: &Heartbeat| match &h.from {
+            // Rows are checked before they are written; what a later version cannot read is no heartbeat.
+            HeartbeatFrom::Alerts(matchers) if h.enabled => Some((h.id, mutes::matchers(matchers).ok()?)),
+            _ => None,
+        };
+        self.beats = self.heartbeats.values().filter_map(of).collect();
+    }
+
+    /// Whether some alerts are heartbeats.
+    pub fn expects_alerts(&self) -> bool {
+        !self.beats.is_empty()
+    }
+
+    /// The first heartbeat that such an alert is.
+    pub fn heartbeat_of(&self, facts: &Facts<'_>) -> Option<HeartbeatId> {
+        self.beats.iter().find(|(_, matchers)| matchers.fit(facts)).map(|(id, _)| *id)
+    }
+
+    /// Takes a heartbeat as it is written now; none removes it.
+    pub fn put_heartbeat(&mut self, id: HeartbeatId, row: Option<&Heartbeat>) {
+        let before = match row {
+            Some(row) => self.heartbeats.insert(id.0, row.clone()),
+            None => self.heartbeats.remove(&id.0),
+        };
+        let says = |h: &Heartbeat| (h.from.clone(), h.enabled);
+        if before.as_ref().map(says) != row.map(says) {
+            self.reread_heartbeats();
+        }
     }
 
     /// Whether nobody is ever told anything: there is no rule.

@@ -8,27 +8,38 @@ pub mod backtests;
 mod backup;
 mod bulk;
 mod changes;
+mod channel_kinds;
+mod channels;
 pub mod connector_identity;
 mod connector_object;
 pub mod connectors;
+mod contacts;
 mod corrections;
 pub mod correlation;
 mod deliveries;
 mod facets;
+mod heartbeats;
 mod hooks;
 mod incidents;
 pub mod insights;
 mod mutes;
 pub mod netdata;
 pub mod netdata_cloud;
+pub mod notices;
+mod on_call;
 #[cfg(not(any(test, fuzzing)))]
 mod params;
 #[cfg(any(test, fuzzing))]
 pub mod params;
 mod parts;
+mod patched;
+mod policies;
 pub mod postmortems;
+mod rules;
+mod rules_preview;
 pub mod runbooks;
 mod saved_views;
+mod schedules;
 pub mod services;
 pub mod sessions;
 mod sources;
@@ -120,6 +131,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(parts::transcript))
         .routes(routes!(parts::model))
         .routes(routes!(parts::similar))
+        .routes(routes!(notices::incident))
         .routes(routes!(insights::get))
         .routes(routes!(postmortems::list))
         .routes(routes!(postmortems::get, postmortems::put))
@@ -165,6 +177,26 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(thresholds::get, thresholds::change, thresholds::remove))
         .routes(routes!(runbooks::list, runbooks::make))
         .routes(routes!(runbooks::get, runbooks::change, runbooks::remove))
+        .routes(routes!(channel_kinds::list))
+        .routes(routes!(channels::list, channels::make))
+        .routes(routes!(channels::get, channels::change, channels::remove))
+        .routes(routes!(channels::test))
+        .routes(routes!(rules::list, rules::make))
+        .routes(routes!(rules_preview::preview))
+        .routes(routes!(rules::get, rules::put, rules::change, rules::remove))
+        .routes(routes!(contacts::get, contacts::put))
+        .routes(routes!(schedules::list, schedules::make))
+        .routes(routes!(schedules::get, schedules::put, schedules::change, schedules::remove))
+        .routes(routes!(on_call::now))
+        .routes(routes!(on_call::at))
+        .routes(routes!(on_call::shifts))
+        .routes(routes!(on_call::make_override))
+        .routes(routes!(on_call::feed))
+        .routes(routes!(policies::list, policies::make))
+        .routes(routes!(policies::get, policies::put, policies::change, policies::remove))
+        .routes(routes!(heartbeats::list, heartbeats::make))
+        .routes(routes!(heartbeats::get, heartbeats::put, heartbeats::change, heartbeats::remove))
+        .routes(routes!(notices::list))
         .routes(routes!(facets::facets))
         .routes(routes!(saved_views::list, saved_views::make))
         .routes(routes!(saved_views::get, saved_views::change, saved_views::remove))

@@ -36,6 +36,7 @@ use crate::{
         assets,
         auth::{Client, Identity, reads_on},
         saved_views::kept,
+        sse::Open,
         state::AppState,
     },
 };
@@ -68,6 +69,7 @@ pub async fn live(
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
 async fn follow(state: AppState, client: Client, headers: HeaderMap, who: Identity, after: Option<u64>, tx: Sender) {
+    let _open = Open::of(&state);
     let mut events = state.live.subscribe(after);
     let (me, began) = (who.name(), state.clock.now());
     let mut stale = true;

@@ -1,5 +1,6 @@
 //! Server-rendered pages: each works without scripts; scripts add what is live.
 
+mod ack;
 mod act;
 mod alerts;
 mod alerts_chart;
@@ -93,6 +94,7 @@ pub fn router() -> Router<AppState> {
         .route("/logout/provider", get(login::sign_out_at_provider))
         .route("/session/extend", post(you::extend))
         .route("/theme", post(login::theme))
+        .route("/ack/{token}", get(ack::show).post(ack::acknowledge))
         .route("/setup", get(setup::start).post(setup::make))
         .route("/setup/first-alert", get(setup::first_alert).post(setup::send))
         .route("/setup/arrived", get(setup::has_arrived))

@@ -12,7 +12,7 @@ const H: f64 = 60.0;
 const LAND_TOP: f64 = 16.0;
 const LAND_PX: f64 = 54.4;
 /// More fires than this cannot be told apart.
-const MARKS: usize = 60;
+const MARKS: usize = 24;
 
 /// A fire.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Mark {
     pub y: String,
     /// Radius.
     pub r: String,
-    /// Radius of the glow.
+    /// Width of the line around it, half of which is its glow.
     pub glow: String,
 }
 
@@ -106,7 +106,7 @@ fn mark(at: Time, severity: Severity, now: Time, span: f64, near: &[f64]) -> Mar
         x: format!("{:.1}", (share * 100.0).min(99.0)),
         y: format!("{y:.0}"),
         r: format!("{r}"),
-        glow: format!("{:.1}", r * 2.4),
+        glow: format!("{:.1}", r * 2.8),
     }
 }
 

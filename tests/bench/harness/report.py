@@ -26,6 +26,8 @@ ROWS = {
     12: ("intake beside others", True, {"readers": (0.8, 0.9), "index": (0.75, 0.85)}),
     13: ("at twice the peak", None, {"goodput": (0.8, 0.95), "refusals": (0, 0)}),
     14: ("while the retention removes what is too much", False, {"": (2, 1.2)}),
+    # Limits only: those of the design.
+    15: ("pages in Chromium", False, {}),
 }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 
+from .interface import interface
 from .programs import (
     AUTH, ROOT, Alertmanager, Bare, Crammed, NoIndex, Sweeping, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
     load, load_arguments, measured_load, pairs, run_tool,
@@ -457,4 +458,5 @@ ALL = [
     ({12}, beside),
     ({13}, overload),
     ({14}, retention),
+    ({15}, interface),
 ]

@@ -1,0 +1,427 @@
+//! Zulip, as a bot. In a channel each incident has its topic, which is marked as resolved at the end; the first message is
+//! changed as the incident changes, and what happens is told after it. Limits: <https://zulip.com/api/send-message>.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{
+    Answered, Body, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Method, Settings,
+    To, call::said, chat, text,
+};
+use crate::{
+    model::Mistake,
+    notifications::message::{About, Digest, Message, Subject},
+};
+
+/// `content`.
+const MOST: usize = 10_000;
+/// `topic`.
+const TOPIC: usize = 60;
+/// What marks a topic as resolved.
+const RESOLVED: &str = "✔ ";
+
+static INFO: Info = Info {
+    kind: "zulip",
+    name: "Zulip",
+    tile: "Zu",
+    what: "Posts into a Zulip channel with a topic per incident, marked as resolved at its end; or to people directly.",
+    steps: &[
+        "In Zulip open Settings > Personal > Bots > Add a new bot, with the type Generic bot.",
+        "Copy its e-mail address and its API key, and subscribe it to the channel if that is private.",
+        "To have topics marked as resolved, let the bot move messages: Organization settings > Organization permissions.",
+    ],
+    fields: &[
+        Field {
+            key: "server",
+            label: "Server",
+            help: "Where Zulip is: https://example.zulipchat.com",
+            kind: FieldKind::Url,
+            secret: false,
+            required: true,
+            default: "",
+        },
+        Field {
+            key: "email",
+            label: "E-mail address of the bot",
+            help: "As Zulip shows it in the list of bots: watchfire-bot@example.zulipchat.com",
+            kind: FieldKind::Text,
+            secret: false,
+            required: true,
+            default: "",
+        },
+        Field {
+            key: "key",
+            label: "API key of the bot",
+            help: "32 letters and digits, in the list of bots under the bot's name.",
+            kind: FieldKind::Text,
+            secret: true,
+            required: true,
+            default: "",
+        },
+        Field {
+            key: "to",
+            label: "Channel or people",
+            help: "A channel's name, such as incidents; or people's e-mail addresses with commas between them, such as \
+                   ada@example.com, for direct messages.",
+            kind: FieldKind::Text,
+            secret: false,
+            required: true,
+            default: "",
+        },
+        Field {
+            key: "topic",
+            label: "Topic",
+            help: "Empty: one topic per incident, such as “INC-42 Disk full on db-1”. With a name, such as alerts: all in that \
+                   topic.",
+            kind: FieldKind::Text,
+            secret: false,
+            required: false,
+            default: "",
+        },
+    ],
+    address: Some("to"),
+    follows: Follows::Read,
+    rate: (200, Duration::from_secs(60)),
+};
+
+/// The channel.
+pub struct Zulip;
+
+/// Addresses are people; a channel's name is a word.
+fn people(settings: &Settings) -> Option<Vec<&str>> {
+    let to = settings.get("to");
+    let all = to.contains('@').then(|| to.split(',').map(str::trim).filter(|a| !a.is_empty()).collect::<Vec<_>>());
+    all.filter(|a| !a.is_empty())
+}
+
+impl Channel for Zulip {
+    fn info(&self) -> &'static Info {
+        &INFO
+    }
+
+    fn check(&self, settings: &Settings) -> Vec<Mistake> {
+        let mut wrong = Vec::new();
+        if !settings.get("email").contains('@') {
+            let what = "The bot's e-mail address, such as watchfire-bot@example.zulipchat.com; not its name.";
+            wrong.push(Mistake::new("/settings/email", what));
+        }
+        if settings.get("topic").chars().count() > TOPIC {
+            wrong.push(Mistake::new("/settings/topic", "At most 60 characters."));
+        }
+        wrong
+    }
+
+    fn calls(&self, to: &To, message: &Message) -> Vec<Call> {
+        let first = message.subject().zip(to.receipt.get("message"));
+        let Some((subject, id)) = first else {
+            return vec![post("post", to, &topic(&to.settings, message), whole(message))];
+        };
+        let edit = change("edit", to, id, vec![("content", whole(message))]);
+        // Only topics of one incident are kept; a fixed one is of all and is never marked.
+        let Some(current) = to.receipt.get("topic") else {
+            return vec![edit, post("thread", to, &topic(&to.settings, message), follow_up(message, subject))];
+        };
+        let unmarked = current.strip_prefix(RESOLVED);
+        match (message.is_over(), unmarked) {
+            (false, Some(name)) => {
+                vec![renamed(to, id, name), edit, post("thread", to, name, follow_up(message, subject))]
+            }
+            (true, None) => {
+                let name = format!("{RESOLVED}{current}");
+                vec![edit, post("thread", to, current, follow_up(message, subject)), renamed(to, id, &name)]
+            }
+            _ => vec![edit, post("thread", to, current, follow_up(message, subject))],
+        }
+    }
+
+    fn judge(&self, to: &To, message: &Message, call: &Call, answer: &Answered) -> Judged {
+        let json = answer.json();
+        if answer.is_success() {
+            if chat::at(&json, "result") != "success" {
+                let what = "Look at the server's address in this channel's settings.";
+                return chat::never("answered 200, but not as Zulip does", what, true);
+            }
+            return match call.step() {
+                "topic" => chat::kept([("topic", form(call, "topic"))]),
+                "post" if message.subject().is_some() => {
+                    let own = to.settings.given("topic").is_none() && people(&to.settings).is_none();
+                    chat::kept([
+                        ("message", chat::word(chat::at(&json, "id"))),
+                        ("topic", form(call, "topic").filter(|_| own)),
+                    ])
+                }
+                _ => Judged::done(),
+            };
+        }
+        let words = chat::at(&json, "msg").as_str().map_or_else(|| said(&answer.body), said);
+        // The organization may allow no changes, or none after some minutes; somebody may have deleted the message. What
+        // follows tells what happened.
+        if matches!(call.step(), "edit" | "topic") && matches!(answer.status, 400 | 403 | 404) {
+            return Judged::done();
+        }
+        if answer.status == 429 {
+            let wish = chat::at(&json, "retry-after").as_f64().and_then(|s| Duration::try_from_secs_f64(s).ok());
+            if let Judged::Later { after, why } = chat::judged(answer, message.now, &words, "") {
+                return Judged::Later { after: wish.or(after), why };
+            }
+        }
+        let why = format!("Zulip said: {words}");
+        let code = chat::at(&json, "code").as_str().unwrap_or_default();
+        if answer.status == 400 && (code == "STREAM_DOES_NOT_EXIST" || words.contains("Not authorized to send")) {
+            let what = "Look at the channel's name, and subscribe the bot to it if it is private.";
+            return chat::never(&why, what, true);
+        }
+        if answer.status == 400 && words.starts_with("Invalid email") {
+            return chat::never(&why, "Look at the people's e-mail addresses: they must have an account there.", true);
+        }
+        let what = "Look at the server's address, the bot's e-mail address and its API key (Settings > Personal > Bots); the \
+                    bot may have been deactivated.";
+        chat::judged(answer, message.now, &words, what)
+    }
+}
+
+fn api(step: &'static str, to: &To, path: &str, method: Method, fields: Vec<(&str, String)>) -> Call {
+    let url = format!("{}/api/v1/{path}", chat::base(to.settings.get("server")));
+    let credentials = Credentials::Basic(to.settings.get("email").to_owned(), to.settings.get("key").to_owned());
+    let body = Body::Form(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+    Call::Http(HttpCall { method, credentials, body, ..HttpCall::post(step, url, Value::Null) })
+}
+
+fn post(step: &'static str, to: &To, topic: &str, content: String) -> Call {
+    // The older names of both types: servers of all ages know them.
+    let mut fields = match people(&to.settings) {
+        Some(people) => vec![("type", "private".to_owned()), ("to", serde_json::json!(people).to_string())],
+        None => {
+            vec![("type", "stream".to_owned()), ("to", to.settings.get("to").to_owned()), ("topic", topic.to_owned())]
+        }
+    };
+    fields.push(("content", content));
+    api(step, to, "messages", Method::Post, fields)
+}
+
+fn change(step: &'static str, to: &To, id: &str, fields: Vec<(&str, String)>) -> Call {
+    api(step, to, &format!("messages/{id}"), Method::Patch, fields)
+}
+
+/// The topic of all its messages. Zulip's own note about that is left out: the message before it says why.
+fn renamed(to: &To, id: &str, name: &str) -> Call {
+    let fields = vec![
+        ("topic", name.to_owned()),
+        ("propagate_mode", "change_all".to_owned()),
+        ("send_notification_to_old_thread", "false".to_owned()),
+        ("send_notification_to_new_thread", "false".to_owned()),
+    ];
+    change("topic", to, id, fields)
+}
+
+/// A field of a form.
+fn form(call: &Call, name: &str) -> Option<String> {
+    match call {
+        Call::Http(HttpCall { body: Body::Form(fields), .. }) => {
+            fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Room is left for the mark.
+fn topic(settings: &Settings, message: &Message) -> String {
+    let room = TOPIC - RESOLVED.chars().count();
+    match (settings.given("topic"), &message.about) {
+        (Some(topic), _) => topic.to_owned(),
+        (None, About::Incident(s)) => chat::line(&format!("{} {}", s.id, s.title), room, chat::quiet),
+        (None, About::Digest(_) | About::Test { .. }) => "Watchfire".to_owned(),
+    }
+}
+
+fn whole(message: &Message) -> String {
+    let head = chat::head(message, 300, chat::apart);
+    let reason = chat::line(&message.reason, 300, chat::apart);
+    match &message.about {
+        About::Incident(subject) => {
+            let happened = chat::line(&text::happened(message), 300, chat::apart);
+            let top = format!("**{head}**\n{happened} · {}", text::count(subject));
+            let facts: Vec<String> = chat::facts(message, subject, chat::apart)
+                .into_iter()
+                .map(|(name, value)| format!("* {name}: {value}"))
+                .collect();
+            let links = chat::markdown_links(message, subject, chat::apart);
+            let (facts, end) = (facts.join("\n"), format!("{links}\n{reason}"));
+            let taken = [&top, &facts, &end].iter().map(|p| p.chars().count() + 2).sum();
+            // Half a limit is enough for anybody at night.
+            let room = MOST.saturating_sub(taken).clamp(300, 5_000);
+            let parts = [top, chat::story(message, subject, room, chat::apart), facts, end];
+            parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("\n\n")
+        }
+        About::Digest(digest) => format!("**{head}**\n{}\n\n{reason}", list(message, digest)),
+        About::Test { .. } => format!("**{head}**\n{reason}"),
+    }
+}
+
+fn list(message: &Message, digest: &Digest) -> String {
+    let places = [chat::places(digest, chat::apart)];
+    let lines = digest.first.iter().map(|l| {
+        let name = chat::href(&l.url, 300).map_or_else(|| l.id.to_string(), |url| format!("[{}]({url})", l.id));
+        format!("{} {name} {}", text::severity(l.severity).sign, chat::line(&l.title, 120, chat::apart))
+    });
+    let all = chat::href(&digest.url, 500).map(|url| format!("[Open all of them]({url})"));
+    let lines = places.into_iter().chain(lines).chain(all).chain(text::remarks(message)).filter(|l| !l.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn follow_up(message: &Message, subject: &Subject) -> String {
+    let (first, news) = chat::follow_up(message, subject, 3_000, chat::apart);
+    let link =
+        chat::href(&subject.url, 500).map_or_else(|| subject.id.to_string(), |u| format!("[{}]({u})", subject.id));
+    let lines: Vec<String> = [format!("**{first}** · {link}")].into_iter().chain(news).collect();
+    lines.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::proof::*, *};
+
+    const CHANNEL: &str =
+        r#"{"server":"https://chat.example.com","email":"bot@example.com","key":"k","to":"incidents"}"#;
+    const FIXED: &str = r#"{"server":"https://chat.example.com/","email":"bot@example.com","key":"k","to":"incidents","topic":"alerts"}"#;
+    const PEOPLE: &str = r#"{"server":"https://chat.example.com","email":"bot@example.com","key":"k","to":"ada@example.com, bo@example.com"}"#;
+    const OK: &str = r#"{"result":"success","id":42}"#;
+    const TITLE: &str = "INC-42 Connection pool of payments-db is exhausted";
+
+    fn topics(calls: &[Call]) -> Vec<String> {
+        calls.iter().map(|c| format!("{} {}", c.step(), form(c, "topic").unwrap_or_default())).collect()
+    }
+
+    #[test]
+    fn an_incident_is_a_topic_that_is_marked_at_its_end() {
+        let mut story = Story::new(&Zulip, CHANNEL);
+        assert_eq!(story.tell("opened", &[OK]), ["post POST https://chat.example.com/api/v1/messages"]);
+        assert_eq!(story.to.receipt, receipt(&[("message", "42"), ("topic", TITLE)]));
+        let steps = [
+            "edit PATCH https://chat.example.com/api/v1/messages/42",
+            "thread POST https://chat.example.com/api/v1/messages",
+        ];
+        assert_eq!(story.tell("acknowledged", &[OK, OK]), steps);
+        let calls = story.calls("resolved");
+        assert_eq!(topics(&calls), ["edit ".to_owned(), format!("thread {TITLE}"), format!("topic ✔ {TITLE}")]);
+        assert_eq!(form(&calls[2], "propagate_mode").as_deref(), Some("change_all"));
+        assert!(form(&calls[1], "content").unwrap().contains("The pool was made larger."));
+        story.tell("resolved", &[OK, OK, OK]);
+        assert_eq!(story.to.receipt["topic"], format!("✔ {TITLE}"));
+        // Told again, it is not marked twice; open again, it loses the mark first.
+        assert_eq!(topics(&story.calls("resolved")), ["edit ".to_owned(), format!("thread ✔ {TITLE}")]);
+        assert_eq!(
+            topics(&story.calls("opened")),
+            [format!("topic {TITLE}"), "edit ".to_owned(), format!("thread {TITLE}")]
+        );
+        story.tell("opened", &[OK, OK, OK]);
+        assert_eq!(story.to.receipt["topic"], TITLE);
+    }
+
+    #[test]
+    fn a_fixed_topic_and_people_have_no_mark() {
+        for (settings, topic, kind) in [(FIXED, "alerts", "stream"), (PEOPLE, "", "private")] {
+            let mut story = Story::new(&Zulip, settings);
+            story.tell("opened", &[OK]);
+            assert_eq!(story.to.receipt, receipt(&[("message", "42")]));
+            let calls = story.calls("resolved");
+            assert_eq!(topics(&calls), ["edit ".to_owned(), format!("thread {topic}")]);
+            assert_eq!(form(&calls[1], "type").as_deref(), Some(kind));
+        }
+        let calls = Story::new(&Zulip, PEOPLE).calls("opened");
+        assert_eq!(form(&calls[0], "to").as_deref(), Some(r#"["ada@example.com","bo@example.com"]"#));
+    }
+
+    #[test]
+    fn answers_mean_what_zulip_says_of_them() {
+        for (step, status, headers, body, want) in [
+            (
+                "post",
+                200,
+                [].as_slice(),
+                OK,
+                "done message=42 topic=INC-42 Connection pool of payments-db is exhausted",
+            ),
+            ("post", 200, &[], "<html>", "broken: server's address"),
+            (
+                "post",
+                400,
+                &[],
+                r#"{"msg":"Channel 'x' does not exist","code":"STREAM_DOES_NOT_EXIST"}"#,
+                "broken: subscribe",
+            ),
+            (
+                "post",
+                400,
+                &[],
+                r#"{"msg":"Not authorized to send to channel 'x'","code":"BAD_REQUEST"}"#,
+                "broken: private",
+            ),
+            ("post", 400, &[], r#"{"msg":"Invalid email 'x'","code":"BAD_REQUEST"}"#, "broken: must have an account"),
+            (
+                "post",
+                400,
+                &[],
+                r#"{"msg":"Message must not be empty","code":"BAD_REQUEST"}"#,
+                "never: must not be empty",
+            ),
+            (
+                "post",
+                401,
+                &[],
+                r#"{"msg":"Invalid API key","code":"INVALID_API_KEY"}"#,
+                "broken: Invalid API key. Look",
+            ),
+            ("post", 403, &[], r#"{"msg":"Account is deactivated"}"#, "broken: deactivated"),
+            ("post", 429, &[], r#"{"msg":"slow","code":"RATE_LIMIT_HIT","retry-after":28.7}"#, "later 28700: slow"),
+            ("post", 429, &[("retry-after", "3")], "", "later 3000: 429"),
+            ("post", 502, &[], "", "later: 502"),
+            ("edit", 200, &[], OK, "done"),
+            ("edit", 400, &[], r#"{"msg":"The time limit for editing this message has passed"}"#, "done"),
+            ("topic", 200, &[], OK, "done topic=✔ T"),
+            ("topic", 400, &[], r#"{"msg":"You don't have permission to edit this message"}"#, "done"),
+            ("edit", 401, &[], "", "broken: API key"),
+            ("thread", 200, &[], OK, "done"),
+            ("thread", 503, &[], "", "later: 503"),
+        ] {
+            let mut story = Story::new(&Zulip, CHANNEL);
+            if step != "post" {
+                story.to.receipt = receipt(&[("message", "7"), ("topic", "T")]);
+            }
+            let sample = if step == "post" { "opened" } else { "resolved" };
+            assert_judged(&story, sample, step, headers, status, body, want);
+        }
+    }
+
+    #[test]
+    fn texts_and_topics_keep_to_their_limits() {
+        for settings in [CHANNEL, FIXED, PEOPLE] {
+            let mut story = Story::new(&Zulip, settings);
+            for kept in [false, true] {
+                if kept {
+                    story.to.receipt = receipt(&[("message", "1"), ("topic", &"x".repeat(58))]);
+                }
+                each_sample(&story, |name, body| {
+                    let count = |key: &str| body[key].as_str().map_or(0, |t| t.chars().count());
+                    assert!(count("content") <= MOST && count("topic") <= TOPIC, "{name}");
+                    assert!(count("content") > 0 || count("topic") > 0, "{name}");
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn foreign_text_has_no_mentions_links_or_code() {
+        let calls = Story::new(&Zulip, CHANNEL).calls("hostile");
+        let content = form(&calls[0], "content").unwrap();
+        assert!(!content.contains("](http://evil") && !content.contains("`c`") && !content.contains("<!"), "{content}");
+    }
+
+    #[test]
+    fn settings_say_what_is_wrong() {
+        assert_eq!(mistakes(&Zulip, CHANNEL), "");
+        let long = format!(r#"{{"email":"bot","topic":"{}"}}"#, "x".repeat(61));
+        assert_eq!(mistakes(&Zulip, &long), "/settings/email /settings/topic");
+    }
+}
