@@ -393,9 +393,9 @@ async fn look_at_lists() {
 #[tokio::test(flavor = "multi_thread")]
 async fn look_at_who_is_told() {
     let test = TestApp::start_with(Clock::manual(start_of_time()), |c| c.notify_plain_http = true).await;
+    let browser = Browser::signed_in(&test).await;
     let kim = json!({"name": "kim", "role": "responder", "password": "a long password"});
     assert_eq!(test.post("/api/users", &kim).await.status, 201);
-    let browser = Browser::signed_in(&test).await;
     let mut look = Look::with(&browser);
     look.at("settings-notifications-empty", "/settings/notifications").await;
     look.at("on-call-empty", "/on-call").await;
