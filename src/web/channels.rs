@@ -8,10 +8,14 @@ use crate::{
     model::*,
     notifications::{
         channels::{self, Channel},
+        opened,
         setting::{self, Given, SettingError},
     },
-    store::{ChannelPatch, CommandError, NewChannel, seal},
+    store::{ChannelPatch, CommandError, NewChannel, StoreError, seal},
 };
+
+/// Longest address of a person, in characters.
+const ADDRESS: usize = 500;
 
 /// What is asked of a channel; what is not named stays.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +36,7 @@ pub struct Wanted {
 /// The kind is not known, settings are wrong (`/settings/KEY`), the receiver did not prove itself, or the store refused.
 pub async fn make(state: &AppState, kind: &str, wanted: Wanted, actor: Actor) -> Result<ChannelRow, CommandError> {
     let channel = known(kind)?;
-    let given = checked(state, channel, &wanted.settings.unwrap_or_default(), None, true).await?;
+    let given = checked(state, channel, &wanted.settings.unwrap_or_default(), None).await?;
     let mut new = NewChannel {
         name: wanted.name.unwrap_or_default(),
         kind: channel.info().kind.to_owned(),
@@ -51,26 +55,25 @@ pub async fn make(state: &AppState, kind: &str, wanted: Wanted, actor: Actor) ->
     state.store.make_channel(new, actor).await
 }
 
-/// Changes a channel. One that is only switched off, renamed or led elsewhere need not prove itself again.
+/// Changes a channel. Whatever is changed, the receiver proves itself again, but for a channel that is only switched off:
+/// that must be possible when nobody answers there.
 ///
 /// # Errors
 /// As for making one; or there is none of that id.
 pub async fn change(state: &AppState, id: ChannelId, wanted: Wanted, actor: Actor) -> Result<ChannelRow, CommandError> {
     let before = state.store.read(move |view| view.channel(id)).await?;
     let before = before.ok_or_else(|| CommandError::NotFound(format!("channel {id}")))?;
+    let only_off = wanted == Wanted { enabled: Some(false), ..Wanted::default() };
     let mut patch = ChannelPatch {
         name: wanted.name,
         enabled: wanted.enabled,
         fallback: wanted.fallback,
         ..ChannelPatch::default()
     };
-    let again = wanted.enabled == Some(true) && !before.enabled;
-    if wanted.settings.is_some() || again {
+    if !only_off {
         let channel = known(&before.kind)?;
         let settings = wanted.settings.unwrap_or_else(|| before.settings.clone());
-        // What is off is told nothing; it proves itself when it is switched on.
-        let prove = wanted.enabled.unwrap_or(before.enabled);
-        let given = checked(state, channel, &settings, Some(&before), prove).await?;
+        let given = checked(state, channel, &settings, Some(&before)).await?;
         (patch.settings, patch.secrets) = (Some(given.settings), given.secrets);
     }
     state.store.change_channel(id, patch, actor).await
@@ -88,7 +91,6 @@ async fn checked(
     channel: &dyn Channel,
     settings: &BTreeMap<String, String>,
     before: Option<&ChannelRow>,
-    prove: bool,
 ) -> Result<Given, CommandError> {
     let refused = |e: SettingError| match e {
         SettingError::Wrong(wrong) => CommandError::Mistakes(wrong),
@@ -96,13 +98,45 @@ async fn checked(
     };
     let plain = state.caller.plain_http();
     let given = setting::read(channel, settings, before, state.store.sealer(), plain).map_err(refused)?;
-    if prove {
-        let mut bytes = [0; 16];
-        seal::random(&mut bytes)?;
-        let nonce: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        setting::prove(&state.caller, channel, &given.whole, &nonce).await.map_err(refused)?;
-    }
+    let mut bytes = [0; 24];
+    seal::random(&mut bytes)?;
+    let nonce: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    setting::prove(&state.caller, channel, &given.whole, &nonce).await.map_err(refused)?;
     Ok(given)
+}
+
+/// What is wrong with a person's own address at a channel, if anything.
+///
+/// # Errors
+/// Its secrets cannot be opened.
+pub fn address_mistake(state: &AppState, row: &ChannelRow, address: &str) -> Result<Option<String>, StoreError> {
+    let Some(channel) = channels::find(&row.kind) else { return Ok(None) };
+    if address.trim().is_empty() || address.chars().count() > ADDRESS || address.chars().any(char::is_control) {
+        return Ok(Some(format!(
+            "1 to {ADDRESS} characters on one line are needed; leave it out for the channel's own"
+        )));
+    }
+    let Some(key) = channel.info().address else {
+        return Ok(Some(format!("“{}” leads to one place only; leave the address out", row.name)));
+    };
+    let place = format!("/settings/{key}");
+    let whole = opened(state.store.sealer(), channel, row, Some(address))?;
+    Ok(channel.check(&whole).into_iter().find(|m| m.path == place).map(|m| m.what))
+}
+
+/// What is wrong with the addresses of ways to reach a person.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn contact_mistakes(state: &AppState, contacts: &[Contact]) -> Result<Vec<Mistake>, StoreError> {
+    let channels = state.store.read(|view| Ok(view.telling()?.channels)).await?;
+    let mut wrong = Vec::new();
+    for (n, contact) in contacts.iter().enumerate() {
+        let Some((row, address)) = channels.get(&contact.channel.0).zip(contact.address.as_deref()) else { continue };
+        let what = address_mistake(state, row, address)?;
+        wrong.extend(what.map(|what| Mistake::new(format!("/contacts/{n}/address"), what)));
+    }
+    Ok(wrong)
 }
 
 /// Has a test message sent and waits for what comes of it, at most so long; the message as it stands then.

@@ -396,14 +396,14 @@ async fn look_at_lists() {
 #[tokio::test(flavor = "multi_thread")]
 async fn look_at_who_is_told() {
     let test = TestApp::start_with(Clock::manual(start_of_time()), |c| c.notify_plain_http = true).await;
+    let browser = Browser::signed_in(&test).await;
     let kim = json!({"name": "kim", "role": "responder", "password": "a long password"});
     assert_eq!(test.post("/api/users", &kim).await.status, 201);
-    let browser = Browser::signed_in(&test).await;
     let mut look = Look::with(&browser);
     look.at("settings-notifications-empty", "/settings/notifications").await;
     look.at("on-call-empty", "/on-call").await;
-    for kind in watchfire::notifications::channels::ALL {
-        let kind = kind.info().kind;
+    // All kinds have one form; these have most of its sorts of fields.
+    for kind in ["mattermost", "webhook", "email"] {
         look.at(&format!("channel-new-{kind}"), &format!("/settings/notifications/new/{kind}")).await;
     }
     let store = test.app().store().clone();

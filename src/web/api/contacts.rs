@@ -4,12 +4,12 @@ use axum::{Json as Answer, extract::State};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::channels::address_mistake;
 use crate::{
     model::*,
     store::CommandError,
     web::{
         auth::Viewer,
+        channels::contact_mistakes,
         error::ApiError,
         extract::{OptionalJson, Path},
         state::AppState,
@@ -69,13 +69,7 @@ pub async fn put(
     let Some(contacts) = body.contacts else {
         return Err(ApiError::invalid("/contacts", "a list is needed; an empty one for none"));
     };
-    let channels = state.store.read(|view| Ok(view.telling()?.channels)).await?;
-    let mut wrong = Vec::new();
-    for (n, contact) in contacts.iter().enumerate() {
-        let Some((row, address)) = channels.get(&contact.channel.0).zip(contact.address.as_deref()) else { continue };
-        let what = address_mistake(&state, row, address)?;
-        wrong.extend(what.map(|what| Mistake::new(format!("/contacts/{n}/address"), what)));
-    }
+    let wrong = contact_mistakes(&state, &contacts).await?;
     if !wrong.is_empty() {
         return Err(CommandError::Mistakes(wrong).into());
     }

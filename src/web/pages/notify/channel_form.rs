@@ -20,7 +20,7 @@ use crate::{
     notifications::channels::{self, Channel, FieldKind, Info},
     web::{
         auth::Admin,
-        channels::{Wanted, change, make, test},
+        channels::{Wanted, address_mistake, change, make, test},
         error::ApiError,
         pages::{
             ask::{Ask, Fields, Params, back},
@@ -273,8 +273,16 @@ pub async fn try_it(
     Path(id): Path<String>,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
-    let id: ChannelId = named("channel", &id)?;
+    let before = row(&state, named("channel", &id)?).await?;
+    let id = before.id;
     let address = Some(form.fields.get("address").trim().to_owned()).filter(|a| !a.is_empty());
+    if let Some(given) = &address
+        && let Some(what) = address_mistake(&state, &before, given)?
+    {
+        let (channel, wrong) = (kind(&before.kind)?, vec![Mistake::new("/address", what)]);
+        let drawn = Drawn { channel, before: Some(before), typed: None, wrong, tested: None };
+        return draw(&state, &form.ask, drawn).await;
+    }
     let notice = test(&state, id, address, form.actor, ANSWER).await?;
     Ok(back(&format!("{HERE}/channels/{id}?tested={}#tested", notice.id), None))
 }

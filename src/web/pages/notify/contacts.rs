@@ -17,6 +17,7 @@ use crate::{
     notifications::channels,
     web::{
         auth::Admin,
+        channels::contact_mistakes,
         error::ApiError,
         pages::{
             ask::{Ask, Fields, back},
@@ -194,6 +195,7 @@ async fn taken(
     to: &str,
 ) -> Result<Response, ApiError> {
     let (contacts, mut wrong) = read(fields);
+    wrong.extend(contact_mistakes(state, &contacts).await?);
     if wrong.is_empty() {
         let row = Contacts { person: person.clone(), contacts: contacts.clone() };
         match state.store.put_contacts(row, actor).await {
