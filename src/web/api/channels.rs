@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{incidents::given, listing};
 use crate::{
     model::*,
-    notifications::{channels, opened},
     web::{
         auth::{Admin, Viewer},
         channels::{self as set, Wanted},
@@ -25,8 +24,6 @@ use crate::{
 
 /// How long a test is waited for: somewhat more than one call may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longest address of a person, in characters.
-const ADDRESS: usize = 500;
 
 /// A place where messages go.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -162,22 +159,6 @@ async fn object(state: &AppState, row: ChannelRow) -> Result<ChannelObject, ApiE
     Ok(ChannelObject::of(row, waiting))
 }
 
-/// What is wrong with a person's own address at a channel, if anything.
-pub fn address_mistake(state: &AppState, row: &ChannelRow, address: &str) -> Result<Option<String>, ApiError> {
-    let Some(channel) = channels::find(&row.kind) else { return Ok(None) };
-    if address.trim().is_empty() || address.chars().count() > ADDRESS || address.chars().any(char::is_control) {
-        return Ok(Some(format!(
-            "1 to {ADDRESS} characters on one line are needed; leave it out for the channel's own"
-        )));
-    }
-    let Some(key) = channel.info().address else {
-        return Ok(Some(format!("“{}” leads to one place only; leave the address out", row.name)));
-    };
-    let place = format!("/settings/{key}");
-    let whole = opened(state.store.sealer(), channel, row, Some(address))?;
-    Ok(channel.check(&whole).into_iter().find(|m| m.path == place).map(|m| m.what))
-}
-
 /// Every channel with how it does.
 #[utoipa::path(get, path = "/api/channels", tag = "notifications", operation_id = "channels_list",
     responses((status = 200, body = Channels)))]
@@ -265,7 +246,7 @@ pub async fn test(
 ) -> Result<Answer<ChannelTest>, ApiError> {
     let row = row(&state, id(&named)?).await?;
     if let Some(address) = &to.address
-        && let Some(what) = address_mistake(&state, &row, address)?
+        && let Some(what) = set::address_mistake(&state, &row, address)?
     {
         return Err(ApiError::invalid("/address", what));
     }
