@@ -9,6 +9,7 @@ use watchfire::{
     config::{self, Sources},
     investigation::{Probes, Runner},
     live::Hub,
+    notifications::Caller,
     outgoing::Client,
     runtime::{clock::Clock, files, tls},
     search::Search,
@@ -44,6 +45,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let shared = Arc::new(Shared::new(&config, &clock, tls)?);
     let backups = Backups::new(store.clone(), clock.clone(), None, stop.clone());
     let backtests = Backtests::open(store.clone(), app::policy(&config)).await?;
+    let caller = Arc::new(Caller::new(&client, clock.clone(), Vec::new(), false, false));
     let state = Arc::new(Parts {
         store: store.clone(),
         live,
@@ -57,6 +59,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         stop: stop.clone(),
         client,
         model: None,
+        caller,
         shared,
     });
     server::serve(listener, state, files::connections()).await;
