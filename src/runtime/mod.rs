@@ -1,5 +1,6 @@
 //! The ground under the rooms: time, tasks, stopping, logs.
 
+pub mod background;
 pub mod clock;
 pub mod files;
 pub mod shutdown;

@@ -15,7 +15,7 @@ use super::{Document, INCIDENT, Places, Search, SearchError, payload, unharmed};
 use crate::{
     model::{Alert, ChangeSubject, Incident, IncidentChange, IncidentId, IncidentStatus, PostmortemText},
     query::IncidentSeen,
-    runtime::clock::Clock,
+    runtime::{background::Background, clock::Clock},
     store::{AlertText, IncidentFilter, View},
 };
 
@@ -67,13 +67,18 @@ impl Search {
     pub async fn run(self, clock: Clock, stop: CancellationToken) {
         let mut changes = self.inner.store.changes();
         let mut flushed = clock.uptime();
+        // Who searches a moment later finds more; who sends waits for the disk, and comes first.
+        let background = match Background::start("text-index") {
+            Ok(background) => background,
+            Err(e) => return tracing::error!(error = %e, "there is no thread for the text index"),
+        };
         loop {
             let search = self.clone();
             let flush = clock.uptime().saturating_sub(flushed) >= LATER;
             if flush {
                 flushed = clock.uptime();
             }
-            let idle = match tokio::task::spawn_blocking(move || search.step(flush)).await {
+            let idle = match background.run(move || search.step(flush)).await {
                 Ok(Ok(more)) => !more && self.memory(|m| m.later.is_empty()),
                 Ok(Err(e)) => {
                     tracing::warn!(error = %e, "the text index is behind");

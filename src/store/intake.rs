@@ -34,8 +34,9 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
-/// Applied deliveries are forgotten when there are this many of them, so that a quiet hour does not pay for each.
-const FORGET_FROM: u64 = 64;
+/// Applied deliveries are forgotten when there are this many of them: what is taken out at the other end of the table costs
+/// pages of its own, however much it is.
+const FORGET_FROM: u64 = 512;
 /// Blobs forgotten with one group at most; a group of the largest size brings fewer.
 const FORGET: usize = 256;
 /// A sender's retry is known as one for this long; the longest-lived retries of the supported platforms end within hours.
@@ -367,18 +368,18 @@ mod tests {
         let (_dir, db) = database();
         let mut last = 0;
         for _ in 0..100 {
-            last = append(&db, last, 0, (0..2).map(|n| delivery(n, None)).collect()).unwrap().0;
+            last = append(&db, last, 0, (0..12).map(|n| delivery(n, None)).collect()).unwrap().0;
         }
         assert_eq!(firsts(&db).len(), 100);
         // Few are not worth the work.
         last = append(&db, last, FORGET_FROM, vec![delivery(1, None)]).unwrap().0;
         assert_eq!(firsts(&db).first(), Some(&1));
-        last = append(&db, last, 100, vec![delivery(1, None)]).unwrap().0;
-        // The blob of 99 and 100 is applied as well, which only the next blob tells.
-        assert_eq!(firsts(&db).first(), Some(&99));
+        last = append(&db, last, 600, vec![delivery(1, None)]).unwrap().0;
+        // The blob that ends with 600 is applied as well, which only the next blob tells.
+        assert_eq!(firsts(&db).first(), Some(&589));
         // All of it is applied: the last blob tells the number to go on from.
         last = append(&db, last, last, vec![delivery(1, None)]).unwrap().0;
-        assert_eq!((firsts(&db), last_seq(&db).unwrap()), (vec![last - 1, last], 203));
+        assert_eq!((firsts(&db), last_seq(&db).unwrap()), (vec![last - 1, last], 1203));
     }
 
     #[test]

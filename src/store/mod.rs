@@ -156,7 +156,7 @@ impl Default for Policy {
             reopen_within: Duration::from_secs(15 * 60),
             test_closes_after: Duration::from_secs(10 * 60),
             investigation_delay: Duration::from_secs(2),
-            max_behind: 200_000,
+            max_behind: 1_000_000,
             opens: BTreeMap::new(),
             group_by_sender: BTreeMap::new(),
             vouchers: BTreeSet::new(),

@@ -634,7 +634,7 @@ async fn files_with_a_gap_between_them_are_refused() {
     let main = f.dir.path().join("watchfire.redb");
     let old = std::fs::read(&main).unwrap();
     let store = Fixture::open(f.dir.path(), &f.clock);
-    for _ in 0..200 {
+    for _ in 0..600 {
         let sent = store.submit(plain(&f.clock, "grafana:b")).await.unwrap();
         assert!(store.applied(sent.seq, PATIENCE).await);
     }

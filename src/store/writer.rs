@@ -25,7 +25,10 @@ use crate::{
     model::{
         CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, InvestigationSettings, Parsed, Problem, Time,
     },
-    runtime::clock::{Clock, Wait},
+    runtime::{
+        background::{Weight, step_back},
+        clock::{Clock, Wait},
+    },
 };
 
 /// Deliveries and bytes applied in one transaction.
@@ -218,7 +221,12 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         last_trim: Time::from_millis(0),
         seen,
     };
-    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox, &woken))?;
+    let work = move || {
+        // A sender waits for the disk and gives up after seconds; what is on the disk is applied in its turn.
+        step_back(Weight::Applying);
+        writer.run(&inbox, &woken);
+    };
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work)?;
     Ok((handle, thread))
 }
 

@@ -1,0 +1,114 @@
+//! Threads whose work may wait: what people and senders wait for goes before it when the processors are busy.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::Builder,
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+/// How much less a thread weighs than those of the intake and the pages when all of them want a processor. With one to
+/// spare it makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// A third: what is on the disk already and is waited for, but not by its sender.
+    Applying,
+    /// A tenth: what is looked for a moment later as well.
+    Following,
+}
+
+impl Weight {
+    /// As `nice` counts.
+    fn nice(self) -> i32 {
+        match self {
+            Self::Applying => 5,
+            Self::Following => 10,
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// One thread that does one thing after the other, of little weight; it ends with its last handle.
+///
+/// Not the runtime's pool of blocking threads: a thread that gave weight away cannot take it back without privileges, and
+/// the next to get it would be slow. Threads that the work starts are as light.
+#[derive(Clone, Debug)]
+pub struct Background {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The work panicked, and said so in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the work ended by a panic")]
+pub struct Panicked;
+
+impl Background {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system lets this process have no further thread.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let (jobs, mut asked) = mpsc::channel::<Job>(1);
+        Builder::new().name(name.to_owned()).spawn(move || {
+            step_back(Weight::Following);
+            while let Some(job) = asked.blocking_recv() {
+                job();
+            }
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Does the work there and waits for it. Whoever stops waiting does not stop the work.
+    ///
+    /// # Errors
+    /// The work panicked; the thread goes on.
+    pub async fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, Panicked> {
+        let (answer, answered) = oneshot::channel();
+        let job = move || {
+            // Nothing of the work outlives a panic but what it shares, which guards itself.
+            if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
+                let _ = answer.send(done);
+            }
+        };
+        self.jobs.send(Box::new(job)).await.map_err(|_| Panicked)?;
+        answered.await.map_err(|_| Panicked)
+    }
+}
+
+/// Gives this thread and those that it starts from now on less weight. It cannot be taken back.
+pub fn step_back(weight: Weight) {
+    // Elsewhere it would be the weight of the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(e) = rustix::process::setpriority_process(None, weight.nice()) {
+        tracing::debug!(error = %e, ?weight, "a thread whose work may wait has the weight of the others");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = weight.nice();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_done_in_turn_and_a_panic_ends_nothing() {
+        let background = Background::start("test").unwrap();
+        assert_eq!(background.run(|| 1).await, Ok(1));
+        assert_eq!(background.run(|| -> u8 { panic!("of the test") }).await, Err(Panicked));
+        assert_eq!(background.run(|| 2).await, Ok(2));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn its_thread_and_those_it_starts_are_light_and_no_other_is() {
+        let weight = || rustix::process::getpriority_process(None).unwrap();
+        let before = weight();
+        let background = Background::start("test").unwrap();
+        let there = move || (weight(), std::thread::spawn(weight).join().unwrap());
+        let light = before.max(Weight::Following.nice());
+        assert_eq!(background.run(there).await, Ok((light, light)));
+        assert_eq!(weight(), before);
+    }
+}
