@@ -569,7 +569,7 @@ async fn builds_can_be_switched_on_in_the_list_at_every_width() {
     test.deliver("jenkins", &failed).await;
     assert_eq!(test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await.status, 422);
     let browser = Browser::signed_in(&test).await;
-    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1180, 1181, 1440] {
+    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1181, 1232, 1233, 1376, 1440] {
         browser.size(width, 800).await;
         browser.open("/connectors").await;
         let seen = "[...document.querySelectorAll('[role=switch]')].filter((e) => e.checkVisibility()).map((e) => e.innerText.includes('RCA for builds') && e.getBoundingClientRect().right <= innerWidth)";
