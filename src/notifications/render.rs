@@ -118,12 +118,15 @@ pub fn subject(view: &View, id: IncidentId, here: &Here) -> Result<Option<Subjec
     let overview = view.overview(here.now)?;
     let own = u64::from(i.is_open());
     let own_critical = u64::from(i.is_open() && i.severity == Severity::Critical);
+    let conclusion = i.investigation.conclusion.unwrap_or(Conclusion::Inconclusive);
+    // What to look at next helps nobody any more when it is over, but what it was does.
+    let useful = i.is_open() || conclusion != Conclusion::Inconclusive;
     let answer = match (&i.investigation.summary, i.investigation.state) {
-        (Some(summary), InvestigationState::Complete) => {
+        (Some(summary), InvestigationState::Complete) if useful => {
             let found = view.investigation(id)?;
-            let step = found.suggestions.iter().find(|s| s.state == SuggestionState::Open);
+            let step = found.suggestions.iter().find(|s| i.is_open() && s.state == SuggestionState::Open);
             Some(Answer {
-                conclusion: i.investigation.conclusion.unwrap_or(Conclusion::Inconclusive),
+                conclusion,
                 summary: unmarked(summary),
                 leading: i.leading.as_ref().map(|l| (l.title.clone(), l.confidence)),
                 first_step: step.map(|s| (s.title.clone(), s.command.clone())),

@@ -128,6 +128,24 @@ async fn a_channel_is_told_that_an_incident_opens_is_taken_and_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_to_look_next_is_not_told_of_what_is_over() {
+    let (test, target) = (start().await, Receiver::start().await);
+    let store = test.app().store().clone();
+    let id = channel(&store, "ops", &target, None).await;
+    let events = [NoticeEvent::Analyzed, NoticeEvent::Resolved];
+    store.put_notice_rule(None, rule("All", &events, vec![Target::Channel(id)]), me()).await.unwrap();
+    open(&test, "db").await;
+    test.clock.advance(Duration::from_secs(10));
+    let got = target.wait(1).await;
+    assert!(got[0].text().contains("Look next"), "{}", got[0].text());
+    resolve(&test, 1).await;
+    let got = target.wait(2).await;
+    assert!(got[1].text().contains("Resolved after"), "{}", got[1].text());
+    assert!(!got[1].text().contains("Look next") && !got[1].text().contains("First:"), "{}", got[1].text());
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_before_its_wait_ends_is_never_told() {
     let (test, target) = (start().await, Receiver::start().await);
     let store = test.app().store().clone();

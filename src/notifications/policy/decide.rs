@@ -189,7 +189,10 @@ fn one(
         .filter(|n| n.rule == Some(row.id) && !gone.contains(&n.id))
         .filter(|n| !matches!(n.state, NoticeState::Dropped | NoticeState::Failed))
         .collect();
-    let follows = matches!(h.event, E::Acknowledged | E::Resolved | E::Merged | E::Analyzed);
+    // A rule that tells of no beginning begins with what it tells of, or it would never tell anybody.
+    let begins = row.policy.is_some() || row.events.iter().any(|e| matches!(e, E::Opened | E::Reopened | E::SeverityUp));
+    let follows = matches!(h.event, E::Merged)
+        || begins && matches!(h.event, E::Acknowledged | E::Resolved | E::Analyzed);
     if follows && mine.is_empty() {
         return (Considering::NotForThis, "It has told nobody of this incident.".to_owned());
     }
@@ -213,7 +216,7 @@ fn one(
         return (Considering::NotOfThis, format!("It does not tell of {}.", event_words(h.event)));
     }
     let mut nobody = Vec::new();
-    let wishes = if opens {
+    let wishes = if opens || (mine.is_empty() && !follows) {
         let mut wishes = Vec::new();
         for target in &row.targets {
             let why = format!("Rule “{}”", row.name);
@@ -365,7 +368,9 @@ fn reach(
 /// When a message goes out.
 fn when(row: &NoticeRule, h: Happened<'_>, wish: &Wish, mine: &[&Notice]) -> Time {
     let secs = |n: u32| Duration::from_secs(u64::from(n));
-    let opens = matches!(h.event, NoticeEvent::Opened | NoticeEvent::Reopened) || mine.is_empty();
+    // What is held back in case it ends by itself; an end, an answer or an acknowledgement does not.
+    let news = matches!(h.event, NoticeEvent::Acknowledged | NoticeEvent::Resolved | NoticeEvent::Analyzed);
+    let opens = matches!(h.event, NoticeEvent::Opened | NoticeEvent::Reopened) || (mine.is_empty() && !news);
     let mut due = h.now.plus(secs(row.gather_secs));
     if opens {
         due = due.plus(secs(row.wait_secs));
