@@ -65,6 +65,7 @@ async function bulk(e, f, url) {
   d?.close();
   if (!done) return;
   if (d) $('textarea', d).value = '';
+  for (const m of $$('[open]', f)) m.open = false;
   for (const c of $$('#list tbody input:checked')) c.click();
 }
 

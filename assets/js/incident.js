@@ -6,6 +6,8 @@ const id = page?.dataset.id;
 const log = $('.thoughts');
 const follow = $('[data-follow]');
 let following = true;
+// Open as long as it is written, unless the reader has folded or unfolded it.
+let unfolded = $('.thoughts-fold[open]');
 let told = 0;
 
 // Open parts and the focus stay; a panel that somebody types in is left alone until they are done.
@@ -18,6 +20,8 @@ export function draw(of, panels, mine) {
       continue;
     }
     if (name === 'thoughts') { lines(html); continue; }
+    if (name === 'gone') { gone(html); continue; }
+    if (name === 'folds') { fold(); continue; }
     const panel = $(`[data-panel="${name}"]`);
     if (!panel) continue;
     const next = fragment(html);
@@ -44,10 +48,26 @@ export function stale(of) {
   if (!page || of !== id || timer) return;
   timer = setTimeout(async () => {
     timer = 0;
-    try { draw(id, (await getJson(`/incidents/${id}/panels`)).panels); } catch { /* the next event asks again */ }
+    const shown = $$('[data-alert]').map((r) => r.dataset.alert);
+    try { draw(id, (await getJson(`/incidents/${id}/panels?alerts=${shown}`)).panels); } catch { /* the next event asks again */ }
   }, 300);
 }
 export const reread = () => page && stale(id);
+
+// What somebody else took out stays where it is read, and says so.
+function gone(ids) {
+  for (const r of $$('[data-alert]')) {
+    const out = ids.includes(r.dataset.alert);
+    r.classList.toggle('gone', out);
+    for (const b of $$('.pick', r)) b.disabled = out;
+  }
+}
+// Done: it folds to its line where nothing in sight moves by that.
+function fold() {
+  if (!unfolded || unfolded.contains(document.activeElement) || unfolded.getBoundingClientRect().top < innerHeight) return;
+  unfolded.open = false;
+  unfolded = null;
+}
 
 function lines(html) {
   if (!log) return;
@@ -63,7 +83,6 @@ const keep = () => { if (log && following) log.scrollTop = log.scrollHeight; };
 export function onThought(e) {
   if (!log || e.id !== id) return;
   if (e.n === 1) log.replaceChildren();
-  $('#no-thoughts')?.remove();
   if ($(`[data-n="${e.n}"]`, log)) return;
   log.append(fragment(e.html));
   keep();
@@ -83,6 +102,7 @@ export function onAlert(e) {
 }
 
 if (log) {
+  $('.thoughts-fold summary').addEventListener('click', () => { unfolded = null; });
   log.addEventListener('scroll', () => {
     following = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
     follow?.setAttribute('aria-pressed', following);

@@ -31,12 +31,17 @@ function merge() {
   const tr = current();
   if (tr && many) location.href = `/incidents/${tr.dataset.row}?do=merge#merge-form`;
 }
+// What has its place on the page of an incident only.
+function open(hash) {
+  const tr = current();
+  if (tr && $('#list')) location.href = `/incidents/${tr.dataset.row}${hash}`;
+}
 const steps = (by) => ($('#incident') ? step(by) : move(by));
 
 const keys = {
   j: () => steps(1), k: () => steps(-1), ArrowDown: () => steps(1), ArrowUp: () => steps(-1),
   x: () => pick(false), X: () => pick(true), '.': () => $('.newpill:not([hidden]) button')?.click(), a: acknowledge, r: resolve, m: merge,
-  c: () => $('[data-comment]')?.focus(), f: () => $('[data-follow]')?.click(),
+  c: () => ($('[data-comment]') ? $('[data-comment]').focus() : open('#cm')), f: () => ($('[data-follow]') ? $('[data-follow]').click() : open('#th')),
   '/': () => $('[data-search]')?.select(), '?': () => $('#keys')?.showModal(),
   g: () => { g = Date.now(); },
 };
@@ -56,4 +61,5 @@ document.addEventListener('keydown', (e) => {
   const run = keys[e.key];
   if (run) { e.preventDefault(); run(); }
 });
+if (location.hash === '#cm') $('#cm')?.focus();
 for (const b of $$('[data-open-keys]')) b.onclick = () => $('#keys').showModal();

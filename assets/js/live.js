@@ -12,7 +12,7 @@ const banner = $('#offline');
 const icon = $('#favicon');
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel('watchfire-live') : null;
 const waits = [1, 2, 4, 8, 16, 30];
-const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'mutes', 'editing', 'reset', 'tick'];
+const TYPES = ['row', 'thought', 'alert', 'panels', 'counts', 'delivery', 'topology', 'mutes', 'notifications', 'editing', 'reset', 'tick'];
 
 let paused = false;
 let source = null;
@@ -24,6 +24,7 @@ let retry = 0;
 let heard = Date.now();
 let downSince = 0;
 let fresh = now();
+let telling = 0;
 
 // -- what events do ------------------------------------------------------------------------------------------------
 const on = {
@@ -36,6 +37,8 @@ const on = {
   delivery,
   topology: () => changed('topology'),
   mutes: () => changed('mutes'),
+  // Who was told; one incident may tell many.
+  notifications: () => { changed('notifications'); telling ||= setTimeout(() => { telling = 0; rereadIncident(); }, 3000); },
   editing: onEditing,
   reset: () => { arrived(); rereadList(); rereadIncident(); rereadPostmortem(); staleAlerts(); changed(); },
 };

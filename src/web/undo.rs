@@ -44,8 +44,8 @@ pub enum Undo {
         /// What was made of them.
         new: IncidentId,
     },
-    /// A snooze.
-    Snooze(IncidentId),
+    /// Snoozes.
+    Snooze(Vec<IncidentId>),
 }
 
 /// Who did it, when, and how it is taken back.
@@ -93,7 +93,7 @@ mod tests {
         let now = Time::from_secs(1_000);
         let later = |s: u64| now.plus(Duration::from_secs(s));
         let undos = Undos::default();
-        let one = |n| Undo::Snooze(IncidentId(n));
+        let one = |n| Undo::Snooze(vec![IncidentId(n)]);
         let first = undos.keep("ann", one(1), now);
         let second = undos.keep("ann", one(2), now);
         assert_ne!(first, second);

@@ -33,6 +33,9 @@ const WATCH: &str = r"
             watched.moves.push(...read.map((n) => n.id || n.className || n.nodeName));
         }
     }).observe({ type: 'layout-shift', buffered: true });
+    // What can be taken back for eight seconds can be so for as long as a slow machine needs to press it.
+    const wait = window.setTimeout;
+    window.setTimeout = (run, ms, ...more) => wait(run, ms === 8000 ? 120000 : ms, ...more);
 ";
 
 /// A session. It ends when this is dropped, in a failed test, too.
@@ -204,7 +207,13 @@ impl Browser {
 
     /// The text of the first that fits.
     pub async fn text(&self, selector: &str) -> String {
-        self.element(selector).await.text().await.unwrap()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.element(selector).await.text().await {
+                Ok(text) => return text,
+                Err(e) => assert!(passes(&e.to_string()) && Instant::now() < deadline, "{selector}: {e}"),
+            }
+        }
     }
 
     /// The first that fits and is shown.
@@ -221,17 +230,48 @@ impl Browser {
         }
     }
 
+    /// Presses the first that fits and is shown. What lies under something that sticks is brought to the middle of the
+    /// window first; what is covered or drawn anew meanwhile is looked for again. Where nobody could see it nothing scrolls.
     pub async fn click(&self, selector: &str) {
-        let element = self.element(selector).await;
-        if let Err(e) = element.click().await {
-            panic!("{selector} cannot be pressed: {e}");
+        let free = format!(
+            "const e = [...document.querySelectorAll({})].find((e) => e.checkVisibility());
+            if (!e) return;
+            const r = e.getClientRects()[0] ?? e.getBoundingClientRect();
+            const at = document.elementFromPoint(r.left + r.width / 2, r.top + r.height / 2);
+            if (!at || !(e.contains(at) || at.contains(e))) e.scrollIntoView({{ block: 'center', behavior: 'instant' }});",
+            json!(selector)
+        );
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let element = self.element(selector).await;
+            let _ = self.client.execute(&free, vec![]).await;
+            match element.click().await {
+                Ok(()) => return,
+                Err(e) if !passes(&e.to_string()) || Instant::now() > deadline => {
+                    panic!("{selector} cannot be pressed: {e}")
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         }
     }
 
+    /// Writes into the first that fits and is shown, in place of what is there.
     pub async fn fill(&self, selector: &str, text: &str) {
-        let field = self.element(selector).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let field = self.element(selector).await;
+            let done = match field.clear().await {
+                Ok(()) => field.send_keys(text).await,
+                Err(e) => Err(e),
+            };
+            match done {
+                Ok(()) => return,
+                Err(e) if !passes(&e.to_string()) || Instant::now() > deadline => {
+                    panic!("{selector} cannot be written into: {e}")
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 
     /// Presses keys wherever the focus is.
@@ -324,6 +364,13 @@ impl Browser {
 pub async fn make_account(test: &TestApp) {
     let made = test.post("/api/users", &json!({"name": NAME, "role": "admin", "password": PASSWORD})).await;
     assert_eq!(made.status, 201, "{}", made.text);
+}
+
+/// Whether it is worth another try: the page was drawn anew between looking and pressing, or something lay over it.
+fn passes(error: &str) -> bool {
+    ["stale element", "click intercepted", "not interactable", "not found in the current frame", "detached"]
+        .iter()
+        .any(|part| error.contains(part))
 }
 
 // Chromium's sandbox does not work for root.

@@ -251,3 +251,35 @@ async fn what_was_done_is_taken_back() {
     assert_eq!(owner().await, "sre-2");
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_takes_out_says_so_and_the_log_folds_at_its_end() {
+    let test = TestApp::start_any().await;
+    burst(&test).await;
+    let browser = Browser::signed_in(&test).await;
+    // Nothing of the log is in sight, so nothing that is read moves by it.
+    browser.size(1440, 400).await;
+    browser.open("/incidents/1").await;
+    browser.until("the stream", LIVE).await;
+    assert_eq!(browser.count(".thoughts-fold[open]").await, 1, "open while it is written");
+    test.analyzed("1").await;
+    browser.until("one line", "!document.querySelector('.thoughts-fold').open").await;
+    browser
+        .until("its words", "document.querySelector('.thoughts-fold summary').textContent.includes('steps in')")
+        .await;
+
+    let second = "document.querySelectorAll('#members tr')[1]";
+    let alert = browser.js(&format!("{second}.dataset.alert")).await;
+    browser.js(&format!("({second}.querySelector('.pick').checked = true)")).await;
+    let out = test.post("/api/incidents/1/split", &json!({"alert_ids": [alert]})).await;
+    assert!(out.status.is_success(), "{}", out.text);
+    browser.until("it says so", &format!("{second}.classList.contains('gone')")).await;
+    assert_eq!(browser.count("#members tr").await, 3, "it stays where it is read");
+    assert_eq!(browser.count("#members tr.gone").await, 1);
+    assert_eq!(browser.js(&format!("{second}.querySelector('.pick').disabled")).await, true, "it is not sent");
+    browser.sees("[data-n=al]", "2").await;
+    let back = test.post("/api/incidents/1/merge", &json!({"incident_ids": [out.json["id"]]})).await;
+    assert_eq!(back.status, 200, "{}", back.text);
+    browser.until("it is back", "!document.querySelector('#members tr.gone')").await;
+    test.stop().await;
+}

@@ -104,6 +104,8 @@ async fn thoughts_are_followed_only_by_those_at_their_end() {
     browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
     // A box of few lines, so that there is something to scroll.
     browser.js("(document.querySelector('.thoughts').style.maxHeight = '4rem')").await;
+    // Whoever is in it reads it: it does not fold.
+    browser.js("(document.querySelector('.thoughts').focus(), 1)").await;
     let done = test.analyzed("1").await;
     let lines =
         format!("document.querySelectorAll('.thoughts li').length === {}", done["thoughts"].as_array().unwrap().len());

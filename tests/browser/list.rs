@@ -153,3 +153,72 @@ async fn sound_is_switched_in_the_rail_and_alerts_are_put_together() {
     assert_eq!(browser.count("tr[data-row]").await, 1);
     test.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_snoozed_at_once_and_woken_again() {
+    let test = TestApp::start().await;
+    many(&test, 3).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.press("jxjx").await;
+    browser.sees("[data-count-selected]", "2 selected").await;
+    browser.click("#bulk summary").await;
+    browser.click("#bulk [value=snooze-240]").await;
+    browser.sees(".toasts", "2 snoozed").await;
+    browser.until("both say until when", "document.querySelectorAll('tr[data-group=muted]').length === 2").await;
+    browser.sees("tr[data-group=muted] .why time", "14:30").await;
+    browser.gone("#bulk").await;
+    browser.click(".toast button").await;
+    browser.sees(".toasts", "2 undone").await;
+    browser.until("both are awake", "!document.querySelector('tr[data-group=muted]')").await;
+    // What is closed cannot wait: it is refused, and said in its row.
+    assert_eq!(test.post("/api/incidents/2/resolve", &json!({})).await.status, 200);
+    browser.open("/incidents").await;
+    browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+    browser.click("[data-all]").await;
+    browser.click("#bulk summary").await;
+    browser.click("#bulk [value=snooze-morning]").await;
+    browser.sees(".toasts", "2 snoozed, 1 could not be").await;
+    browser.sees("tr[data-row='INC-2'].no .why", "resolved").await;
+    assert_eq!(test.get("/api/incidents/1").await.json["snoozed"]["until"], "2026-03-04T09:00:00.000Z");
+    test.stop().await;
+}
+
+/// Of the rows, the least and the largest height.
+const HEIGHTS: &str =
+    "(() => { const all = [...document.querySelectorAll('tr[data-row]')].map((r) => r.getBoundingClientRect().height);
+    return [Math.min(...all), Math.max(...all)]; })()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_have_their_heights_and_the_page_its_number_of_nodes() {
+    let test = TestApp::start().await;
+    many(&test, 60).await;
+    let browser = Browser::signed_in(&test).await;
+    browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
+    assert_eq!(browser.count("tr[data-row]").await, 50);
+    let nodes = browser.count("*").await;
+    assert!(nodes <= 1_500, "{nodes} nodes with 50 rows");
+    let check = async |address: &str, from: f64, to: f64, fit: u64| {
+        browser.open(address).await;
+        let heights = browser.js(HEIGHTS).await;
+        let (least, most) = (heights[0].as_f64().unwrap(), heights[1].as_f64().unwrap());
+        assert!(from <= least && most <= to, "{address}: rows of {least} to {most} px");
+        let seen = "[...document.querySelectorAll('tr[data-row]')].filter((r) => r.getBoundingClientRect().bottom <= innerHeight).length";
+        let seen = browser.js(seen).await.as_u64().unwrap();
+        assert!(seen >= fit, "{address}: {seen} rows on a laptop");
+    };
+    check("/incidents?density=roomy", 52.0, 55.0, 10).await;
+    check("/incidents?density=compact", 34.0, 36.0, 14).await;
+    // The reader's setting is what holds without a word in the address.
+    browser.js("(document.cookie = 'density=compact; path=/', 1)").await;
+    check("/incidents", 34.0, 36.0, 14).await;
+    // The query and its facets stand on one line, at 1440 as on a laptop.
+    let line = "(() => { const at = (s) => document.querySelector(s).getBoundingClientRect(), f = at('.facetrow'), q = at('.q');
+        return [f.height <= q.height + 2, Math.abs(f.top - q.top) <= 2, q.width >= 208] })()";
+    assert_eq!(browser.js(line).await, json!([true, true, true]));
+    // Beside the rail of a small laptop, titles are still read.
+    browser.size(1024, 768).await;
+    browser.open("/incidents").await;
+    let title = browser.js("document.querySelector('.inc .c-t').clientWidth").await.as_u64().unwrap();
+    assert!(title >= 200, "a title has {title} px");
+    test.stop().await;
+}

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 use serde_json::json;
 use watchfire::{
     model::*,
+    notifications::links::{Linked, Links},
     runtime::clock::Clock,
     store::{Finish, NewChannel},
 };
@@ -136,6 +137,20 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// One of the README's: a small picture of the first screen, light and dark.
+    async fn for_the_readme(&self, name: &str, path: &str) {
+        self.browser.size(1440, 900).await;
+        for theme in ["light", "dark"] {
+            self.theme(theme).await;
+            self.browser.open(path).await;
+            self.browser.until("scripts", "document.documentElement.classList.contains('on')").await;
+            let live = "!document.body.dataset.live || document.documentElement.dataset.stream === 'live'";
+            self.browser.until("the stream", live).await;
+            let file = format!("readme-{name}-{theme}.webp");
+            fs::write(pictures().join(file), self.browser.small_picture().await).unwrap();
+        }
+    }
+
     async fn theme(&self, theme: &str) {
         self.browser.js(&format!("(document.cookie = 'theme={theme}; path=/; samesite=lax')")).await;
     }
@@ -160,6 +175,7 @@ async fn look_at_the_start() {
     look.at("login", "/login").await;
     browser.sign_in(NAME, PASSWORD).await;
     browser.at("/incidents").await;
+    look.for_the_readme("setup", "/setup/first-alert").await;
     look.at("setup-alert", "/setup/first-alert").await;
     look.at("incidents-empty", "/incidents").await;
     look.at("alerts-empty", "/alerts").await;
@@ -195,17 +211,8 @@ async fn look_at_a_day() {
     let all = test.get("/api/incidents?limit=50").await.json;
     let outage = all["incidents"].as_array().unwrap().iter().find(|i| i["alert_count"].as_u64() > Some(5)).unwrap();
     let outage = outage["id"].as_str().unwrap();
-    browser.size(1440, 900).await;
-    for theme in ["light", "dark"] {
-        look.theme(theme).await;
-        for (name, path) in [("incidents", "/incidents".to_owned()), ("incident", format!("/incidents/{outage}"))] {
-            browser.open(&path).await;
-            browser.until("the stream", "document.documentElement.dataset.stream === 'live'").await;
-            let file = format!("readme-{name}-{theme}.webp");
-            fs::write(pictures().join(file), browser.small_picture().await).unwrap();
-        }
-    }
-
+    look.for_the_readme("incidents", "/incidents").await;
+    look.for_the_readme("incident", &format!("/incidents/{outage}")).await;
     look.at("incidents", "/incidents").await;
     look.at("incidents-filtered", "/incidents?q=severity%3Ahigh%20checkout").await;
     look.at("incidents-mistaken", "/incidents?q=severity%3Ahgh").await;
@@ -279,6 +286,7 @@ async fn look_at_the_months_of_a_demo() {
     browser.sign_in(name, password).await;
     browser.at("/incidents").await;
     let mut look = Look::with(&browser);
+    look.for_the_readme("demo", "/insights").await;
     look.at("insights", "/insights").await;
     look.at("insights-service", "/insights?service=payments&since=1y").await;
     let page = test.get("/insights").await.text;
@@ -529,6 +537,22 @@ async fn look_at_who_is_told() {
     browser.click("aside .btn.primary").await;
     browser.sees("#f-wait-e", "is no duration").await;
     look.here("rule-wrong").await;
+
+    // The page behind the button of a message: to press, pressed by somebody already, not one of ours.
+    test.clock.advance(Duration::from_secs(301));
+    let made = test.until("/api/incidents/1/notifications", |told| told["notifications"][0]["id"].is_string()).await;
+    let notice = made["notifications"][0]["id"].as_str().unwrap().parse().unwrap();
+    let links = Links::new(store.sealer().link_key());
+    let linked = Linked { incident: IncidentId(1), notice };
+    let address = format!("/ack/{}", links.token(linked, test.clock.now()));
+    look.at("ack", &address).await;
+    look.theme("light").await;
+    browser.open(&address).await;
+    browser.click("form .btn.primary").await;
+    browser.sees("[role=status]", "Acknowledged by").await;
+    look.here("ack-done").await;
+    look.at("ack-taken", &address).await;
+    look.at("ack-wrong", "/ack/1.1.1.nothing").await;
     look.end();
     test.stop().await;
 }
@@ -569,7 +593,7 @@ async fn builds_can_be_switched_on_in_the_list_at_every_width() {
     test.deliver("jenkins", &failed).await;
     assert_eq!(test.knock("grafana", &[], b"{\"alerts\": 7}".to_vec()).await.status, 422);
     let browser = Browser::signed_in(&test).await;
-    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1181, 1232, 1233, 1376, 1440] {
+    for width in [360, 640, 641, 700, 768, 900, 901, 1024, 1100, 1181, 1248, 1249, 1376, 1440] {
         browser.size(width, 800).await;
         browser.open("/connectors").await;
         let seen = "[...document.querySelectorAll('[role=switch]')].filter((e) => e.checkVisibility()).map((e) => e.innerText.includes('RCA for builds') && e.getBoundingClientRect().right <= innerWidth)";

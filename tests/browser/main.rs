@@ -16,6 +16,7 @@ mod look;
 mod media;
 mod noscript;
 mod pixel;
+mod storm;
 mod story;
 #[path = "../it/support.rs"]
 mod support;

@@ -178,6 +178,19 @@ async fn an_action_goes_to_all_that_match_and_says_which_were_refused() {
     let script = script.header("content-type", "application/x-www-form-urlencoded");
     let told = answer(script.body("do=acknowledge&id=INC-2&id=INC-3")).await.json;
     assert_eq!((told["rows"].as_array().unwrap().len(), &told["rows"][0]["id"]), (1, &json!("INC-3")), "{told}");
+    // They wait for an hour; what is over cannot, and a time that is none is refused.
+    let asleep = plain(&test, Method::POST, "/incidents/bulk", &format!("{to}&do=snooze-60&id=INC-1&id=INC-2")).await;
+    assert_eq!(asleep.status, 303, "{}", asleep.text);
+    let until = async |n: u8| test.get(&format!("/api/incidents/{n}")).await.json["snoozed"]["until"].clone();
+    assert_eq!(
+        (until(1).await, until(2).await),
+        (json!("2026-03-03T11:30:00.000Z"), json!("2026-03-03T11:30:00.000Z"))
+    );
+    assert_eq!(plain(&test, Method::POST, "/incidents/bulk", "do=snooze-60&id=INC-3").await.status, 409);
+    assert_eq!(plain(&test, Method::POST, "/incidents/bulk", "do=snooze-long&id=INC-1").await.status, 422);
+    // An address says what it means by words that are not known, and keeps what means nothing.
+    let page = test.get("/incidents?sort=-alrts&from=chat").await.text;
+    assert!(page.contains("sort=-alrts is not known here") && page.contains("from=chat"), "{page}");
     // An incident of one's own.
     let declared = plain(&test, Method::POST, "/incidents/new", "title=It+is+odd&severity=critical").await;
     assert_eq!(location(&declared), "/incidents/INC-4", "{}", declared.text);

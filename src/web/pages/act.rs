@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     ask::{Ask, Fields, back, json},
@@ -289,14 +289,21 @@ pub async fn severity(State(state): State<AppState>, Path(id): Path<String>, for
     answer(&state, form, id, act, result).await
 }
 
+/// Until when something is snoozed, as a form says it: so many minutes, or until tomorrow morning.
+pub(super) fn snoozed_until(how: &str, now: Time) -> Option<Time> {
+    match how {
+        "morning" => Some(time::morning(now)),
+        minutes => minutes.parse::<u32>().ok().map(|m| now.plus(std::time::Duration::from_secs(u64::from(m) * 60))),
+    }
+}
+
 /// `POST /incidents/{id}/snooze`: for some minutes, until tomorrow morning, or until a time in the reader's zone.
 pub async fn snooze(State(state): State<AppState>, Path(id): Path<String>, form: Form) -> Result<Response, ApiError> {
     let id = incident_id(&id)?;
     let now = form.ask.now;
     let until = match form.fields.get("for") {
-        "morning" => Some(time::morning(now)),
         "until" => time::read_local(form.fields.get("until")),
-        minutes => minutes.parse::<u32>().ok().map(|m| now.plus(std::time::Duration::from_secs(u64::from(m) * 60))),
+        how => snoozed_until(how, now),
     };
     let result = match until {
         Some(until) => state.store.snooze(id, until, form.actor.clone()).await,
@@ -305,7 +312,7 @@ pub async fn snooze(State(state): State<AppState>, Path(id): Path<String>, form:
             Err(CommandError::Invalid { field: "until".to_owned(), detail })
         }
     };
-    let act = Act { asks: Asks::Snooze, ..Act::of("snoozed", "Not snoozed.").undone(Some(Undo::Snooze(id))) };
+    let act = Act { asks: Asks::Snooze, ..Act::of("snoozed", "Not snoozed.").undone(Some(Undo::Snooze(vec![id]))) };
     answer(&state, form, id, act, result).await
 }
 
@@ -333,12 +340,7 @@ pub async fn undo(State(state): State<AppState>, Path(token): Path<String>, form
                     Err(e) => refused.push(json!({"id": id, "why": e.to_string()})),
                 }
             }
-            let said = Said::many("undone", done, u32::try_from(refused.len()).unwrap_or(u32::MAX));
-            if form.ask.script {
-                return Ok(json(StatusCode::OK, &json!({"said": said.to_string(), "rows": refused})));
-            }
-            let to = some(form.fields.get("to")).unwrap_or_else(|| "/incidents".to_owned());
-            Ok(back(&to, Some(said)))
+            Ok(undone(&form, done, &refused))
         }
         Undo::Title { id, back, now } => {
             let seen = SeenBefore { title: Some(now), ..SeenBefore::default() };
@@ -362,11 +364,29 @@ pub async fn undo(State(state): State<AppState>, Path(token): Path<String>, form
             let result = store.undo_split(from, new, actor).await;
             answer(&state, Form { fields, ..form }, from, Act { moves: true, ..act }, result).await
         }
-        Undo::Snooze(id) => {
-            let result = store.wake(id, actor).await;
-            answer(&state, form, id, act, result).await
+        Undo::Snooze(ids) => {
+            let (mut done, mut refused) = (0, Vec::new());
+            for id in &ids {
+                match store.wake(*id, actor.clone()).await {
+                    result if ids.len() == 1 => return answer(&state, form, *id, act, result).await,
+                    Ok(_) => done += 1,
+                    Err(CommandError::Store(e)) => return Err(e.into()),
+                    Err(e) => refused.push(json!({"id": id, "why": e.to_string()})),
+                }
+            }
+            Ok(undone(&form, done, &refused))
         }
     }
+}
+
+/// The answer to taking back what was done to several.
+fn undone(form: &Form, done: u32, refused: &[Value]) -> Response {
+    let said = Said::many("undone", done, u32::try_from(refused.len()).unwrap_or(u32::MAX));
+    if form.ask.script {
+        return json(StatusCode::OK, &json!({"said": said.to_string(), "rows": refused}));
+    }
+    let to = some(form.fields.get("to")).unwrap_or_else(|| "/incidents".to_owned());
+    back(&to, Some(said))
 }
 
 /// Whom an incident can be assigned to: those who may act.

@@ -67,6 +67,7 @@ fn short(value: &serde_json::Value) -> String {
     let said = match value {
         serde_json::Value::Null => "nothing".to_owned(),
         serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(all) => return all.iter().map(short).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
     text::visible(&text::shorten(&said, VALUE))

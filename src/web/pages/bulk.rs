@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{
-    act::{Act, Form, gone_to, reason},
+    act::{Act, Form, gone_to, reason, snoozed_until},
     ask::{Fields, back, json},
     list::list_page,
     said::Said,
@@ -31,15 +31,19 @@ enum What {
     Acknowledge,
     Resolve(Option<String>),
     Assign(Option<String>),
+    Snooze(Time),
 }
 
 impl What {
-    fn of(fields: &Fields) -> Result<Self, ApiError> {
+    fn of(fields: &Fields, now: Time) -> Result<Self, ApiError> {
         match fields.get("do") {
             "acknowledge" => Ok(Self::Acknowledge),
             "resolve" => Ok(Self::Resolve(reason(fields))),
             "assign" => Ok(Self::Assign(Some(connectors::line(fields.get("owner"), 200)).filter(|o| !o.is_empty()))),
-            _ => Err(ApiError::invalid("do", "acknowledge, resolve, assign or merge")),
+            other => match other.strip_prefix("snooze-").and_then(|how| snoozed_until(how, now)) {
+                Some(until) => Ok(Self::Snooze(until)),
+                None => Err(ApiError::invalid("do", "acknowledge, resolve, assign, merge or snooze-60")),
+            },
         }
     }
 
@@ -48,6 +52,7 @@ impl What {
             Self::Acknowledge => "acknowledged",
             Self::Resolve(_) => "resolved",
             Self::Assign(_) => "assigned",
+            Self::Snooze(_) => "snoozed",
         }
     }
 
@@ -56,7 +61,7 @@ impl What {
         match self {
             Self::Acknowledge => Some(Some(actor.to_string())),
             Self::Assign(owner) => Some(owner.clone()),
-            Self::Resolve(_) => None,
+            Self::Resolve(_) | Self::Snooze(_) => None,
         }
     }
 
@@ -68,6 +73,7 @@ impl What {
                 let patch = IncidentPatch { owner: Some(owner.clone()), ..IncidentPatch::default() };
                 state.store.patch_incident(id, patch, actor).await
             }
+            Self::Snooze(until) => state.store.snooze(id, *until, actor).await,
         }
     }
 }
@@ -89,7 +95,7 @@ pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> 
         let fields = Fields(Vec::new());
         return gone_to(&state, Form { fields, ..form }, into, act, result.map(|i| i.id)).await;
     }
-    let what = What::of(&form.fields)?;
+    let what = What::of(&form.fields, form.ask.now)?;
     let owners = {
         let ids = ids.clone();
         let owner = |view: &View, id| Ok::<_, StoreError>(view.incident(id)?.and_then(|i| i.owner));
@@ -97,12 +103,16 @@ pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> 
     };
     let owners: BTreeMap<IncidentId, Option<String>> = owners;
     let mut back_to = Vec::new();
+    let mut asleep = Vec::new();
     let mut done = 0;
     let mut refused: Vec<(IncidentId, String)> = Vec::new();
     for id in ids {
         match what.to(&state, id, form.actor.clone()).await {
             Ok(now) => {
                 done += 1;
+                if matches!(what, What::Snooze(_)) {
+                    asleep.push(id);
+                }
                 back_to
                     .extend(owners.get(&id).filter(|before| **before != now.owner).map(|before| (id, before.clone())));
             }
@@ -113,10 +123,10 @@ pub async fn bulk(State(state): State<AppState>, client: Client, form: Form) -> 
             Err(e) => refused.push((id, e.to_string())),
         }
     }
-    let undo = what.owner(&form.actor).filter(|_| !back_to.is_empty()).map(|now| {
-        let undo = Undo::Owners { back: back_to, now };
-        state.shared.undos.keep(&form.ask.identity.name(), undo, form.ask.now)
-    });
+    let owners = what.owner(&form.actor).filter(|_| !back_to.is_empty());
+    let owners = owners.map(|now| Undo::Owners { back: back_to, now });
+    let undo = owners.or_else(|| (!asleep.is_empty()).then_some(Undo::Snooze(asleep)));
+    let undo = undo.map(|undo| state.shared.undos.keep(&form.ask.identity.name(), undo, form.ask.now));
     let said = Said::many(what.word(), done, u32::try_from(refused.len()).unwrap_or(u32::MAX)).undone_by(undo);
     if form.ask.script {
         let undo = undo.map(|n| format!("/undo/{n}"));

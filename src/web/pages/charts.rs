@@ -144,7 +144,10 @@ impl Weeks {
             median,
             points,
             last: told.map(|(n, s)| {
-                (format!("{:.1}", (x(n) - 4.0).max(60.0)), format!("{:.1}", (y(s) - 10.0).max(TOP)), took(s))
+                // Over the line that comes down to it as well.
+                let before = n.checked_sub(1).and_then(|n| spreads.get(n)?.median_s).map_or(y(s), &y);
+                let over = (y(s).min(before) - 10.0).max(TOP);
+                (format!("{:.1}", (x(n) - 4.0).max(60.0)), format!("{over:.1}"), took(s))
             }),
             unit: match unit {
                 "s" => "seconds",

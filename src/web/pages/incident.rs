@@ -9,7 +9,7 @@ use super::{
     notify::told::Told,
     panels::{
         Actions, Answer, AskedCause, EvidenceList, Facts, Head, Hypotheses, MemberRow, Scene, Spread, Suggestions,
-        ThoughtLine, TimelineLine, steps, writing,
+        ThoughtLine, TimelineLine, log_line, writing,
     },
     platforms,
     silences::{Ending, ending},
@@ -299,6 +299,12 @@ impl AssignForm {
     }
 }
 
+/// Whether its log is at its end, so that one line says enough.
+fn is_told(read: &Read) -> bool {
+    let busy = matches!(read.incident.investigation.state, InvestigationState::Queued | InvestigationState::Running);
+    !busy && !read.thoughts.is_empty()
+}
+
 /// The rows of its strongest alerts.
 pub fn members(read: &Read, now: Time) -> String {
     read.members.iter().map(|(m, a)| Markup::of(&MemberRow::new(m, a, now)).to_string()).collect()
@@ -323,7 +329,6 @@ impl IncidentPage {
         let may_act = frame.may_act();
         let actions = Actions::new(i, &frame.user, may_act);
         let shown = read.members.len() as u64;
-        let busy = matches!(i.investigation.state, InvestigationState::Queued | InvestigationState::Running);
         let raw_line = match &read.raw {
             Some(d) => ui::foreign(&format!(
                 "as received from {}, {} {}, {}",
@@ -392,8 +397,8 @@ impl IncidentPage {
             suggestions: Suggestions::new(i, &read.answer, may_act),
             sug_count: number(read.answer.suggestions.len()),
             writing: writing(i),
-            fold_thoughts: !busy && !read.thoughts.is_empty(),
-            thoughts_line: steps(i),
+            fold_thoughts: is_told(read),
+            thoughts_line: log_line(i),
             thoughts: read.thoughts.iter().map(|t| ThoughtLine::new(t, &read.answer.evidence, now)).collect(),
             alert_count: ui::count(i.alert_count),
             members_line: if shown < i.alert_count {
@@ -471,7 +476,10 @@ pub fn panels(read: &Read, me: &str, may_act: bool, now: Time) -> BTreeMap<&'sta
     out.insert("thoughts", thoughts.collect());
     out.insert("actionbar", actions.clone());
     out.insert("actions", actions);
-    out.insert("n-steps", steps(i));
+    out.insert("n-steps", log_line(i));
+    if is_told(read) {
+        out.insert("folds", String::new());
+    }
     out.insert("n-hyp", number(read.answer.causes.len()));
     out.insert("n-sug", number(read.answer.suggestions.len()));
     out.insert("n-al", ui::count(i.alert_count));

@@ -219,6 +219,8 @@ pub struct ListPage {
     all: Option<All>,
     keep_view: Keep,
     people: Vec<String>,
+    snoozes: Vec<(&'static str, String)>,
+    wrong: Option<String>,
 }
 
 /// Orders as people choose them.
@@ -310,6 +312,12 @@ impl ListPage {
             }),
             keep_view: Keep { kind: ViewKind::Incidents, q: shown.clone(), own: own.map(Own::of) },
             people: input.people.iter().map(|p| ui::plain(p)).collect(),
+            snoozes: vec![
+                ("60", "Snooze for 1\u{a0}h".to_owned()),
+                ("240", "Snooze for 4\u{a0}h".to_owned()),
+                ("morning", format!("Snooze until {}", super::silences::moment(super::time::morning(now), now))),
+            ],
+            wrong: asked.wrong.clone(),
             q: shown,
             frame,
             refused,
@@ -400,19 +408,20 @@ impl Drawn<'_> {
     }
 
     fn default_list(&self, open: (Vec<Incident>, u64), closed: (Vec<Incident>, u64), counts: Option<&Counts>) -> List {
-        let (mut open, total) = open;
+        let (open, total) = open;
         let storm = (total > STORM).then(|| Storm {
             total: ui::count(total),
             shown: PAGE.min(open.len()),
             services: counts.map(counted).filter(|c| !c.is_empty()).unwrap_or_else(|| by_service(&open)),
         });
+        let whole: Vec<&Incident> = open.iter().collect();
+        let mut all = whole.clone();
         if storm.is_some() {
-            open.truncate(PAGE);
+            all.truncate(PAGE);
         }
-        let mut all: Vec<&Incident> = open.iter().collect();
         let (from, page) = self.window(&mut all);
         let more = storm.is_none() && from + page.len() < all.len();
-        let mut groups = self.by_need(&all, &page, [Need::Someone, Need::Handled, Need::Muted].as_slice());
+        let mut groups = self.by_need(&whole, &page, [Need::Someone, Need::Handled, Need::Muted].as_slice());
         if !more {
             let (mut ended, ended_total) = closed;
             ended.truncate(CLOSED_ROWS);

@@ -15,7 +15,7 @@ use super::{
     platforms,
     read::{folded, query_error},
     row::{Need, Row},
-    terms,
+    terms, text,
     watch::Watch,
 };
 use crate::{
@@ -61,6 +61,38 @@ pub struct Asked {
     pub before: Option<u64>,
     /// What follows this one in the order of the list.
     pub after: Option<IncidentId>,
+    /// Values that cannot be read, and what can.
+    pub wrong: Option<String>,
+    /// What means nothing here, kept in links for whoever put it there.
+    pub others: Vec<(String, String)>,
+}
+
+/// What an address can say to this page.
+const KNOWN: &[&str] = &[
+    "q", "was", "by", "view", "status", "severity", "source", "service", "owner", "since", "until", "sort", "group",
+    "limit", "density", "display", "before", "after", "ids",
+];
+/// Of what it cannot, so many, each so long at most.
+const OTHERS: (usize, usize) = (8, 200);
+
+/// What is wrong with the values of an address, in words; the rest of it counts.
+fn wrong(fields: &Fields) -> Option<String> {
+    let each: [(&str, &[&str]); 5] = [
+        ("sort", Sort::WORDS),
+        ("group", Grouping::WORDS),
+        ("limit", &["25", "50", "100"]),
+        ("density", &["roomy", "compact"]),
+        ("display", &["list", "wall"]),
+    ];
+    let wrong = |(name, words): &(&str, &[&str])| {
+        let value = fields.get(name);
+        (!value.is_empty() && !words.contains(&value)).then(|| {
+            let value = text::visible(&text::shorten(value, 40));
+            format!("{name}={value} is not known here: {} are. ", words.join(", "))
+        })
+    };
+    let all: String = each.iter().filter_map(wrong).collect();
+    (!all.is_empty()).then(|| format!("{all}It is left out."))
 }
 
 impl Asked {
@@ -89,6 +121,14 @@ impl Asked {
             wall: fields.get("display") == "wall",
             before,
             after: fields.get("after").parse().ok(),
+            wrong: wrong(fields),
+            others: fields
+                .0
+                .iter()
+                .filter(|(n, v)| !KNOWN.contains(&n.as_str()) && n.len() + v.len() <= OTHERS.1)
+                .take(OTHERS.0)
+                .cloned()
+                .collect(),
         }
     }
 
@@ -126,7 +166,8 @@ impl Asked {
         if !value.is_empty() {
             all.push((name, value.to_owned()));
         }
-        let more: Vec<(&str, &str)> = all.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let others = self.others.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        let more: Vec<(&str, &str)> = all.iter().map(|(n, v)| (*n, v.as_str())).chain(others).collect();
         terms::href("/incidents", "", &more)
     }
 }
@@ -144,7 +185,7 @@ pub async fn list(
     if of_view.view.is_some() {
         base.0.insert(0, ("q".to_owned(), of_view.q));
     }
-    if let Some(q) = folded(&base, &["status", "severity", "source", "service", "owner", "since"]) {
+    if let Some(q) = folded(&base, &["status", "severity", "source", "service", "owner", "since", "until"]) {
         let asked = Asked { q: String::new(), view: None, ..Asked::of(&params, &ask.views) };
         let q = if q == DEFAULT_QUERY { "" } else { &q };
         return Ok(Redirect::to(&asked.with("q", q)).into_response());
@@ -361,11 +402,18 @@ mod tests {
             ("view=V-3&limit=25&density=compact", "/incidents?view=V-3&limit=25&density=compact"),
             ("view=V-3&q=x", "/incidents?q=x"),
             ("view=V-9", "/incidents"),
+            ("from=chat&q=a&by=text&x=1", "/incidents?q=a&from=chat&x=1"),
         ] {
             assert_eq!(asked(address).with("", ""), want, "{address}");
         }
         assert_eq!(asked("view=V-3&sort=-alerts").with("sort", ""), "/incidents?view=V-3");
         assert_eq!(asked("q=a&group=service").with("after", "INC-4"), "/incidents?q=a&group=service&after=INC-4");
+        let said = |address: &str| asked(address).wrong;
+        assert_eq!(said("sort=-alerts&group=none&limit=25&density=roomy&display=list&other=x"), None);
+        let wrong = said("sort=-alrts&limit=7").unwrap();
+        for part in ["sort=-alrts is not", "-alerts", "limit=7 is not known here: 25, 50, 100 are. It is left out."] {
+            assert!(wrong.contains(part), "{wrong}");
+        }
         assert_eq!(asked("view=V-3").q, "service:pay*");
         assert_eq!(asked("q=a&before=7").sort, Sort::Newest);
     }

@@ -31,6 +31,8 @@ use crate::{
 const MERGE_WITH: usize = 5;
 /// The newest open ones that are looked at for that; older ones only when they read alike.
 const LOOKED_AT: usize = 100;
+/// Rows of alerts that a page has at most, with those that came while it was open.
+const SHOWN: usize = 50;
 
 /// What is wrong with a query, as the page says it.
 pub fn query_error(e: query::QueryError) -> QueryError {
@@ -155,12 +157,25 @@ pub async fn incident_panels(
     State(state): State<AppState>,
     ask: Ask,
     Path(id): Path<String>,
+    Params(params): Params,
 ) -> Result<Response, ApiError> {
     let id = incident_id(&id)?;
+    let shown: Vec<AlertId> = params.get("alerts").split(',').filter_map(|a| a.parse().ok()).take(SHOWN).collect();
     let search = state.search.clone();
-    let read =
-        state.store.read(move |view| Read::of(view, &search, id)).await?.ok_or_else(|| ApiError::not_found(id))?;
-    let panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
+    let read = state.store.read(move |view| {
+        let home = view.home(id)?;
+        let mut gone = Vec::new();
+        for alert in shown {
+            if view.alert(alert)?.is_none_or(|a| a.incident != Some(home)) {
+                gone.push(alert.to_string());
+            }
+        }
+        Ok(Read::of(view, &search, id)?.map(|read| (read, gone)))
+    });
+    let (read, gone) = read.await?.ok_or_else(|| ApiError::not_found(id))?;
+    let mut panels = panels(&read, &ask.identity.name(), ask.identity.may_act(), ask.now);
+    // Rows that the page has and the incident no longer.
+    panels.insert("gone", gone.join(","));
     Ok(json(StatusCode::OK, &json!({ "panels": panels })))
 }
 

@@ -101,7 +101,7 @@ fn kinds(view: &View) -> Result<Vec<Kind>, StoreError> {
     let of = |(key, name, what, table): &(&str, &'static str, &'static str, &str)| Kind {
         name,
         what,
-        rows: counts.iter().find(|(t, _)| t == table).map_or(String::new(), |(_, n)| ui::plural(*n, "row")),
+        rows: counts.iter().find(|(t, _)| t == table).map_or(String::new(), |(_, n)| ui::count(*n)),
         bytes: sizes.iter().find(|(k, _)| k == key).map_or(String::new(), |(_, n)| ui::bytes(*n)),
     };
     Ok(KINDS.iter().map(of).collect())

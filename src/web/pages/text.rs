@@ -82,6 +82,11 @@ pub fn plural(n: impl TryInto<u64>, one: &str) -> String {
     format!("{}\u{a0}{one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// `alert` or `alerts`, for a count that is written already and stands elsewhere.
+pub fn unit(count: &str, one: &str) -> String {
+    format!("{one}{}", if count == "1" { "" } else { "s" })
+}
+
 /// `82 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.0}\u{a0}%", share.clamp(0.0, 1.0) * 100.0)

@@ -9,7 +9,7 @@ use super::{platforms, text, words};
 use crate::{model::*, web::assets};
 
 pub use super::{
-    text::{about, bytes, count, percent, plural},
+    text::{about, bytes, count, percent, plural, unit},
     time::{When, clock, duration},
 };
 pub use crate::web::assets::url as asset;

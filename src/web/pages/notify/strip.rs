@@ -8,7 +8,10 @@ use jiff::ToSpan;
 use crate::{
     model::*,
     notifications::policy::times,
-    web::pages::{text, time, ui::Markup},
+    web::pages::{
+        text, time,
+        ui::{self, Markup},
+    },
 };
 use askama::Template;
 
@@ -62,9 +65,10 @@ pub fn strip(schedule: &OnCallSchedule, shifts: &[Shift], now: Time) -> Markup {
         }
     };
     let gaps = shifts.iter().filter(|s| s.person.is_none()).count();
-    let mut label = format!("Who is on call in the next two weeks: {} shifts", shifts.len() - gaps);
+    let number = ui::plural(shifts.len() - gaps, "shift");
+    let mut label = format!("Who is on call in the next two weeks: {number}");
     if gaps > 0 {
-        let _ = write!(label, ", {gaps} gaps with nobody");
+        let _ = write!(label, ", {} with nobody", ui::plural(gaps, "gap"));
     }
     Markup::of(&Strip { label, boxes: shifts.iter().map(shown).collect(), days: days(schedule, from, until, place) })
 }

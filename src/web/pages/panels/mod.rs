@@ -137,6 +137,11 @@ pub fn steps(i: &Incident) -> String {
     took.map_or(steps.clone(), |took| format!("{steps} in {took}"))
 }
 
+/// What the line of the folded log says.
+pub fn log_line(i: &Incident) -> String {
+    if i.investigation.steps == 0 { "Nothing written yet".to_owned() } else { steps(i) }
+}
+
 /// What the analysis is doing, beside the heading of its log.
 pub fn writing(i: &Incident) -> Markup {
     #[derive(Template)]
