@@ -18,8 +18,14 @@ pub struct Picked {
     pub drop: Vec<(NoticeId, &'static str)>,
 }
 
-/// Picks what is told next at a place. `due` are its messages whose time has come, in order.
-pub fn pick(follows: Follows, due: &[Notice]) -> Picked {
+/// Whether a try of it was begun.
+fn was_tried(n: &Notice) -> bool {
+    n.tries > 0 || n.may_have_arrived()
+}
+
+/// Picks what is told next at a place. `due` are its messages whose time has come, in order. `known`: an earlier message about
+/// the first one's incident has arrived there, or may have.
+pub fn pick(follows: Follows, due: &[Notice], known: bool) -> Picked {
     let Some(first) = due.first() else { return Picked::default() };
     let alone = Picked { told: vec![first.id], ..Picked::default() };
     if first.incident.is_none() {
@@ -31,7 +37,7 @@ pub fn pick(follows: Follows, due: &[Notice]) -> Picked {
         Follows::Fed => alone,
         Follows::Keyed => {
             // It never learned of it: neither the beginning nor the end is worth a page.
-            let unknown = same.iter().all(|n| n.tries == 0) && begins(first.event);
+            let unknown = !known && !same.iter().any(|n| was_tried(n)) && begins(first.event);
             match same.iter().find(ends) {
                 Some(end) if unknown => {
                     let why = "It was over before it could be told here.";
@@ -44,9 +50,15 @@ pub fn pick(follows: Follows, due: &[Notice]) -> Picked {
         Follows::Read => {
             let incidents: BTreeSet<IncidentId> = due.iter().filter_map(|n| n.incident).collect();
             let gathers = incidents.len() >= 2 && due.iter().all(|n| n.gathers);
-            // One that was tried keeps what it was: some of it may have arrived.
-            if first.tries == 0 && !first.in_doubt && (incidents.len() >= DIGEST || gathers) {
-                let told = due.iter().filter(|n| n.incident.is_some() && n.tries == 0 && !n.in_doubt);
+            // What was tried keeps what it was, under the same key: some of it may have arrived. What went out as one has been
+            // due at one moment since.
+            if was_tried(first) {
+                let again = due.iter().filter(|n| n.incident.is_some() && was_tried(n) && n.due_at == first.due_at);
+                if again.clone().any(|n| n.incident != first.incident) {
+                    return Picked { told: again.map(|n| n.id).collect(), digest: true, drop: Vec::new() };
+                }
+            } else if incidents.len() >= DIGEST || gathers {
+                let told = due.iter().filter(|n| n.incident.is_some() && !was_tried(n));
                 return Picked { told: told.map(|n| n.id).collect(), digest: true, drop: Vec::new() };
             }
             Picked { told: same.iter().map(|n| n.id).collect(), ..Picked::default() }

@@ -9,6 +9,7 @@ use crate::{
     model::*,
     store::{
         StoreError,
+        commands::Place,
         counted::Counted,
         tables::{self, meta},
     },
@@ -212,10 +213,19 @@ impl Tx<'_> {
         numbers.into_iter().rev().filter_map(|n| self.notice(NoticeId(n)).transpose()).collect()
     }
 
-    /// Messages whose time has come, at most `limit`.
-    pub fn due_notices(&self, limit: usize) -> Result<Vec<NoticeId>, StoreError> {
-        let due = self.notices.due.range(..=(self.now.millis(), u64::MAX))?;
-        due.take(limit).map(|row| Ok(NoticeId(row?.0.value().1))).collect()
+    /// Where something is due, in order, by the first `most` messages whose time has come; whether those are all. A place may
+    /// be there twice.
+    pub fn due_places(&self, most: usize) -> Result<(Vec<Place>, bool), StoreError> {
+        let (mut places, mut looked) = (Vec::new(), 0);
+        for row in self.notices.due.range(..=(self.now.millis(), u64::MAX))?.take(most) {
+            looked += 1;
+            let Some(notice) = self.notice(NoticeId(row?.0.value().1))? else { continue };
+            let place = (notice.channel, notice.address);
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+        Ok((places, looked < most))
     }
 
     /// Messages to a channel that wait or are on their way, in order, at most `limit`.

@@ -7,7 +7,7 @@ use redb::ReadableTable;
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, tables, world::Telling},
+    store::{StoreError, codec, commands::AT_ONCE, tables, world::Telling},
 };
 
 /// Messages looked at for one that could be taken.
@@ -138,21 +138,40 @@ impl View {
     ) -> Result<bool, StoreError> {
         let due = self.table(tables::NOTICES_DUE)?;
         let mut seen = busy.clone();
-        for row in due.range(..=(now.millis(), u64::MAX))?.take(LOOK) {
-            let Some(notice) = self.notice(NoticeId(row?.0.value().1))? else { continue };
+        let mut free = |notice: Notice| -> Result<bool, StoreError> {
+            let at_once = busy.iter().filter(|(c, _)| *c == notice.channel).count();
             let place = (notice.channel, notice.address.clone());
-            if resting.contains(&notice.channel) || !seen.insert(place) {
-                continue;
-            }
-            if !self.is_held(now, &notice)? {
+            let looked_at = resting.contains(&notice.channel) || at_once >= AT_ONCE || !seen.insert(place);
+            Ok(!looked_at && !self.is_held(now, &notice)?)
+        };
+        let mut looked = 0;
+        for row in due.range(..=(now.millis(), u64::MAX))?.take(LOOK) {
+            looked += 1;
+            if let Some(notice) = self.notice(NoticeId(row?.0.value().1))?
+                && free(notice)?
+            {
                 return Ok(true);
+            }
+        }
+        if looked < LOOK {
+            return Ok(false);
+        }
+        // Those may all be of one place that fails.
+        for channel in self.channels()?.into_iter().filter(|c| !resting.contains(&c.id)) {
+            let pending = self.table(tables::NOTICES_PENDING)?;
+            for row in pending.range((channel.id.0, 0)..=(channel.id.0, u64::MAX))?.take(LOOK) {
+                if let Some(notice) = self.notice(NoticeId(row?.0.value().1))?.filter(|n| n.is_due(now))
+                    && free(notice)?
+                {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 
     /// Whether something at the same place is on its way, or waits for another try.
-    fn is_held(&self, now: Time, notice: &Notice) -> Result<bool, StoreError> {
+    pub fn is_held(&self, now: Time, notice: &Notice) -> Result<bool, StoreError> {
         let pending = self.table(tables::NOTICES_PENDING)?;
         for row in pending.range((notice.channel.0, 0)..=(notice.channel.0, u64::MAX))?.take(LOOK) {
             let Some(other) = self.notice(NoticeId(row?.0.value().1))? else { continue };
