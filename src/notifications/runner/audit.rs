@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::*,
+    notifications::policy::retry,
     outgoing::{Client, Url},
     runtime::clock::Clock,
     store::{NewDelivery, Store, StoreError, View},
@@ -190,12 +191,17 @@ fn findings(view: &View, now: Time, began: Time, before: &Late) -> Result<Looked
     });
     for channel in telling.channels.values() {
         let why = channel.health.last_error.clone().unwrap_or_default();
+        let (failures, given_up) = (channel.health.failures, channel.health.broken_since.is_some());
         found.push(Finding {
             key: format!("channel:{}", channel.id),
-            title: format!("Channel “{}” is given up", channel.name),
-            description: format!("It refused three messages in a row. {why} Change it or send a test."),
+            title: if given_up {
+                format!("Channel “{}” is given up", channel.name)
+            } else {
+                format!("Channel “{}” does not get through", channel.name)
+            },
+            description: format!("It failed {failures} times in a row. {why} Change it or send a test."),
             severity: Severity::High,
-            ill: channel.enabled && channel.health.broken_since.is_some(),
+            ill: channel.enabled && (given_up || failures >= retry::PAUSED_AFTER),
             burns: false,
         });
     }
