@@ -143,4 +143,69 @@ mod tests {
         let all = ids("2026-03-10T00:00:00Z", &one);
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
+
+    /// What stands in a calendar again, unfolded, as a list of lines.
+    fn unfolded(text: &str) -> Vec<String> {
+        text.replace("\r\n ", "").split("\r\n").filter(|l| !l.is_empty()).map(ToOwned::to_owned).collect()
+    }
+
+    #[test]
+    fn names_cannot_write_lines_of_their_own() {
+        for (name, want) in [
+            ("Plain", "Plain"),
+            ("a;b,c\\d", "a\\;b\\,c\\\\d"),
+            ("two\nlines", "two\\nlines"),
+            ("x\r\nBEGIN:VEVENT\r\nSUMMARY:y", "x\\nBEGIN:VEVENT\\nSUMMARY:y"),
+            ("bell\u{7}\u{0}\ttab", "belltab"),
+            ("\"quoted\": colon", "\"quoted\": colon"),
+            ("🔥äöü", "🔥äöü"),
+        ] {
+            let one = OnCallSchedule { name: name.to_owned(), ..schedule() };
+            let lines = unfolded(&of(&one, "2026-03-10T00:00:00Z".parse().unwrap()));
+            assert!(lines.contains(&format!("X-WR-CALNAME:{want}")), "{name:?}: {:?}", &lines[..8]);
+            let begins = lines.iter().filter(|l| *l == "BEGIN:VEVENT").count();
+            let ends = lines.iter().filter(|l| *l == "END:VEVENT").count();
+            assert!(begins == ends && begins > 10, "{name:?}: {begins} {ends}");
+            assert_eq!(lines.iter().filter(|l| l.starts_with("SUMMARY:")).count(), begins, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn long_lines_are_folded_between_letters() {
+        for (letter, many) in [("a", 300), ("ä", 200), ("🔥", 100), ("a🔥", 90)] {
+            let mut out = String::new();
+            let text = format!("SUMMARY:{}", letter.repeat(many));
+            line(&mut out, &text);
+            for piece in out.split("\r\n") {
+                assert!(piece.len() <= LINE, "{} bytes", piece.len());
+            }
+            assert_eq!(unfolded(&out), [text]);
+        }
+    }
+
+    #[test]
+    fn gaps_are_no_events_and_nobody_makes_none() {
+        let only = crate::model::WeekTimes {
+            time_zone: "Europe/Berlin".to_owned(),
+            days: Vec::new(),
+            from: "09:00".to_owned(),
+            until: "17:00".to_owned(),
+        };
+        let mut days = schedule();
+        days.rotations[0].only = Some(only);
+        days.overrides.clear();
+        let at = "2026-03-10T00:00:00Z".parse().unwrap();
+        let lines = unfolded(&of(&days, at));
+        let of_day = |day: &str| {
+            let all =
+                lines.iter().filter(|l| l.contains(day)).filter(|l| l.starts_with("DTSTART") || l.starts_with("DTEND"));
+            all.cloned().collect::<Vec<_>>()
+        };
+        // In winter and in summer.
+        assert_eq!(of_day("20260310"), ["DTSTART:20260310T080000Z", "DTEND:20260310T160000Z"]);
+        assert_eq!(of_day("20260410"), ["DTSTART:20260410T070000Z", "DTEND:20260410T150000Z"]);
+        let nobody = OnCallSchedule { rotations: Vec::new(), overrides: Vec::new(), ..schedule() };
+        let lines = unfolded(&of(&nobody, at));
+        assert!(!lines.iter().any(|l| l.contains("VEVENT")) && lines.last().is_some_and(|l| l == "END:VCALENDAR"));
+    }
 }

@@ -85,19 +85,65 @@ impl Links {
 mod tests {
     use super::*;
 
+    const THEN: i64 = 1_000_000;
+    const DAY: i64 = 24 * 3600;
+
+    fn linked() -> Linked {
+        Linked { incident: IncidentId(42), notice: NoticeId(7) }
+    }
+
     #[test]
-    fn only_a_whole_fresh_link_of_this_server_is_taken() {
+    fn only_a_whole_link_of_this_server_is_taken() {
         let links = Links::new([7; 32]);
-        let (then, linked) = (Time::from_secs(1_000_000), Linked { incident: IncidentId(42), notice: NoticeId(7) });
-        let token = links.token(linked, then);
-        let day = Time::from_secs(1_000_000 + 24 * 3600);
-        assert_eq!(links.read(&token, day), Ok(linked));
-        assert_eq!(links.read(&token, Time::from_secs(1_000_000 + 4 * 24 * 3600)), Err(LinkError::Old));
-        assert_eq!(Links::new([8; 32]).read(&token, day), Err(LinkError::Wrong));
-        let other = token.replacen("42", "43", 1);
-        let short = &token[..token.len() - 4];
-        for wrong in [other.as_str(), short, "", ".", "42.7.9", "42.7.99999999999999.AA"] {
-            assert_eq!(links.read(wrong, day), Err(LinkError::Wrong), "{wrong}");
+        let token = links.token(linked(), Time::from_secs(THEN));
+        let (text, signature) = token.rsplit_once('.').unwrap();
+        let of_another = Links::new([8; 32]).token(linked(), Time::from_secs(THEN));
+        let other = links.token(Linked { notice: NoticeId(8), ..linked() }, Time::from_secs(THEN));
+        let other_signature = other.rsplit_once('.').unwrap().1;
+        let later = text.replacen(&(THEN * 1000 + VALID).to_string(), &(THEN * 1000 + 2 * VALID).to_string(), 1);
+        assert_ne!(later, text);
+        for (what, wrong) in [
+            ("another key", of_another),
+            ("another incident", token.replacen("42.", "43.", 1)),
+            ("another message", token.replacen("42.7.", "42.8.", 1)),
+            ("the signature of another", format!("{text}.{other_signature}")),
+            ("a longer life", format!("{later}.{signature}")),
+            ("its end left out", token[..token.len() - 4].to_owned()),
+            ("something behind it", format!("{token}A")),
+            ("a part more", format!("{token}.{signature}")),
+            ("padding", format!("{token}=")),
+            ("standard letters", token.replace(['-', '_'], "+") + "+"),
+            ("no signature", text.to_owned()),
+            ("an empty one", format!("{text}.")),
+            ("a space", format!(" {token}")),
+            ("nothing", String::new()),
+            ("a dot", ".".to_owned()),
+            ("dots", "....".to_owned()),
+            ("no numbers", "a.b.c.d".to_owned()),
+            ("numbers alone", "42.7.99999999999999.AA".to_owned()),
+        ] {
+            assert_eq!(links.read(&wrong, Time::from_secs(THEN + DAY)), Err(LinkError::Wrong), "{what}: {wrong}");
         }
+    }
+
+    #[test]
+    fn a_link_works_for_three_days_and_as_often_as_it_is_pressed() {
+        let links = Links::new([7; 32]);
+        let token = links.token(linked(), Time::from_secs(THEN));
+        for (secs, want) in [
+            (0, Ok(linked())),
+            (0, Ok(linked())),
+            (DAY, Ok(linked())),
+            (3 * DAY - 1, Ok(linked())),
+            (3 * DAY, Err(LinkError::Old)),
+            (400 * DAY, Err(LinkError::Old)),
+            // A clock that was set back makes no link wrong.
+            (-DAY, Ok(linked())),
+        ] {
+            assert_eq!(links.read(&token, Time::from_secs(THEN + secs)), want, "{secs}");
+        }
+        // Nothing of an address needs to be written otherwise.
+        assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)), "{token}");
+        assert_eq!(format!("{links:?}"), "Links(…)");
     }
 }

@@ -204,3 +204,35 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::channels::samples, *};
+
+    #[test]
+    fn samples_say_what_happened_last_and_how_bad_it_is() {
+        use NoticeEvent as E;
+        for (name, event, over, severity, about) in [
+            ("opened", E::Opened, false, Severity::Critical, true),
+            ("severity-up", E::SeverityUp, false, Severity::Critical, true),
+            ("analyzed", E::Analyzed, false, Severity::Critical, true),
+            ("acknowledged", E::Acknowledged, false, Severity::Critical, true),
+            ("escalated", E::Escalated, false, Severity::Critical, true),
+            ("reminder", E::Reminder, false, Severity::Critical, true),
+            ("resolved", E::Resolved, true, Severity::Critical, true),
+            ("opened-and-resolved", E::Resolved, true, Severity::Critical, true),
+            ("merged", E::Merged, true, Severity::Critical, true),
+            // The worst of those that it tells of.
+            ("digest", E::Opened, false, Severity::Critical, false),
+            ("test", E::Test, false, Severity::Info, false),
+            ("bare", E::Opened, false, Severity::Info, true),
+        ] {
+            let (_, message) = samples::all().into_iter().find(|(n, _)| *n == name).unwrap();
+            let got = (message.event(), message.is_over(), message.severity(), message.subject().is_some());
+            assert_eq!(got, (event, over, severity, about), "{name}");
+        }
+        let (_, mut message) = samples::all().remove(0);
+        message.events.clear();
+        assert_eq!(message.event(), E::Opened);
+    }
+}

@@ -76,6 +76,30 @@ pub fn message(
     }))
 }
 
+/// How an incident stands, for a message that is changed in place beside the outbox, with the reason of a notice that was
+/// sent there. None while it stands as that notice told, or is gone.
+pub fn standing(view: &View, told: &Notice, here: &Here) -> Result<Option<Message>, StoreError> {
+    let Some(id) = told.incident else { return Ok(None) };
+    let Some(subject) = subject(view, id, here)? else { return Ok(None) };
+    let event = match subject.status {
+        IncidentStatus::Resolved => NoticeEvent::Resolved,
+        IncidentStatus::Merged => NoticeEvent::Merged,
+        _ if subject.acknowledged_at.is_some() => NoticeEvent::Acknowledged,
+        _ => return Ok(None),
+    };
+    Ok(Some(Message {
+        key: told.key.clone(),
+        events: vec![event],
+        now: here.now,
+        late: None,
+        repeated: false,
+        about: About::Incident(Box::new(subject)),
+        reason: told.reason.clone(),
+        ack_url: None,
+        base_url: here.base_url.clone(),
+    }))
+}
+
 /// A text of an investigation without its marks of evidence (`[E3, E7]`), which lead nowhere from a message.
 fn unmarked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

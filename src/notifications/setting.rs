@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
 use super::{
     Caller,
     channels::{Channel, FieldKind, Settings, text},
@@ -71,7 +73,7 @@ pub fn read(
     for field in fields {
         let path = format!("/settings/{}", field.key);
         let value = match given.get(field.key) {
-            Some(value) if field.kind == FieldKind::Lines => Some(value.trim().replace("\r\n", "\n")),
+            Some(value) if is_long(field.kind) => Some(value.trim().replace("\r\n", "\n")),
             Some(value) => Some(value.trim().to_owned()),
             None => None,
         };
@@ -106,15 +108,26 @@ pub fn read(
     if wrong.is_empty() { Ok(out) } else { Err(SettingError::Wrong(wrong)) }
 }
 
+/// It may have several lines.
+fn is_long(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Lines | FieldKind::Certificates)
+}
+
 fn check(kind: FieldKind, value: &str, plain_http: bool) -> Result<(), String> {
     if value.len() > LONGEST {
         return Err(format!("it has {} bytes; {LONGEST} are allowed", value.len()));
     }
-    if kind != FieldKind::Lines && value.chars().any(char::is_control) {
+    if !is_long(kind) && value.chars().any(char::is_control) {
         return Err("it has control characters, such as a line end; one line is needed".to_owned());
     }
     match kind {
         FieldKind::Text | FieldKind::Lines => Ok(()),
+        FieldKind::Certificates => {
+            match CertificateDer::pem_slice_iter(value.as_bytes()).collect::<Result<Vec<_>, _>>() {
+                Ok(found) if !found.is_empty() => Ok(()),
+                _ => Err("this holds no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----".to_owned()),
+            }
+        }
         FieldKind::Switch if matches!(value, "on" | "off") => Ok(()),
         FieldKind::Switch => Err("on or off is needed".to_owned()),
         FieldKind::Number(least, most) => match value.parse::<u32>() {
@@ -181,6 +194,8 @@ mod tests {
             (vec![("url", "http://chat.example.com/hooks/x")], "/settings/url"),
             (vec![("url", url), ("channel", "a\nb")], "/settings/channel"),
             (vec![("url", url), ("color", "red")], "/settings/color"),
+            (vec![("url", url), ("ca", "no certificate")], "/settings/ca"),
+            (vec![("url", url), ("ca", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----")], "/settings/ca"),
         ] {
             match read(channel, &given(&pairs), None, &sealer, false) {
                 Err(SettingError::Wrong(wrong)) => assert_eq!(wrong[0].path, path, "{pairs:?}"),
@@ -188,5 +203,8 @@ mod tests {
             }
         }
         assert!(read(channel, &given(&[("url", "http://chat.example.com/x")]), None, &sealer, true).is_ok());
+        let ca = include_str!("../../tests/keys/sns.pem").replace('\n', "\r\n");
+        let out = read(channel, &given(&[("url", url), ("ca", &ca)]), None, &sealer, false).unwrap();
+        assert!(out.settings["ca"].starts_with("-----BEGIN CERTIFICATE-----\n"), "{}", out.settings["ca"]);
     }
 }

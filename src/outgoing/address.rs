@@ -9,12 +9,11 @@ use super::error::OutgoingError;
 /// Longest address that is taken, in bytes.
 const LONGEST: usize = 2048;
 /// Where clouds answer their machines with credentials, besides link-local addresses: Alibaba, Azure, Oracle, and the
-/// IPv6 ones of AWS and Google.
-const METADATA: [IpAddr; 5] = [
+/// IPv6 one of Google. AWS has all of `fd00:ec2::/32` for that.
+const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
@@ -65,7 +64,7 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
 
 /// Whether this address leads to this machine.
 pub(super) fn own(ip: IpAddr) -> bool {
-    inner(ip).is_loopback()
+    inner(ip).into_iter().flatten().any(|ip| ip.is_loopback())
 }
 
 /// Refuses an address whose host is one that is never asked. A name is looked at when it is resolved.
@@ -78,22 +77,32 @@ pub(super) fn allowed(url: &Url) -> Result<(), OutgoingError> {
 
 /// Whether this address is never asked: of the local link, of a cloud's metadata, of nobody or of many.
 pub fn forbidden(ip: IpAddr) -> bool {
-    let ip = inner(ip);
-    METADATA.contains(&ip)
-        || ip.is_unspecified()
-        || ip.is_multicast()
-        || match ip {
-            IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast(),
-            IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        }
+    inner(ip).into_iter().flatten().any(|ip| {
+        METADATA.contains(&ip)
+            || ip.is_multicast()
+            || match ip {
+                // All of 0.0.0.0/8 is this network, and on some systems this machine.
+                IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast() || matches!(ip.octets(), [0, ..]),
+                IpAddr::V6(ip) => {
+                    ip.is_unspecified() || ip.is_unicast_link_local() || matches!(ip.segments(), [0xfd00, 0xec2, ..])
+                }
+            }
+    })
 }
 
-/// The IPv4 address inside an IPv6 one that leads to it: mapped, or by the well-known prefixes of NAT64 and 6to4.
-fn inner(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = ip.to_canonical() else { return ip.to_canonical() };
-    let v4 = |a: u16, b: u16| IpAddr::V4(Ipv4Addr::from((u32::from(a) << 16) | u32::from(b)));
+/// The address, or the IPv4 one inside an IPv6 one that leads to it: mapped, compatible (RFC 4291, 2.5.5.1), of 6to4, or by
+/// the prefixes of NAT64; of the one for local use (RFC 8215) each length that a network may have chosen.
+fn inner(ip: IpAddr) -> [Option<IpAddr>; 2] {
+    let IpAddr::V6(v6) = ip.to_canonical() else { return [Some(ip.to_canonical()), None] };
+    let v4 = |a: u16, b: u16| Some(IpAddr::V4(Ipv4Addr::from((u32::from(a) << 16) | u32::from(b))));
     match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, a, b] | [0x2002, a, b, ..] => v4(a, b),
-        _ => IpAddr::V6(v6),
+        // `::` and `::1` are themselves.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [Some(IpAddr::V6(v6)), None],
+        [0, 0, 0, 0, 0, 0, a, b] | [0x64, 0xff9b, 0, 0, 0, 0, a, b] | [0x2002, a, b, ..] => [v4(a, b), None],
+        // RFC 6052, 2.2: of a prefix of 48 bits the ninth octet is left out. What is all zeros is the other length.
+        [0x64, 0xff9b, 1, c, d, e, a, b] => {
+            [(a, b), (c, (d << 8) | (e >> 8))].map(|half| if half == (0, 0) { None } else { v4(half.0, half.1) })
+        }
+        _ => [Some(IpAddr::V6(v6)), None],
     }
 }

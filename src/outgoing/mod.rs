@@ -5,12 +5,13 @@
 //! - A call ends: 5 s to connect, and a time for the whole of it, the answer's body included ([`Request::within`], 10 s).
 //! - An answer is bounded ([`Request::most`], 1 MiB). A text beyond that is cut and says so; JSON beyond it is an error.
 //! - Redirects are not followed: what was asked of one host, with its credentials, goes to no other. The error names where
-//!   the host wants to lead.
+//!   the host wants to lead. Only a guarded client goes on where a host says 307 or 308 and names another path of its own.
 //! - Link-local addresses and those at which clouds give their machines credentials are refused. Names are looked at after
 //!   they were resolved, and the connection goes to the very address that was looked at, so that a name that changes its
 //!   mind meanwhile leads nowhere else. Loopback and private networks are allowed: monitoring lives there.
 //! - Certificates are those that the machine trusts and those of `outgoing.ca`. Where `HTTPS_PROXY` and its like are set, a
-//!   proxy makes the connection, and resolves the name by its own rules.
+//!   proxy makes the connection, and resolves the name by its own rules; a guarded client refuses a name before that which
+//!   leads to a refused address here as well.
 //! - Errors are sentences that name the host and what to do, and neither path, query, header nor body.
 //!
 //! ```no_run
@@ -37,9 +38,10 @@
 pub mod address;
 mod answer;
 mod error;
+mod guard;
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -48,7 +50,6 @@ use std::{
 use ipnet::IpNet;
 use reqwest::{
     Certificate, Identity,
-    dns::{Addrs, Name, Resolve, Resolving},
     header::{HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -56,7 +57,7 @@ use reqwest::{
 pub use address::Url;
 pub use answer::{Answer, Stream, Text};
 pub use error::OutgoingError;
-use error::Refused;
+use guard::{Guard, Looked, proxied};
 
 use crate::runtime::tls;
 
@@ -66,6 +67,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(10);
 /// An answer, when its caller does not say.
 const MOST: usize = 1 << 20;
+/// Paths of one host that are followed.
+const HOPS: usize = 3;
 
 /// Makes calls. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     ca: Vec<Certificate>,
+    // The same as PEM, for what is no HTTP.
+    pem: Vec<u8>,
     // What the other side sees of us.
     identity: Option<Identity>,
     guard: Arc<Guard>,
@@ -119,20 +124,26 @@ impl Client {
     pub fn open(ca: Option<&Path>) -> Result<Self, OutgoingError> {
         // For programs and tests that make calls without serving.
         tls::install_provider();
-        let ca = ca.map_or(Ok(Vec::new()), certificates)?;
+        let ca = ca.map_or(Ok((Vec::new(), Vec::new())), certificates)?;
         Ok(Self::of(ca, None, Guard::default()))
     }
 
-    fn of(ca: Vec<Certificate>, identity: Option<Identity>, guard: Guard) -> Self {
-        let guard = Arc::new(guard);
-        Self { inner: Arc::new(Inner { ca, identity, guard, plain: OnceLock::new(), secure: OnceLock::new() }) }
+    fn of((ca, pem): (Vec<Certificate>, Vec<u8>), identity: Option<Identity>, guard: Guard) -> Self {
+        let (plain, secure) = (OnceLock::new(), OnceLock::new());
+        Self { inner: Arc::new(Inner { ca, pem, identity, guard: Arc::new(guard), plain, secure }) }
+    }
+
+    /// What is trusted besides what the machine trusts, as PEM; empty when that is nothing.
+    pub fn trusted(&self) -> &[u8] {
+        &self.inner.pem
     }
 
     /// The same for addresses that people put in for others to be told at: this machine itself is not asked either, but for
     /// what is in `allow`.
     #[must_use]
     pub fn guarded(&self, allow: Vec<IpNet>) -> Self {
-        Self::of(self.inner.ca.clone(), self.inner.identity.clone(), Guard { loopback: false, allow })
+        let guard = Guard { loopback: false, allow, proxied: proxied() };
+        Self::of((self.inner.ca.clone(), self.inner.pem.clone()), self.inner.identity.clone(), guard)
     }
 
     /// The same with certificates to trust besides, and with a certificate to show, both in PEM.
@@ -140,7 +151,9 @@ impl Client {
     /// # Errors
     /// What cannot be read.
     pub fn presenting(&self, ca: Option<&str>, identity: Option<&str>) -> Result<Self, OutgoingError> {
-        let mut all = self.inner.ca.clone();
+        let (mut all, pem) =
+            (self.inner.ca.clone(), [self.inner.pem.as_slice(), b"\n", ca.unwrap_or_default().as_bytes()]);
+        let pem = pem.concat();
         if let Some(ca) = ca {
             let more = Certificate::from_pem_bundle(ca.as_bytes()).ok().filter(|c| !c.is_empty());
             let wrong = "the CA is no certificate in PEM, beginning with -----BEGIN CERTIFICATE-----";
@@ -149,7 +162,7 @@ impl Client {
         let wrong = "the client certificate and its key are not PEM that belongs together";
         let read = |pem: &str| Identity::from_pem(pem.as_bytes()).map_err(|_| OutgoingError::Address(wrong.to_owned()));
         let identity = identity.map(read).transpose()?;
-        Ok(Self::of(all, identity, (*self.inner.guard).clone()))
+        Ok(Self::of((all, pem), identity, (*self.inner.guard).clone()))
     }
 
     /// Where a name leads that may be asked: for what is no HTTP.
@@ -187,7 +200,9 @@ impl Client {
     fn request(&self, method: reqwest::Method, url: &Url) -> Request {
         let built = self.inner.of(url).map(|client| client.request(method, url.clone()));
         let built = built.and_then(|request| self.inner.guard.allows(url).map(|()| request));
-        Request { host: address::host(url), built, within: WHOLE, most: MOST }
+        let named = address::literal(url).is_none().then(|| url.host_str().map(ToOwned::to_owned)).flatten();
+        let behind = named.filter(|_| self.inner.guard.proxied).map(|name| (self.inner.guard.clone(), name));
+        Request { host: address::host(url), built, within: WHOLE, most: MOST, behind }
     }
 }
 
@@ -208,7 +223,7 @@ impl Inner {
 
 fn built(builder: reqwest::ClientBuilder, guard: &Arc<Guard>) -> Result<reqwest::Client, OutgoingError> {
     builder
-        .redirect(Policy::none())
+        .redirect(if guard.loopback { Policy::none() } else { within_a_host() })
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(4)
         .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
@@ -217,64 +232,23 @@ fn built(builder: reqwest::ClientBuilder, guard: &Arc<Guard>) -> Result<reqwest:
         .map_err(|e| OutgoingError::Unable(error::last(&e)))
 }
 
-fn certificates(file: &Path) -> Result<Vec<Certificate>, OutgoingError> {
+/// Goes on where a host names another path of its own and the request stays what it is; anything else is left for the caller
+/// to name.
+fn within_a_host() -> Policy {
+    Policy::custom(|attempt| {
+        let stays = matches!(attempt.status().as_u16(), 307 | 308)
+            && attempt.previous().len() <= HOPS
+            && attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
+        if stays { attempt.follow() } else { attempt.stop() }
+    })
+}
+
+fn certificates(file: &Path) -> Result<(Vec<Certificate>, Vec<u8>), OutgoingError> {
     let broken = |why: String| OutgoingError::Ca { file: PathBuf::from(file), why };
     let text = std::fs::read(file).map_err(|e| broken(format!("cannot be read: {e}")))?;
     match Certificate::from_pem_bundle(&text) {
-        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(found) if !found.is_empty() => Ok((found, text)),
         _ => Err(broken("holds no certificate; it must be PEM, beginning with -----BEGIN CERTIFICATE-----".to_owned())),
-    }
-}
-
-/// Which addresses are asked.
-#[derive(Clone, Debug)]
-struct Guard {
-    /// This machine.
-    loopback: bool,
-    /// All the same.
-    allow: Vec<IpNet>,
-}
-
-impl Default for Guard {
-    fn default() -> Self {
-        Self { loopback: true, allow: Vec::new() }
-    }
-}
-
-impl Guard {
-    fn refuses(&self, ip: IpAddr) -> bool {
-        let plain = ip.to_canonical();
-        if self.allow.iter().any(|net| net.contains(&plain)) {
-            return false;
-        }
-        address::forbidden(ip) || (!self.loopback && address::own(ip))
-    }
-
-    /// Refuses an address whose host is one that is never asked. A name is looked at when it is resolved.
-    fn allows(&self, url: &Url) -> Result<(), OutgoingError> {
-        match address::literal(url).filter(|ip| self.refuses(*ip)) {
-            Some(address) => Err(OutgoingError::Forbidden { host: address::host(url), address }),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Resolves a name and keeps the addresses that may be asked: these are what is connected to.
-#[derive(Debug)]
-struct Looked(Arc<Guard>);
-
-impl Resolve for Looked {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let first = found.first().map(SocketAddr::ip);
-            let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| !guard.refuses(a.ip())).collect();
-            match (allowed.is_empty(), first) {
-                (true, Some(address)) => Err(Refused(address).into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
-        })
     }
 }
 
@@ -285,6 +259,8 @@ pub struct Request {
     built: Result<reqwest::RequestBuilder, OutgoingError>,
     within: Duration,
     most: usize,
+    // A name that a proxy will resolve.
+    behind: Option<(Arc<Guard>, String)>,
 }
 
 impl Request {
@@ -359,7 +335,10 @@ impl Request {
 
     /// Makes the call. The answer may have any status but those that lead elsewhere; see [`Answer::good`].
     pub async fn send(self) -> Result<Answer, OutgoingError> {
-        let Self { host, built, within, most } = self;
+        let Self { host, built, within, most, behind } = self;
+        if let Some((guard, name)) = behind {
+            guard.allows_name(&host, &name).await?;
+        }
         let response = built?.timeout(within).send().await.map_err(|e| OutgoingError::of(&host, within, &e))?;
         Answer::new(host, within, most, response)
     }

@@ -6,7 +6,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::*;
+use reqwest::dns::{Name, Resolve};
+
+use super::{error::Refused, *};
 
 /// A server that gives every connection the same bytes, and then keeps it open when it should hang. Its address, and what
 /// it was asked last.
@@ -135,13 +137,35 @@ async fn what_is_never_asked() {
         ("http://[fe80::1]/", false),
         ("http://[fd00:ec2::254]/", false),
         ("http://100.100.100.200/", false),
+        ("http://0251.0376.0251.0376/", false),
+        ("http://169.16689662/", false),
+        ("http://169.254.169.254./", false),
+        ("http://①⑥⑨.254.169.254/", false),
+        ("http://[::ffff:a9fe:a9fe]/", false),
+        ("http://[::169.254.169.254]/", false),
+        ("http://[64:ff9b:1::a9fe:a9fe]/", false),
+        ("http://[64:ff9b:1:a9fe:a9:fe00::]/", false),
+        ("http://[fd00:ec2::23]/", false),
+        ("http://[fd20:ce::254]/", false),
+        ("http://168.63.129.16/", false),
+        ("http://192.0.0.192/", false),
         ("http://0.0.0.0/", false),
+        ("http://0.1.2.3/", false),
+        ("http://0/", false),
+        ("http://[::]/", false),
+        ("http://255.255.255.255/", false),
+        ("http://[ff02::1]/", false),
         ("http://224.0.0.1/", false),
         ("http://127.0.0.1/", true),
         ("http://[::1]/", true),
         ("http://10.0.0.5/", true),
         ("http://[fd00::5]/", true),
         ("http://192.0.2.1/", true),
+        ("http://[64:ff9b::808:808]/", true),
+        ("http://[64:ff9b:1::808:808]/", true),
+        ("http://[64:ff9b:1:808:8:800::]/", true),
+        ("http://[2002:808:808::1]/", true),
+        ("http://[fd00:ec3::1]/", true),
     ] {
         let url = Url::parse(address).unwrap();
         assert_eq!(address::allowed(&url).is_ok(), want, "{address}");
@@ -196,4 +220,125 @@ fn secrets_do_not_show() {
     let bad = client().get(&url).credentials(&Credentials::Header { name: "x-api-key", value: "hunter2\n".into() });
     let said = format!("{bad:?}");
     assert!(bad.built.is_err() && !said.contains("hunter2"), "{said}");
+}
+
+/// Clients that call what people put in: this machine is refused in each of its spellings.
+#[tokio::test]
+async fn a_guarded_client_does_not_call_its_own_machine() {
+    let guarded = client().guarded(vec!["127.0.0.2/32".parse().unwrap()]);
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[64:ff9b:1::7f00:1]",
+        "[2002:7f00:1::]",
+        "localhost",
+        "LOCALHOST",
+    ] {
+        let url = Url::parse(&format!("http://{host}:1/")).unwrap();
+        let refused = guarded.get(&url).send().await.unwrap_err();
+        assert!(matches!(refused, OutgoingError::Forbidden { .. }), "{host}: {refused}");
+        // The same by a proxy of the environment, which would resolve the name itself.
+        let behind = Guard { proxied: true, ..(*guarded.inner.guard).clone() };
+        let behind = Client::of((Vec::new(), Vec::new()), None, behind);
+        let refused = behind.get(&url).send().await.unwrap_err();
+        assert!(matches!(refused, OutgoingError::Forbidden { .. }), "{host}: {refused}");
+        // What is no HTTP has a host alone.
+        let host = host.trim_matches(['[', ']']);
+        let found = guarded.look_up(host, 25).await;
+        assert!(found.is_err(), "{host}: {found:?}");
+    }
+    let allowed = Url::parse("http://127.0.0.2:1/").unwrap();
+    assert!(matches!(guarded.get(&allowed).send().await.unwrap_err(), OutgoingError::Unreachable { .. }));
+    assert_eq!(guarded.look_up("127.0.0.2", 25).await.unwrap().port(), 25);
+    // A name that nobody here knows is the proxy's to know.
+    let behind = Guard { proxied: true, ..(*guarded.inner.guard).clone() };
+    assert!(behind.allows_name("x", "no-such-name.invalid").await.is_ok());
+}
+
+/// The address that was looked at is the one that is connected to: the name is not resolved again.
+#[tokio::test]
+async fn a_name_is_resolved_once_and_keeps_only_what_may_be_asked() {
+    let guard = Arc::new(Guard { loopback: false, allow: vec!["127.0.0.0/8".parse().unwrap()], proxied: false });
+    let kept = Looked(guard).resolve(Name::from_str("localhost").unwrap()).await.unwrap();
+    let kept: Vec<IpAddr> = kept.map(|a| a.ip()).collect();
+    assert!(kept.iter().all(|ip| ip.is_ipv4()) && !kept.is_empty(), "{kept:?}");
+}
+
+#[tokio::test]
+async fn only_other_paths_of_the_same_host_are_followed() {
+    // Answers by path: `/a` leads to `/b`, and so on; anything else is what was asked.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let asked = head(&mut stream).await;
+            let path = asked.split(' ').nth(1).unwrap_or_default().to_owned();
+            let to = match path.as_str() {
+                "/308" => "308 Moved\r\nlocation: /end".to_owned(),
+                "/307" => format!("307 Moved\r\nlocation: http://{at}/end"),
+                "/301" => "301 Moved\r\nlocation: /end".to_owned(),
+                "/303" => "303 Other\r\nlocation: /end".to_owned(),
+                "/port" => "308 Moved\r\nlocation: http://127.0.0.1:1/end".to_owned(),
+                "/scheme" => format!("308 Moved\r\nlocation: https://{at}/end"),
+                "/host" => format!("308 Moved\r\nlocation: http://localhost:{}/end", at.port()),
+                "/file" => "308 Moved\r\nlocation: file:///etc/passwd".to_owned(),
+                "/circle" => "308 Moved\r\nlocation: /circle".to_owned(),
+                _ => "200 OK".to_owned(),
+            };
+            let said = asked.lines().find(|l| l.starts_with("x-signature")).unwrap_or("none").to_owned();
+            let body = format!("{} {said}", asked.split(' ').next().unwrap_or_default());
+            let answer = format!("HTTP/1.1 {to}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let guarded = client().guarded(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    for (path, followed) in [
+        ("308", true),
+        ("307", true),
+        ("301", false),
+        ("303", false),
+        ("port", false),
+        ("scheme", false),
+        ("host", false),
+        ("file", false),
+        ("circle", false),
+    ] {
+        let url = Url::parse(&format!("http://{at}/{path}")).unwrap();
+        let call = || guarded.post(&url).named("x-signature", "sha256=1", true).raw(b"{}".to_vec());
+        match call().send().await {
+            Ok(answer) => {
+                assert!(followed, "{path}");
+                assert_eq!(answer.text().await.unwrap().text, "POST x-signature: sha256=1", "{path}");
+            }
+            // What is no address of the web is refused by the library before it is asked for.
+            Err(e) => {
+                let named = matches!(e, OutgoingError::Redirected { .. }) || path == "file";
+                assert!(!followed && named, "{path}: {e}");
+            }
+        }
+        // A client that is not guarded follows nothing.
+        assert!(client().post(&url).send().await.is_err(), "{path}");
+    }
+}
+
+/// Nothing is unpacked: what a small answer could become is not read.
+#[tokio::test]
+async fn packed_answers_stay_packed() {
+    let (base, asked) =
+        server(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 6\r\n\r\n\x1f\x8b\x08ABC", false).await;
+    let url = address::base(&base).unwrap();
+    let answer = client().get(&url).most(4).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.cut && text.text.ends_with('A'), "{text:?}");
+    assert!(!asked.lock().unwrap().contains("accept-encoding"), "{}", asked.lock().unwrap());
 }

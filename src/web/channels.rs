@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
 use super::state::AppState;
 use crate::{
     model::*,
@@ -98,9 +100,9 @@ async fn checked(
     };
     let plain = state.caller.plain_http();
     let given = setting::read(channel, settings, before, state.store.sealer(), plain).map_err(refused)?;
-    let mut bytes = [0; 24];
+    let mut bytes = [0; 32];
     seal::random(&mut bytes)?;
-    let nonce: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let nonce = BASE64_URL_SAFE_NO_PAD.encode(bytes);
     setting::prove(&state.caller, channel, &given.whole, &nonce).await.map_err(refused)?;
     Ok(given)
 }

@@ -21,6 +21,7 @@ const NOTHING: &[(&str, &str)] = &[
     ("POST /api/thresholds/preview", "says what it would catch"),
     ("POST /api/rules/preview", "says whom it would tell"),
     ("POST /ack/{token}", "the link of a message; its own test in `notify_api`"),
+    ("POST /api/channels/{id}/interactions", "a button in Slack; its own test in `slack_press`"),
     ("POST /api/connectors/{platform}/try", "reads a body and keeps nothing"),
     ("POST /api/connectors/{platform}/identity/try", "compares two rules"),
     ("POST /theme", "a cookie of the browser"),

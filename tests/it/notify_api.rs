@@ -157,6 +157,12 @@ async fn a_receiver_shows_that_it_is_the_right_one_before_anything_is_saved() {
     assert_eq!(target.all().len(), 4);
     let nonces: std::collections::BTreeSet<String> = target.all().iter().map(|g| g.path.clone()).collect();
     assert_eq!(nonces.len(), 4, "each challenge is another one");
+    for path in nonces {
+        // 32 random bytes in base64url without padding.
+        let token = path.strip_prefix("/in?crc_token=").unwrap();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        assert!(token.len() == 43 && token.chars().all(plain), "{token}");
+    }
     // Also when only the name changes.
     let at = format!("/api/channels/{id}");
     assert_eq!(test.patch(&at, &json!({"name": "other"})).await.status, 200);
@@ -369,7 +375,28 @@ async fn the_link_in_a_message_acknowledges_once_and_only_when_pressed() {
     assert_eq!(page.status, 200);
     assert!(page.text.contains("db fails") && page.text.contains("INC-1"), "{}", page.text);
     assert_eq!(page.text.matches("<button").count(), 1, "{}", page.text);
-    assert_eq!(test.get("/api/incidents/1").await.json["owner"], Value::Null, "a look does nothing");
+    // Programs that open links to show a preview of them, or to look for harm, do nothing.
+    for (method, agent) in [
+        (Method::GET, "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"),
+        (Method::GET, "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)"),
+        (Method::GET, "TelegramBot (like TwitterBot)"),
+        (Method::HEAD, "SkypeUriPreview Preview/0.5"),
+        (Method::HEAD, "Microsoft Office/16.0"),
+        (Method::OPTIONS, "x"),
+        (Method::PUT, "x"),
+    ] {
+        let looked = answer(test.request(method.clone(), &ops_link).header("user-agent", agent)).await;
+        let want = if [Method::GET, Method::HEAD].contains(&method) { 200 } else { 405 };
+        assert_eq!(looked.status, want, "{method} {agent}");
+        assert_eq!(
+            test.get("/api/incidents/1").await.json["owner"],
+            Value::Null,
+            "a look does nothing: {method} {agent}"
+        );
+    }
+    // Nor is the page kept or listed, and what leads away from it does not tell the link.
+    let told = |name: &str| page.headers[name].to_str().unwrap().to_owned();
+    assert_eq!((told("cache-control"), told("referrer-policy")), ("no-store".to_owned(), "same-origin".to_owned()));
     let cross = test.request(Method::POST, &ops_link).header("sec-fetch-site", "cross-site");
     assert_eq!(answer(cross).await.status, 403);
     let done = visit(Method::POST, &ops_link).await;

@@ -18,6 +18,8 @@ const PERSON: &str = "password-of-a-person-that-nobody-sees";
 const FIRST: &str = "password-of-the-first-that-nobody-sees";
 /// The key of a language model's endpoint.
 const MODEL_KEY: &str = "sk-of-a-language-model-that-nobody-sees";
+/// Whatever is secret of a channel.
+const HOOK: &str = "whatever-77-is-secret-of-a-channel-that-nobody-sees";
 /// What senders put into bodies: a token of theirs, Netdata's verification token.
 const IN_BODY: &str = "token-in-a-body-that-nobody-logs";
 
@@ -133,6 +135,7 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
     command.env("WATCHFIRE_INVESTIGATION_MODEL_KIND", "openai").env("WATCHFIRE_INVESTIGATION_MODEL_MODEL", "tiny");
     command.env("WATCHFIRE_INVESTIGATION_MODEL_BASE_URL", &endpoint.url);
     command.env("WATCHFIRE_INVESTIGATION_MODEL_API_KEY", MODEL_KEY);
+    command.env("WATCHFIRE_NOTIFICATIONS_ALLOW", "127.0.0.1").env("WATCHFIRE_NOTIFICATIONS_PLAIN_HTTP", "true");
     let server = Server::spawn(command, Stdio::from(std::fs::File::create(&log).unwrap()));
     let url = server.url.clone();
     watchfire::runtime::tls::install_provider();
@@ -161,6 +164,13 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
         let made = call(Method::POST, "/api/tokens", json!({"name": "ci", "scopes": ["ingest"]})).await["token"].clone();
         call(Method::POST, "/api/users", json!({"name": "kim", "role": "admin", "password": PERSON})).await;
         let (key, token) = (key.as_str().unwrap().to_owned(), made.as_str().unwrap().to_owned());
+        // A channel that is called, and refused in words that have its secret.
+        let settings = json!({"url": format!("{}/hooks/{HOOK}?key={HOOK}", endpoint.url), "authentication": "bearer", "token": HOOK,
+            "signing_secret": HOOK, "headers": format!("X-Key: {HOOK}")});
+        let hook = json!({"name": "ops", "kind": "webhook", "settings": settings});
+        let hook = call(Method::POST, "/api/channels", hook).await["id"].clone();
+        let tested = call(Method::POST, &format!("/api/channels/{}/test", hook.as_str().unwrap()), json!({})).await;
+        assert_eq!(tested["status"], 418, "{tested}");
         let form_post = |path: &str, fields: &[(&str, &str)]| {
             let request = http.post(format!("{url}{path}")).header("content-type", "application/x-www-form-urlencoded");
             request.body(form(fields)).send()
@@ -208,7 +218,7 @@ fn the_log_has_no_secret_even_when_it_says_everything() {
             }
         }
         http.post(format!("{url}/api/users")).bearer_auth(TOKEN).body(format!("{{\"password\": \"{PERSON}\", ")).send().await.unwrap();
-        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into(), FIRST.into(), IN_BODY.into(), MODEL_KEY.into()]
+        vec![key, token, cookie.split_once('=').unwrap().1.to_owned(), SIGNING.into(), CHALLENGE.into(), BASIC.into(), PERSON.into(), TOKEN.into(), FIRST.into(), IN_BODY.into(), MODEL_KEY.into(), HOOK.into()]
     });
     server.stop();
     let key_file = std::fs::read(dir.path().join(".local/share/watchfire/secret.key")).unwrap();

@@ -179,6 +179,11 @@ pub enum Judged {
         /// It is not the message but the channel: address gone, key refused.
         broken: bool,
     },
+    /// Never, and whoever goes on calling there is shut out: the channel is given up at once.
+    Gone {
+        /// In one sentence, with what to do.
+        why: String,
+    },
     /// These calls instead of this one (and of those with the same steps): the chat has moved, the thread is gone.
     Instead {
         /// What is to be made.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answered, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, To, call::said, chat, text};
+use super::{
+    Answered, CA, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, To, call::said, chat, text,
+};
 use crate::{
     model::Severity,
     notifications::message::{About, Digest, Message, Subject},
@@ -74,6 +76,7 @@ static INFO: Info = Info {
             required: false,
             default: "off",
         },
+        CA,
     ],
     address: Some("channel"),
     follows: Follows::Read,

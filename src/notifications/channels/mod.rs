@@ -15,6 +15,7 @@ mod mattermost;
 mod ntfy;
 mod opsgenie;
 mod pagerduty;
+mod press;
 mod pushover;
 mod rocketchat;
 mod slack;
@@ -34,6 +35,7 @@ mod tests;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use call::{Answered, Body, Call, Credentials, HttpCall, Judged, MailCall, Method, said};
+pub use press::{Press, PressError, Told, change};
 
 use super::message::Message;
 pub use crate::model::Follows;
@@ -82,6 +84,18 @@ pub struct Field {
     pub default: &'static str,
 }
 
+/// For services with certificates of the house, besides what this server trusts anyway.
+const CA: Field = Field {
+    key: "ca",
+    label: "Certificates to trust",
+    help: "Only where the service has a certificate of your own CA that this server does not trust: the CA's as PEM, \
+           beginning with -----BEGIN CERTIFICATE-----",
+    kind: FieldKind::Certificates,
+    secret: false,
+    required: false,
+    default: "",
+};
+
 /// How a setting is entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
@@ -91,6 +105,8 @@ pub enum FieldKind {
     Url,
     /// Several lines.
     Lines,
+    /// Certificates in PEM.
+    Certificates,
     /// A whole number in these bounds.
     Number(u32, u32),
     /// `on` or `off`.
@@ -164,6 +180,25 @@ pub trait Channel: Sync {
     /// The calls that tell this, in order. Each has a step of its own name, so that a retry leaves out what was done.
     /// An empty list: there is nothing to tell here.
     fn calls(&self, to: &To, message: &Message) -> Vec<Call>;
+
+    /// At most so many calls in that time, with these settings; what is no secret of them is enough.
+    fn rate(&self, _settings: &Settings) -> (u32, Duration) {
+        self.info().rate
+    }
+
+    /// What is to be done over there so that buttons of its messages act here, with `URL` for the address that is told of
+    /// presses; none where messages have no such buttons.
+    fn buttons(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What somebody pressed there, proven; none when what was told is nothing to be done here.
+    ///
+    /// # Errors
+    /// It is not proven, or cannot be read.
+    fn pressed(&self, _settings: &Settings, _told: &Told<'_>) -> Result<Option<Press>, PressError> {
+        Err(PressError::NotSetUp)
+    }
 
     /// What an answer means.
     fn judge(&self, to: &To, message: &Message, call: &Call, answer: &Answered) -> Judged;

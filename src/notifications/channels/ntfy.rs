@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Answered, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Settings, To, common, text,
+    Answered, CA, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Settings, To, common,
+    text,
 };
 use crate::{
     model::{Mistake, NoticeEvent, Severity},
@@ -14,7 +15,11 @@ use crate::{
 
 /// What a message may have, in bytes; longer ones become attachments (<https://docs.ntfy.sh/publish/#limitations>).
 const MOST_BYTES: usize = 4_096;
+/// What all of the JSON may have: the server reads twice the limit of a message, and no more.
+const MOST_JSON: usize = 2 * MOST_BYTES;
 const TITLE: usize = 250;
+/// Longer addresses are left out: three buttons share the JSON with the message.
+const ADDRESS: usize = 800;
 
 static INFO: Info = Info {
     kind: "ntfy",
@@ -72,6 +77,7 @@ static INFO: Info = Info {
             required: false,
             default: "",
         },
+        CA,
     ],
     address: Some("topic"),
     follows: Follows::Read,
@@ -114,7 +120,8 @@ impl Channel for Ntfy {
         match &message.about {
             About::Incident(subject) => {
                 let ack = message.ack_url.as_deref().map(|url| view("Acknowledge", url));
-                let runbook = subject.runbook_url.as_deref().filter(|url| url.starts_with("http"));
+                let short = |url: &&str| url.starts_with("http") && url.len() <= ADDRESS;
+                let runbook = subject.runbook_url.as_deref().filter(short);
                 let runbook = runbook.map(|url| view("Runbook", url));
                 let open = view("Open incident", &subject.url);
                 let actions: Vec<Value> = ack.into_iter().chain([open]).chain(runbook).take(3).collect();
@@ -126,6 +133,12 @@ impl Channel for Ntfy {
             }
             About::Digest(digest) => common::put(&mut body, "click", json!(digest.url)),
             About::Test { .. } => common::put(&mut body, "click", json!(message.base_url)),
+        }
+        // What is escaped is longer there than here.
+        let mut room = MOST_BYTES;
+        while body.to_string().len() > MOST_JSON && room > 200 {
+            room = room * 3 / 4;
+            common::put(&mut body, "message", json!(text::cut_bytes(&common::plain_body(message), room)));
         }
         let url = format!("{}/", to.settings.get("base").trim_end_matches('/'));
         let credentials = match (to.settings.given("token"), to.settings.given("user")) {
@@ -196,13 +209,30 @@ mod tests {
 
     #[test]
     fn messages_have_their_limits_in_bytes() {
-        for (name, message) in samples::all() {
+        let mut all = samples::all();
+        // What JSON writes with two letters or six.
+        for (name, letter) in [("quotes", "\""), ("lines", "a\n"), ("emoji", "😀")] {
+            let long = Some(letter.repeat(20_000));
+            let subject = crate::notifications::message::Subject {
+                title: letter.repeat(20_000),
+                description: long.clone(),
+                service: long.clone(),
+                host: long.clone(),
+                environment: long,
+                runbook_url: Some(format!("https://wiki.example.com/{}", "x".repeat(20_000))),
+                ..samples::subject()
+            };
+            all.push((name, samples::message(NoticeEvent::Opened, subject)));
+        }
+        for (name, message) in all {
             let sent = Ntfy.calls(&tests::to(&Ntfy, 0), &message);
             let body = common::sent(&sent[0]).unwrap();
             let bytes = body["message"].as_str().unwrap().len();
             assert!((1..=MOST_BYTES).contains(&bytes), "{name}: {bytes}");
             assert!(body["title"].as_str().unwrap().chars().count() <= TITLE, "{name}");
             assert!(body["actions"].as_array().map_or(0, Vec::len) <= 3);
+            let json = body.to_string().len();
+            assert!(json <= MOST_JSON, "{name}: {json}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answered, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, Receipt, Settings, To,
+    Answered, CA, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, Receipt, Settings, To,
     common::{self, Turn},
     text,
 };
@@ -60,6 +60,7 @@ static INFO: Info = Info {
             required: false,
             default: "",
         },
+        CA,
     ],
     address: None,
     follows: Follows::Keyed,

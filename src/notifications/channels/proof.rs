@@ -119,7 +119,8 @@ pub fn each_sample(story: &Story, look: impl Fn(&str, &Value)) {
 }
 
 /// What an answer to a step means, as `done KEY=VALUE lasting KEY=VALUE`, `later MS: WORDS`, `never: WORDS`,
-/// `broken: WORDS` or `instead STEPS`; the words are among those that people read.
+/// `broken: WORDS`,
+/// `gone: WORDS` or `instead STEPS`; the words are among those that people read.
 pub fn assert_judged(
     story: &Story,
     name: &str,
@@ -145,6 +146,7 @@ pub fn assert_judged(
             (after.map_or("later".to_owned(), |a| format!("later {}", a.as_millis())), why.as_str())
         }
         Judged::Never { why, broken } => ((if *broken { "broken" } else { "never" }).to_owned(), why.as_str()),
+        Judged::Gone { why } => ("gone".to_owned(), why.as_str()),
         Judged::Instead { calls, .. } => {
             (format!("instead {}", calls.iter().map(Call::step).collect::<Vec<_>>().join(" ")), "")
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    Answered, Body, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, Receipt, Settings, To, common,
-    text,
+    Answered, Body, CA, Call, Channel, Field, FieldKind, Follows, HttpCall, Info, Judged, Receipt, Settings, To,
+    common, text,
 };
 use crate::{
     model::{Mistake, NoticeEvent, Severity, Time},
@@ -69,6 +69,7 @@ static INFO: Info = Info {
             required: false,
             default: "https://api.pushover.net",
         },
+        CA,
     ],
     address: Some("user"),
     follows: Follows::Read,

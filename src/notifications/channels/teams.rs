@@ -78,7 +78,7 @@ impl Channel for Teams {
 fn whole(message: &Message, room: usize) -> Value {
     let head = json!({
         "type": "TextBlock", "text": chat::head(message, 300, markdown), "weight": "Bolder", "size": "Medium", "wrap": true,
-        "style": "heading", "color": colour(message),
+        "color": colour(message),
     });
     let reason = json!({
         "type": "TextBlock", "text": chat::line(&message.reason, 300, markdown), "wrap": true, "isSubtle": true,

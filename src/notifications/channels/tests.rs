@@ -196,6 +196,7 @@ pub fn judged_from(channel: &dyn Channel, to: &To, sample: &str, n: usize, table
             Judged::Later { after: Some(after), why } => (format!("later {}", after.as_secs_f64()), why),
             Judged::Never { broken: false, why } => ("never".to_owned(), why),
             Judged::Never { broken: true, why } => ("broken".to_owned(), why),
+            Judged::Gone { why } => ("gone".to_owned(), why),
             Judged::Instead { .. } => ("instead".to_owned(), String::new()),
         };
         let (want, words) = want.split_once(": ").unwrap_or((want, ""));

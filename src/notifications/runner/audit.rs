@@ -234,6 +234,8 @@ fn findings(view: &View, look: Look, before: &Before) -> Result<Looked, StoreErr
         let why = channel.health.last_error.clone().unwrap_or_default();
         let what = if channel.health.refusals >= retry::BROKEN_AFTER {
             "It refused three messages in a row.".to_owned()
+        } else if channel.health.failures <= 1 {
+            "It is not there any more.".to_owned()
         } else {
             format!("Nothing arrived there in {} tries.", channel.health.failures)
         };

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use ipnet::IpNet;
 use sha2::Sha256;
@@ -174,7 +175,8 @@ impl Caller {
         };
         let mut request = client.call(method, &url).within(call.within).most(MOST);
         for (name, value) in &call.headers {
-            request = request.named(name, value, false);
+            // Some hold tokens; none need be told.
+            request = request.named(name, value, true);
         }
         request = match &call.credentials {
             Credentials::None => request,
@@ -209,19 +211,44 @@ impl Caller {
         Ok(Answered { status, headers, body })
     }
 
-    /// A text without the channel's secrets, should a target repeat them.
+    /// A text without the channel's secrets, should a target repeat them: whole, or the parts that somebody could use.
     pub fn without_secrets(&self, settings: &Settings, channel: &dyn Channel, text: &str) -> String {
         let secrets = channel.info().fields.iter().filter(|f| f.secret).map(|f| settings.get(f.key));
-        let mut text = text.to_owned();
-        for secret in secrets.filter(|s| s.len() >= 4) {
-            text = text.replace(secret, "…");
-            // Of an address also what is behind the host: a target may name its path.
-            if let Some(path) = Url::parse(secret).ok().map(|u| u.path().to_owned()).filter(|p| p.len() >= 8) {
-                text = text.replace(&path, "/…");
-            }
-        }
-        text
+        let mut parts: Vec<String> = secrets.filter(|s| s.len() >= 4).flat_map(|s| pieces(settings, s)).collect();
+        // The longest first, so that nothing is left of it.
+        parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        let text = parts.iter().fold(text.to_owned(), |text, part| text.replace(part, "…"));
+        // What was cut may end within a secret.
+        let begun = parts.iter().flat_map(|part| {
+            let ends: Vec<usize> = part.char_indices().map(|(at, _)| at).skip(4).collect();
+            ends.into_iter().rev().filter_map(|at| part.get(..at)).map(|begin| format!("{begin}…"))
+        });
+        begun.fold(text, |text, part| text.replace(&part, "…"))
     }
+}
+
+/// A secret in each form in which a target may repeat it.
+fn pieces(settings: &Settings, secret: &str) -> Vec<String> {
+    let mut all = vec![secret.to_owned()];
+    // As HTTP's Basic has it.
+    let users = ["user", "email"].into_iter().filter_map(|key| settings.given(key));
+    all.extend(users.map(|user| BASE64_STANDARD.encode(format!("{user}:{secret}"))));
+    // Several lines of headers.
+    all.extend(secret.lines().filter_map(|l| l.split_once(':')).map(|(_, value)| value.trim().to_owned()));
+    if let Ok(url) = Url::parse(secret)
+        && matches!(url.scheme(), "http" | "https")
+    {
+        // Of an address the path, what in it looks like a key, and what its query says.
+        let key = |s: &&str| s.len() >= 20 || s.bytes().any(|b| b.is_ascii_digit());
+        all.push(url.path().to_owned());
+        all.extend(url.path().split('/').filter(key).map(str::to_owned));
+        let query = url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+        all.extend(query.map(|(_, value)| value.to_owned()));
+        all.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        all.retain(|part| part.len() >= 8);
+    }
+    all.retain(|part| part.len() >= 4);
+    all
 }
 
 /// `sha256=` and the digest in hexadecimal.
@@ -232,4 +259,47 @@ pub(super) fn signature(secret: &str, signed: &[u8]) -> String {
     });
     let hex: String = mac.map(|d| d.iter().map(|b| format!("{b:02x}")).collect()).unwrap_or_default();
     format!("sha256={hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notifications::channels::find;
+
+    #[test]
+    fn what_a_target_repeats_of_secrets_is_left_out() {
+        let client = Client::open(None).unwrap();
+        let caller = Caller::new(&client, Clock::System, Vec::new(), false, false);
+        let slack = "https://hooks.slack.com/services/T0123ABCD/B0123ABCD/abcdefghijklmnopqrstuvwx";
+        let teams = "https://prod-01.example.com:443/workflows/a1b2c3d4e5/invoke?api-version=2016&sig=se%2Bcret_value";
+        for (kind, settings, said, want) in [
+            ("slack", &[("url", slack)][..], format!("no {slack}!"), "no …!"),
+            (
+                "slack",
+                &[("url", slack)],
+                "no /services/T0123ABCD/B0123ABCD/abcdefghijklmnopqrstuvwx".to_owned(),
+                "no …",
+            ),
+            ("slack", &[("url", slack)], "no abcdefghijklmnopqrstuvwx of T0123ABCD".to_owned(), "no … of …"),
+            ("slack", &[("url", slack)], "services are off".to_owned(), "services are off"),
+            ("teams", &[("url", teams)], "sig se%2Bcret_value".to_owned(), "sig …"),
+            ("teams", &[("url", teams)], "sig se+cret_value".to_owned(), "sig …"),
+            ("slack", &[("token", "xoxb-1"), ("signing_secret", "8f74")], "xoxb-1 8f74 12".to_owned(), "… … 12"),
+            ("zulip", &[("email", "bot@x"), ("key", "abcd")], "Basic Ym90QHg6YWJjZA== abcd".to_owned(), "Basic … …"),
+            ("webhook", &[("headers", "X-Key: a-b-c-d\nX-Team: x")], "a-b-c-d of x".to_owned(), "… of x"),
+            // Cut off within it.
+            (
+                "slack",
+                &[("url", slack)],
+                said(&format!("{} {slack}", "x".repeat(150))),
+                &format!("{} …/…", "x".repeat(150)),
+            ),
+            ("slack", &[("token", "xoxb-123456")], "no xoxb-12…. Look".to_owned(), "no …. Look"),
+            // Too short to be told apart from words.
+            ("webhook", &[("token", "ok")], "ok".to_owned(), "ok"),
+        ] {
+            let settings = Settings(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+            assert_eq!(caller.without_secrets(&settings, find(kind).unwrap(), &said), want, "{kind} {said}");
+        }
+    }
 }

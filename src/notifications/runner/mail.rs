@@ -51,8 +51,9 @@ pub async fn send(client: &Client, settings: &Settings, mail: &MailCall, plain: 
     let wrong = |e: lettre::transport::smtp::Error| CallError::Mail(told(&e));
     if security != "none" {
         let mut tls = TlsParameters::builder(host.to_owned());
-        if let Some(ca) = settings.given("ca") {
-            tls = tls.add_root_certificate(Certificate::from_pem(ca.as_bytes()).map_err(wrong)?);
+        let ours = settings.given("ca").map(str::as_bytes);
+        for pem in ours.into_iter().chain(Some(client.trusted()).filter(|pem| !pem.is_empty())) {
+            tls = tls.add_root_certificate(Certificate::from_pem(pem).map_err(wrong)?);
         }
         let tls = tls.build_rustls().map_err(wrong)?;
         transport = transport.tls(if security == "tls" { Tls::Wrapper(tls) } else { Tls::Required(tls) });

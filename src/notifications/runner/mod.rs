@@ -20,7 +20,7 @@ pub use audit::Auditor;
 pub use call::{Caller, opened};
 
 use super::{
-    channels::{self, Call, Channel, Judged, To},
+    channels::{self, Call, Channel, Judged, Settings, To},
     links::{Linked, Links},
     message::Message,
     render::{self, Here},
@@ -149,8 +149,13 @@ impl Runner {
             let place = package.place();
             busy.insert(place.clone());
             if let Some(kind) = channels::find(&package.channel.kind) {
-                self.caller.set_rate(place.0, kind.info().rate);
-                let full = f64::from(kind.info().rate.0);
+                let mut settings = Settings(package.channel.settings.clone());
+                if let (Some(key), Some(own)) = (kind.info().address, &place.1) {
+                    settings.0.insert(key.to_owned(), own.clone());
+                }
+                let rate = kind.rate(&settings);
+                self.caller.set_rate(place.0, rate);
+                let full = f64::from(rate.0);
                 buckets.entry(place.0).or_insert(Bucket { left: full, at: now }).left -= 1.0;
             }
             let (runner, stop) = (self.clone(), stop.clone());
@@ -271,6 +276,10 @@ impl Runner {
                 }
                 Judged::Never { why, broken } => {
                     (end, said) = (SentEnd::Never { broken }, why);
+                    break;
+                }
+                Judged::Gone { why } => {
+                    (end, said) = (SentEnd::Gone, why);
                     break;
                 }
                 Judged::Instead { mut calls, lasting, forget } => {

@@ -109,7 +109,10 @@ fn notes(tx: &mut Tx<'_>, delivery: &Delivery) -> Result<(), StoreError> {
                     put(&mut tx.connectors, platform, &settings)?;
                 }
             }
-            Note::Heartbeat(_) => tx.counters(&delivery.platform)?.last_heartbeat = Some(delivery.at),
+            Note::Heartbeat(name) => {
+                tx.counters(&delivery.platform)?.last_heartbeat = Some(delivery.at);
+                signals::heard_of(tx, delivery, name)?;
+            }
             Note::Ping(_) | Note::Ignored(_) | Note::Warning(_) => {}
         }
     }

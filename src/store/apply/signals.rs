@@ -1,6 +1,6 @@
 //! Signals meet alerts by their identity alone; new alerts find their incident or open one.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
@@ -42,6 +42,37 @@ pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> Resu
     }
     results.sort_by_key(|(n, _)| *n);
     Ok(results.into_iter().map(|(_, applied)| applied).collect())
+}
+
+/// A heartbeat was heard. Of those that come every moment not each is written down. Where the clock was set back, what is
+/// earlier is news all the same.
+fn heard(tx: &mut Tx<'_>, id: HeartbeatId, at: Time) -> Result<(), StoreError> {
+    let Some(row) = tx.world.telling.heartbeats.get(&id.0).cloned() else { return Ok(()) };
+    let news = row.last_at.is_none_or(|last| at.distance(last) >= HEARD_AGAIN);
+    if news || row.missing_since.is_some() {
+        tx.put_heartbeat(&Heartbeat { last_at: Some(at), ..row })?;
+        tx.log(ChangeSubject::Notifications)?;
+    }
+    Ok(())
+}
+
+/// An alert that its connector knows for a heartbeat and keeps to itself, such as Alertmanager's Watchdog: by its name it is
+/// one of those that people expect.
+pub fn heard_of(tx: &mut Tx<'_>, delivery: &Delivery, name: &str) -> Result<(), StoreError> {
+    let labels = BTreeMap::from([("alertname".to_owned(), name.to_owned())]);
+    let facts = Facts {
+        service: None,
+        host: None,
+        environment: None,
+        platform: &delivery.platform,
+        severity: Severity::Info,
+        title: name,
+        labels: &labels,
+    };
+    match tx.world.telling.heartbeat_of(&facts) {
+        Some(id) => heard(tx, id, delivery.at),
+        None => Ok(()),
+    }
 }
 
 /// One signal on its way in.
@@ -102,17 +133,9 @@ impl Door<'_> {
         })
     }
 
-    /// A heartbeat was heard. Of those that come every moment not each is written down. Where the clock was set back, what is
-    /// earlier is news all the same.
+    /// A heartbeat is heard, and nothing else.
     fn beat(&self, tx: &mut Tx<'_>, id: HeartbeatId) -> Result<Applied, StoreError> {
-        if let Some(row) = tx.world.telling.heartbeats.get(&id.0).cloned() {
-            let at = self.delivery.at;
-            let news = row.last_at.is_none_or(|last| at.distance(last) >= HEARD_AGAIN);
-            if news || row.missing_since.is_some() {
-                tx.put_heartbeat(&Heartbeat { last_at: Some(at), ..row })?;
-                tx.log(ChangeSubject::Notifications)?;
-            }
-        }
+        heard(tx, id, self.delivery.at)?;
         Ok(Applied { heartbeat: Some(id), ..self.answer(tx, None)? })
     }
 

@@ -79,6 +79,8 @@ pub enum SentEnd {
         /// The channel itself is wrong.
         broken: bool,
     },
+    /// It never will, and the channel is not to be called again as it is.
+    Gone,
 }
 
 impl Store {
@@ -279,10 +281,10 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
             channel.health.last_failed_at = Some(now);
             channel.health.last_error = error;
             channel.health.failures = channel.health.failures.saturating_add(1);
-            if matches!(end, SentEnd::Never { broken: true }) {
+            if matches!(end, SentEnd::Never { broken: true } | SentEnd::Gone) {
                 channel.health.refusals = channel.health.refusals.saturating_add(1);
             }
-            if gives_up(&channel, &lead, end, now) {
+            if *end == SentEnd::Gone || gives_up(&channel, &lead, end, now) {
                 channel.health.broken_since.get_or_insert(now);
             }
         }
@@ -345,7 +347,7 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
                     stand_in(tx, &channel, &notice)?;
                 }
             }
-            SentEnd::Never { .. } => {
+            SentEnd::Never { .. } | SentEnd::Gone => {
                 tx.put_notice(&notice, Some(&before))?;
                 let why = notice.attempts.last().map_or_else(String::new, |a| a.said.clone());
                 fail(tx, &channel, &notice, why)?;
@@ -370,7 +372,7 @@ fn tell(tx: &mut Tx<'_>, lead: &Notice, channel: &ChannelRow, sent: &Sent) -> Re
     let text = match sent.end {
         SentEnd::Done if sent.notices.len() > 1 => format!("Told {whom}, with others in one message."),
         SentEnd::Done => format!("Told {whom}."),
-        SentEnd::Never { .. } => format!("{whom} could not be told."),
+        SentEnd::Never { .. } | SentEnd::Gone => format!("{whom} could not be told."),
         SentEnd::Later(_) => return Ok(()),
     };
     let data = json!({ "notice": lead.id, "event": lead.event, "channel": channel.id, "person": lead.person });

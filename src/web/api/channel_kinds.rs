@@ -43,7 +43,7 @@ impl FieldObject {
         let (kind, bounds, words) = match f.kind {
             FieldKind::Text => ("text", None, &[][..]),
             FieldKind::Url => ("url", None, &[][..]),
-            FieldKind::Lines => ("lines", None, &[][..]),
+            FieldKind::Lines | FieldKind::Certificates => ("lines", None, &[][..]),
             FieldKind::Number(least, most) => ("number", Some((least, most)), &[][..]),
             FieldKind::Switch => ("switch", None, &[][..]),
             FieldKind::Choice(words) => ("choice", None, words),

@@ -22,6 +22,7 @@ mod heartbeats;
 mod hooks;
 mod incidents;
 pub mod insights;
+mod interactions;
 mod mutes;
 pub mod netdata;
 pub mod netdata_cloud;
@@ -181,6 +182,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(channels::list, channels::make))
         .routes(routes!(channels::get, channels::change, channels::remove))
         .routes(routes!(channels::test))
+        .routes(routes!(interactions::take))
         .routes(routes!(rules::list, rules::make))
         .routes(routes!(rules_preview::preview))
         .routes(routes!(rules::get, rules::put, rules::change, rules::remove))

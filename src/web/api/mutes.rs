@@ -147,7 +147,7 @@ pub struct Make {
 /// What is changed of one.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
-pub struct Change {
+pub struct ChangeMute {
     /// What it mutes.
     matchers: Option<Vec<Matcher>>,
     /// Only of one that has not begun.
@@ -308,7 +308,7 @@ async fn make(state: &AppState, who: Responder, kind: MuteKind, made: Make) -> R
     Ok((StatusCode::CREATED, location, Answer(MuteObject::of(mute, None, state.clock.now()))))
 }
 
-async fn change(state: &AppState, who: Responder, id: MuteId, c: Change) -> Result<Answer<MuteObject>, ApiError> {
+async fn change(state: &AppState, who: Responder, id: MuteId, c: ChangeMute) -> Result<Answer<MuteObject>, ApiError> {
     let patch = MutePatch {
         matchers: c.matchers,
         starts_at: c.starts_at,
@@ -368,13 +368,13 @@ macro_rules! routes_of {
         }
 
         /// Changes one that has not ended; what it mutes changes with this answer.
-        #[utoipa::path(patch, path = $one_path, tag = $tag, operation_id = $change_op, request_body = Change,
+        #[utoipa::path(patch, path = $one_path, tag = $tag, operation_id = $change_op, request_body = ChangeMute,
             params(("id" = String, Path)), responses((status = 200, body = MuteObject), (status = 409, description = "it has ended")))]
         pub async fn $change(
             who: Responder,
             State(state): State<AppState>,
             Path(named): Path<String>,
-            Json(patch): Json<Change>,
+            Json(patch): Json<ChangeMute>,
         ) -> Result<Answer<MuteObject>, ApiError> {
             change(&state, who, id(&named, $kind)?, patch).await
         }

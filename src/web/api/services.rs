@@ -373,7 +373,7 @@ pub async fn replace(
 /// What a person says of a learned edge.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum EdgeVerdict {
     /// It is so: it is declared from now on.
     Adopt,
     /// It is not so: it counts for nothing and is not learned again.
@@ -384,30 +384,30 @@ pub enum Verdict {
 
 /// A learned edge and what is said of it.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct Judged {
+pub struct JudgeEdge {
     from: String,
     to: String,
-    verdict: Verdict,
+    verdict: EdgeVerdict,
 }
 
 /// Adopts or dismisses an edge that alerts told of.
-#[utoipa::path(post, path = "/api/topology/edges", tag = "services", operation_id = "topology_edge_judge", request_body = Judged,
+#[utoipa::path(post, path = "/api/topology/edges", tag = "services", operation_id = "topology_edge_judge", request_body = JudgeEdge,
     responses((status = 200, body = TopologyObject), (status = 404, description = "no such learned edge")))]
 pub async fn judge(
     who: Responder,
     State(state): State<AppState>,
-    Json(judged): Json<Judged>,
+    Json(judged): Json<JudgeEdge>,
 ) -> Result<Answer<TopologyObject>, ApiError> {
     pass(&state, judged.from, judged.to, judged.verdict, who.actor).await?;
     described(&state).await
 }
 
 /// Passes the verdict on to the store.
-pub async fn pass(state: &AppState, from: String, to: String, verdict: Verdict, by: Actor) -> Result<(), ApiError> {
+pub async fn pass(state: &AppState, from: String, to: String, verdict: EdgeVerdict, by: Actor) -> Result<(), ApiError> {
     match verdict {
-        Verdict::Adopt => state.store.adopt_edge(from, to, by).await.map(|_| ())?,
-        Verdict::Dismiss => state.store.dismiss_edge(from, to, true, by).await.map(|_| ())?,
-        Verdict::Restore => state.store.dismiss_edge(from, to, false, by).await.map(|_| ())?,
+        EdgeVerdict::Adopt => state.store.adopt_edge(from, to, by).await.map(|_| ())?,
+        EdgeVerdict::Dismiss => state.store.dismiss_edge(from, to, true, by).await.map(|_| ())?,
+        EdgeVerdict::Restore => state.store.dismiss_edge(from, to, false, by).await.map(|_| ())?,
     }
     Ok(())
 }

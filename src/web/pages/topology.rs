@@ -18,7 +18,7 @@ use crate::{
     model::*,
     store::views::{Activities, Call, Known, Origin, Topology},
     web::{
-        api::services::{Verdict, pass},
+        api::services::{EdgeVerdict, pass},
         auth::Client,
         error::ApiError,
         state::AppState,
@@ -312,9 +312,9 @@ pub async fn topology(
 pub async fn judge(State(state): State<AppState>, form: Form) -> Result<Response, ApiError> {
     let Form { actor, fields, .. } = form;
     let (verdict, said) = match fields.get("do") {
-        "adopt" => (Verdict::Adopt, "adopted"),
-        "dismiss" => (Verdict::Dismiss, "edge-dismissed"),
-        "restore" => (Verdict::Restore, "edge-restored"),
+        "adopt" => (EdgeVerdict::Adopt, "adopted"),
+        "dismiss" => (EdgeVerdict::Dismiss, "edge-dismissed"),
+        "restore" => (EdgeVerdict::Restore, "edge-restored"),
         _ => return Err(ApiError::invalid("do", "adopt, dismiss or restore")),
     };
     pass(&state, fields.get("from").to_owned(), fields.get("to").to_owned(), verdict, actor).await?;

@@ -63,7 +63,11 @@ pub fn judge(to: &To, message: &Message, call: &Call, answer: &Answered) -> Judg
         _ => {
             let what = "The webhook was removed: make a new one in Discord (Server Settings > Integrations > Webhooks) and \
                         put its address here.";
-            chat::judged(answer, message.now, &words, what)
+            match chat::judged(answer, message.now, &words, what) {
+                // Ten thousand such answers shut out all that comes from this address.
+                Judged::Never { why, broken: true } if matches!(answer.status, 401 | 404) => Judged::Gone { why },
+                judged => judged,
+            }
         }
     }
 }

@@ -166,11 +166,11 @@ fn answers_mean_what_discord_says_of_them() {
         (TEXT, "post", 400, &[], r#"{"message":"Forum","code":220001}"#, "broken: choose the type forum"),
         (FORUM, "post", 400, &[], r#"{"message":"Text","code":220003}"#, "broken: choose the type text"),
         (FORUM, "post", 400, &[], r#"{"message":"Tag","code":40067}"#, "broken: demands a tag"),
-        (TEXT, "post", 401, &[], r#"{"message":"Invalid Webhook Token","code":50027}"#, "broken: make a new one"),
-        (TEXT, "post", 404, &[], r#"{"message":"Unknown Webhook","code":10015}"#, "broken: make a new one"),
+        (TEXT, "post", 401, &[], r#"{"message":"Invalid Webhook Token","code":50027}"#, "gone: make a new one"),
+        (TEXT, "post", 404, &[], r#"{"message":"Unknown Webhook","code":10015}"#, "gone: make a new one"),
         // A text channel that is gone has no other thread to go to.
-        (TEXT, "post", 404, &[], r#"{"message":"Unknown Channel","code":10003}"#, "broken: make a new one"),
-        (TEXT, "thread", 404, &[], r#"{"message":"Unknown Channel","code":10003}"#, "broken: make a new one"),
+        (TEXT, "post", 404, &[], r#"{"message":"Unknown Channel","code":10003}"#, "gone: make a new one"),
+        (TEXT, "thread", 404, &[], r#"{"message":"Unknown Channel","code":10003}"#, "gone: make a new one"),
         (TEXT, "post", 429, &[], r#"{"message":"slow","retry_after":0.65,"global":false}"#, "later 650: slow"),
         (
             TEXT,
@@ -184,8 +184,11 @@ fn answers_mean_what_discord_says_of_them() {
         (TEXT, "post", 500, &[], "", "later: 500"),
         (TEXT, "post", 520, &[], "", "later: 520"),
         (TEXT, "edit", 200, &[], FIRST, "done"),
+        // What is forbidden may be allowed again.
+        (TEXT, "post", 403, &[], r#"{"message":"Missing Access","code":50001}"#, "broken: make a new one"),
+        (TEXT, "edit", 401, &[], "", "gone: make a new one"),
         (TEXT, "edit", 404, &[], r#"{"message":"Unknown Message","code":10008}"#, "instead thread"),
-        (TEXT, "edit", 404, &[], r#"{"message":"Unknown Webhook","code":10015}"#, "broken: make a new one"),
+        (TEXT, "edit", 404, &[], r#"{"message":"Unknown Webhook","code":10015}"#, "gone: make a new one"),
         (TEXT, "thread", 200, &[], REPLY, "done"),
     ] {
         let mut story = Story::new(&Discord, settings);

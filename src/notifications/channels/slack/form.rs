@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{super::text, chat, fields, is_bot};
+use super::{super::text, ACKNOWLEDGE, chat, fields, is_bot};
 use crate::notifications::{
     channels::To,
     message::{About, Digest, Message, Subject},
@@ -85,7 +85,7 @@ fn acknowledge(to: &To, message: &Message, subject: &Subject) -> Option<Value> {
     let url = message.ack_url.as_ref()?;
     if is_bot(&to.settings) && to.settings.given("signing_secret").is_some() {
         return Some(json!({
-            "type": "button", "action_id": "watchfire_ack", "value": subject.id.to_string(), "style": "primary",
+            "type": "button", "action_id": ACKNOWLEDGE, "value": subject.id.to_string(), "style": "primary",
             "text": { "type": "plain_text", "text": "Acknowledge" },
         }));
     }

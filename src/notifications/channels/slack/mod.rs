@@ -3,6 +3,7 @@
 
 mod answers;
 mod form;
+mod press;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +12,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Answered, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Settings, To, chat,
+    Answered, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Press, PressError,
+    Settings, To, Told, chat,
 };
 use crate::{model::Mistake, notifications::message::Message};
+
+/// The button that is answered inside Slack.
+const ACKNOWLEDGE: &str = "watchfire_ack";
 
 static INFO: Info = Info {
     kind: "slack",
@@ -27,6 +32,8 @@ static INFO: Info = Info {
          the address.",
         "For a bot: under OAuth & Permissions add the scopes chat:write and chat:write.public, install the app, and copy the \
          Bot User OAuth Token. For a private channel write /invite @your-app there.",
+        "To acknowledge inside Slack, with a bot: add this channel first. Its page then has the address for the app's \
+         Interactivity.",
     ],
     fields: &[
         Field {
@@ -165,6 +172,18 @@ impl Channel for Slack {
             thread.insert("reply_broadcast".to_owned(), json!(true));
         }
         vec![api("edit", to, "chat.update", edit), api("thread", to, "chat.postMessage", thread)]
+    }
+
+    fn buttons(&self) -> Option<&'static str> {
+        Some(
+            "To acknowledge inside Slack: on the app's page open Interactivity & Shortcuts, switch it on, put URL as the \
+             Request URL and save. Then copy the Signing Secret from Basic Information into the settings here. Whoever has \
+             their Slack member id as their own address at this channel acknowledges as themselves.",
+        )
+    }
+
+    fn pressed(&self, settings: &Settings, told: &Told<'_>) -> Result<Option<Press>, PressError> {
+        press::read(settings, told)
     }
 
     fn judge(&self, to: &To, message: &Message, call: &Call, answer: &Answered) -> Judged {

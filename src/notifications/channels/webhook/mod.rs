@@ -15,8 +15,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Answered, Body, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Method, Settings,
-    To, common,
+    Answered, Body, CA, Call, Channel, Credentials, Field, FieldKind, Follows, HttpCall, Info, Judged, Method,
+    Settings, To, common,
 };
 use crate::{model::Mistake, notifications::message::Message};
 
@@ -147,6 +147,7 @@ static INFO: Info = Info {
             required: false,
             default: "",
         },
+        CA,
     ],
     address: None,
     follows: Follows::Fed,
@@ -255,6 +256,11 @@ impl Channel for Webhook {
         call.headers.push(("X-Watchfire-Event".to_owned(), message.event().to_string()));
         call.headers.push(("X-Watchfire-Delivery".to_owned(), message.key.clone()));
         call.sign = settings.given("signing_secret").map(str::to_owned);
+        if call.sign.is_none() {
+            // Where it is signed, the moment of the signature stands there.
+            let secs = message.now.millis().div_euclid(1000);
+            call.headers.push(("X-Watchfire-Timestamp".to_owned(), secs.to_string()));
+        }
         vec![Call::Http(call)]
     }
 

@@ -102,7 +102,13 @@ fn requests_say_what_they_are_and_who_asks() {
     assert_eq!(call.sign.as_deref(), Some("s"));
     assert!(call.headers.contains(&("X-Watchfire-Event".to_owned(), "opened".to_owned())));
     assert!(call.headers.contains(&("X-Watchfire-Delivery".to_owned(), message.key.clone())));
-    assert_eq!(told(&[("url", "https://h")], &message).sign, None);
+    // The moment is that of the signature, or else that of the message: never twice.
+    let stamp = |call: &HttpCall| call.headers.iter().filter(|(n, _)| n == "X-Watchfire-Timestamp").cloned().collect();
+    let stamps: Vec<(String, String)> = stamp(&call);
+    assert_eq!(stamps, []);
+    let open = told(&[("url", "https://h")], &message);
+    let stamps: Vec<(String, String)> = stamp(&open);
+    assert_eq!((open.sign, stamps), (None, vec![("X-Watchfire-Timestamp".to_owned(), "1772420520".to_owned())]));
 }
 
 #[test]

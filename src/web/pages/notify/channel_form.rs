@@ -19,7 +19,7 @@ use crate::{
     model::*,
     notifications::channels::{self, Channel, FieldKind, Info},
     web::{
-        auth::Admin,
+        auth::{Admin, Client},
         channels::{Wanted, address_mistake, change, make, test},
         error::ApiError,
         pages::{
@@ -50,6 +50,8 @@ struct Known {
     tested: Option<(bool, Markup)>,
     /// Removable secrets that are set.
     taken_away: Vec<(&'static str, &'static str)>,
+    /// How its buttons act here: words, the address for them, words.
+    buttons: Option<(&'static str, String, &'static str)>,
 }
 
 #[derive(Template)]
@@ -71,10 +73,11 @@ struct Drawn<'a> {
     typed: Option<&'a Fields>,
     wrong: Vec<Mistake>,
     tested: Option<NoticeId>,
+    client: &'a Client,
 }
 
 async fn draw(state: &AppState, ask: &Ask, drawn: Drawn<'_>) -> Result<Response, ApiError> {
-    let Drawn { channel, before, typed, wrong, tested } = drawn;
+    let Drawn { channel, before, typed, wrong, tested, client } = drawn;
     let (now, info) = (ask.now, channel.info());
     let (read, waiting, tested) = state
         .store
@@ -102,6 +105,9 @@ async fn draw(state: &AppState, ask: &Ask, drawn: Drawn<'_>) -> Result<Response,
             .filter(|f| f.secret && !f.required && c.secrets.contains_key(f.key))
             .map(|f| (f.key, f.label))
             .collect(),
+        buttons: channel.buttons().and_then(|words| words.split_once("URL")).map(|(first, rest)| {
+            (first, format!("{}/api/channels/{}/interactions", client.base_url(&state.config), c.id), rest)
+        }),
     });
     let status = if wrongs.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let title = before.as_ref().map_or_else(|| format!("Add {}", info.name), |c| c.name.clone());
@@ -143,7 +149,7 @@ fn fields(
                 Field::choice(&form, f.label, words_of(each), &value)
             }
             FieldKind::Lines if f.secret => Field::text(&form, f.label, "").lines(""),
-            FieldKind::Lines => Field::text(&form, f.label, "").lines(&value),
+            FieldKind::Lines | FieldKind::Certificates => Field::text(&form, f.label, "").lines(&value),
             // Not a password: browsers would offer to keep it as one of this site.
             _ => Field::text(&form, f.label, &value),
         };
@@ -202,17 +208,20 @@ async fn row(state: &AppState, id: ChannelId) -> Result<ChannelRow, ApiError> {
 /// `GET /settings/notifications/new/{kind}`
 pub async fn new(
     State(state): State<AppState>,
+    client: Client,
     _: Admin,
     ask: Ask,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    let drawn = Drawn { channel: kind(&name)?, before: None, typed: None, wrong: Vec::new(), tested: None };
+    let drawn =
+        Drawn { channel: kind(&name)?, before: None, typed: None, wrong: Vec::new(), tested: None, client: &client };
     draw(&state, &ask, drawn).await
 }
 
 /// `POST /settings/notifications/new/{kind}`
 pub async fn add(
     State(state): State<AppState>,
+    client: Client,
     Path(name): Path<String>,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
@@ -225,7 +234,8 @@ pub async fn add(
     match result {
         Ok(row) => Ok(back(&format!("{HERE}/channels/{}", row.id), Some(Said::new("channel")))),
         Err(wrong) => {
-            let drawn = Drawn { channel, before: None, typed: Some(&fields), wrong: wrong?, tested: None };
+            let drawn =
+                Drawn { channel, before: None, typed: Some(&fields), wrong: wrong?, tested: None, client: &client };
             draw(&state, &ask, drawn).await
         }
     }
@@ -234,6 +244,7 @@ pub async fn add(
 /// `GET /settings/notifications/channels/{id}?tested=`
 pub async fn show(
     State(state): State<AppState>,
+    client: Client,
     _: Admin,
     ask: Ask,
     Path(id): Path<String>,
@@ -241,13 +252,15 @@ pub async fn show(
 ) -> Result<Response, ApiError> {
     let row = row(&state, named("channel", &id)?).await?;
     let tested = params.get("tested").parse().ok();
-    let drawn = Drawn { channel: kind(&row.kind)?, before: Some(row), typed: None, wrong: Vec::new(), tested };
+    let drawn =
+        Drawn { channel: kind(&row.kind)?, before: Some(row), typed: None, wrong: Vec::new(), tested, client: &client };
     draw(&state, &ask, drawn).await
 }
 
 /// `POST /settings/notifications/channels/{id}`
 pub async fn save(
     State(state): State<AppState>,
+    client: Client,
     Path(id): Path<String>,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
@@ -261,7 +274,14 @@ pub async fn save(
     match result {
         Ok(row) => Ok(back(&format!("{HERE}/channels/{}", row.id), Some(Said::new("saved")))),
         Err(wrong) => {
-            let drawn = Drawn { channel, before: Some(before), typed: Some(&fields), wrong: wrong?, tested: None };
+            let drawn = Drawn {
+                channel,
+                before: Some(before),
+                typed: Some(&fields),
+                wrong: wrong?,
+                tested: None,
+                client: &client,
+            };
             draw(&state, &ask, drawn).await
         }
     }
@@ -270,6 +290,7 @@ pub async fn save(
 /// `POST /settings/notifications/channels/{id}/test`: back with what the target said.
 pub async fn try_it(
     State(state): State<AppState>,
+    client: Client,
     Path(id): Path<String>,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
@@ -280,7 +301,7 @@ pub async fn try_it(
         && let Some(what) = address_mistake(&state, &before, given)?
     {
         let (channel, wrong) = (kind(&before.kind)?, vec![Mistake::new("/address", what)]);
-        let drawn = Drawn { channel, before: Some(before), typed: None, wrong, tested: None };
+        let drawn = Drawn { channel, before: Some(before), typed: None, wrong, tested: None, client: &client };
         return draw(&state, &form.ask, drawn).await;
     }
     let notice = test(&state, id, address, form.actor, ANSWER).await?;
@@ -304,6 +325,7 @@ pub async fn switch(
 /// `POST /settings/notifications/channels/{id}/remove`
 pub async fn remove(
     State(state): State<AppState>,
+    client: Client,
     Path(id): Path<String>,
     form: AdminForm,
 ) -> Result<Response, ApiError> {
@@ -312,7 +334,8 @@ pub async fn remove(
         Ok(()) => Ok(back(HERE, Some(Said::new("channel-gone")))),
         Err(e) => {
             let channel = kind(&before.kind)?;
-            let drawn = Drawn { channel, before: Some(before), typed: None, wrong: refused(e)?, tested: None };
+            let drawn =
+                Drawn { channel, before: Some(before), typed: None, wrong: refused(e)?, tested: None, client: &client };
             draw(&state, &form.ask, drawn).await
         }
     }
