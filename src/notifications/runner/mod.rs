@@ -28,7 +28,7 @@ use super::{
 use crate::{
     model::*,
     runtime::clock::Clock,
-    store::{Package, Place, Sent, SentEnd, Store},
+    store::{Package, Place, Sent, SentEnd, Store, View},
 };
 
 /// Messages on their way at the same time.
@@ -132,9 +132,11 @@ impl Runner {
         let rest: BTreeSet<ChannelId> = resting.keys().copied().collect();
         let (asked, channels) = (busy.clone(), rest.clone());
         // Taking is a durable commit: not where there is nothing to take.
-        match self.store.read(move |view| view.takeable(now, &asked, &channels)).await {
-            Ok(true) => {}
-            Ok(false) => return resting.into_values().min(),
+        // What is held up behind another try is due all the same: that try comes next.
+        let look = move |view: &View| Ok((view.takeable(now, &asked, &channels)?, view.notice_after(now)?));
+        match self.store.read(look).await {
+            Ok((true, _)) => {}
+            Ok((false, next)) => return resting.into_values().chain(next).min(),
             Err(_) => return Some(now.plus(TROUBLE)),
         }
         let packages = match self.store.take_notices(busy.clone(), rest, most).await {

@@ -101,6 +101,13 @@ impl View {
         Ok(due.first()?.map(|(key, _)| Time::from_millis(key.value().0)))
     }
 
+    /// When the first message is tried that is not due yet.
+    pub fn notice_after(&self, now: Time) -> Result<Option<Time>, StoreError> {
+        let due = self.table(tables::NOTICES_DUE)?;
+        let next = due.range((now.millis().saturating_add(1), 0_u64)..)?.next().transpose()?;
+        Ok(next.map(|(key, _)| Time::from_millis(key.value().0)))
+    }
+
     /// Messages that wait and should have gone before that time, oldest first, at most `most`.
     pub fn overdue_notices(&self, before: Time, most: usize) -> Result<Vec<Notice>, StoreError> {
         let due = self.table(tables::NOTICES_DUE)?;
