@@ -102,7 +102,9 @@ pub fn secrets(text: &str) -> Cow<'_, str> {
             let whole = c.get(0).map_or("", |m| m.as_str());
             let keep = c.name("keep").map_or("", |m| m.as_str());
             let secret = whole.get(keep.len()..).unwrap_or_default();
-            if secret.trim_start_matches(['"', '\'', '\\', ' ']).starts_with(MARK) || harmless(secret) {
+            // Of `:=` the second half may be read as the value's beginning.
+            let said = secret.trim_start_matches(['"', '\'', '\\', ' ', '=', '>']);
+            if said.starts_with(MARK) || harmless(secret) {
                 return whole.to_owned();
             }
             let end = if secret.ends_with('@') { "@" } else { "" };

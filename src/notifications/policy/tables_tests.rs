@@ -70,32 +70,6 @@ fn what_goes_out_as_one_message() {
 }
 
 #[test]
-fn pauses_double_to_five_minutes_with_a_part_of_chance_and_no_sooner_than_asked() {
-    for (tries, about) in [(1, 1), (2, 2), (3, 4), (4, 8), (8, 128), (9, 256), (10, 300), (40, 300), (u32::MAX, 300)] {
-        let about = Duration::from_secs(about);
-        let pauses: Vec<Duration> = (0..200).map(|seed| retry::pause(tries, None, seed)).collect();
-        let (least, most) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
-        assert!(*least >= about * 3 / 4 && *most <= about * 5 / 4, "{tries}: {least:?} to {most:?}");
-        assert!(*most - *least > about / 4, "{tries}: what failed together is not tried together");
-    }
-    for (asked, want) in [(30, 30), (3_600, 3_600), (100_000, 3_600)] {
-        assert_eq!(retry::pause(1, Some(Duration::from_secs(asked)), 7), Duration::from_secs(want));
-    }
-    assert!(retry::pause(10, Some(Duration::from_secs(1)), 7) > Duration::from_secs(200));
-}
-
-fn rotation(people: &[&str], starts_on: &str, days: u16, only: Option<(&str, &str)>) -> Rotation {
-    let only = only.map(|(from, until)| WeekTimes {
-        time_zone: "Europe/Berlin".to_owned(),
-        days: Vec::new(),
-        from: from.to_owned(),
-        until: until.to_owned(),
-    });
-    let people = people.iter().map(|p| (*p).to_owned()).collect();
-    Rotation { people, starts_on: starts_on.to_owned(), hand_over: "09:00".to_owned(), days, only }
-}
-
-#[test]
 fn who_is_on_call() {
     let turn = |from: &str, until: &str, person: &str| Override {
         from: at(from),
