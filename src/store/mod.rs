@@ -49,6 +49,7 @@ mod postmortem_tests;
 #[cfg(test)]
 mod power_tests;
 mod received;
+mod ready;
 pub mod rehearsal;
 mod retention;
 pub mod seal;

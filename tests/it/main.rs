@@ -35,6 +35,7 @@ mod netdata_cloud;
 mod notifications;
 mod notify_api;
 mod notify_pages;
+mod notify_storm;
 mod oidc;
 mod overload;
 mod people;

@@ -13,13 +13,13 @@ use crate::{
         channels,
         policy::{gather, retry},
     },
-    store::{CommandError, Store, StoreError, apply::notices, tx::Tx},
+    store::{CommandError, Store, StoreError, apply::notices, ready::Wanted, tx::Tx},
 };
 
-/// Messages looked at for places where something is due.
-const LOOK: usize = 4_000;
-/// Messages of one channel looked at: a digest tells at most so many at once.
-const WAITING: usize = 2_000;
+/// Messages looked at for what goes out next: a digest tells at most so many at once.
+const MANY: usize = 2_000;
+/// The same where each goes by itself.
+const FEW: usize = 64;
 /// Tries kept in a row.
 const TRIES: usize = 10;
 
@@ -87,18 +87,15 @@ impl Store {
         most: usize,
     ) -> Result<Vec<Package>, CommandError> {
         self.command(move |tx| {
-            let mut seen = busy;
+            let ready = tx.ready_notices()?;
             let mut packages = Vec::new();
-            for id in tx.due_notices(LOOK)? {
-                if packages.len() >= most {
-                    break;
-                }
-                let Some(notice) = tx.notice(id)?.filter(|n| n.state == NoticeState::Waiting) else { continue };
-                if resting.contains(&notice.channel) {
-                    continue;
-                }
-                if seen.insert((notice.channel, notice.address.clone())) {
-                    packages.extend(take(tx, notice.channel, notice.address.as_deref())?);
+            for channel in tx.ready_channels(&ready, &resting)? {
+                let wanted = wanted(tx, channel);
+                for due in tx.ready_places(&ready, channel, &busy, wanted)? {
+                    if packages.len() >= most {
+                        return Ok(packages);
+                    }
+                    packages.extend(take(tx, due)?);
                 }
             }
             Ok(packages)
@@ -106,9 +103,9 @@ impl Store {
         .await
     }
 
-    /// Writes down what came of a package.
-    pub async fn record_notices(&self, sent: Sent) -> Result<(), CommandError> {
-        self.command(move |tx| Ok(record(tx, sent)?)).await
+    /// Writes down what came of packages.
+    pub async fn record_notices(&self, sent: Vec<Sent>) -> Result<(), CommandError> {
+        self.command(move |tx| Ok(sent.into_iter().try_for_each(|sent| record(tx, sent))?)).await
     }
 
     /// What a process that was killed had on its way is tried again. For the start.
@@ -125,18 +122,22 @@ impl Store {
     }
 }
 
-/// Takes what goes out next at a place.
-fn take(tx: &mut Tx<'_>, channel: ChannelId, address: Option<&str>) -> Result<Option<Package>, StoreError> {
-    let Some(row) = tx.world.telling.channels.get(&channel.0).cloned() else { return Ok(None) };
-    let Some(kind) = channels::find(&row.kind) else { return Ok(None) };
-    let waiting = tx.pending_notices(channel, WAITING)?;
-    let here: Vec<Notice> = waiting.into_iter().filter(|n| n.address.as_deref() == address).collect();
-    // Whatever was tried and waits for another try holds up what comes after it, so that order stays.
-    let held = |n: &Notice| n.state == NoticeState::Sending || (n.tries > 0 && n.due_at > tx.now);
-    if here.iter().any(held) {
-        return Ok(None);
+/// How much of what is due at a channel is looked at.
+fn wanted(tx: &Tx<'_>, channel: ChannelId) -> Wanted {
+    let row = tx.world.telling.channels.get(&channel.0);
+    let follows = row.filter(|c| c.enabled && c.health.broken_since.is_none()).and_then(|c| channels::find(&c.kind));
+    match follows.map(|kind| kind.info().follows) {
+        // Each goes by itself.
+        Some(Follows::Fed | Follows::Keyed) => Wanted { places: 1, rows: FEW },
+        Some(Follows::Read) | None => Wanted { places: usize::MAX, rows: MANY },
     }
-    let due: Vec<Notice> = here.into_iter().filter(|n| n.due_at <= tx.now).collect();
+}
+
+/// Takes what goes out next at a place, of what is due there.
+fn take(tx: &mut Tx<'_>, due: Vec<Notice>) -> Result<Option<Package>, StoreError> {
+    let found = due.first().and_then(|n| tx.world.telling.channels.get(&n.channel.0)).cloned();
+    let Some(row) = found else { return Ok(None) };
+    let Some(kind) = channels::find(&row.kind) else { return Ok(None) };
     if row.health.broken_since.is_some() || !row.enabled {
         let (tests, rest): (Vec<Notice>, Vec<Notice>) = due.into_iter().partition(|n| n.event == NoticeEvent::Test);
         let why = match &row.health.last_error {
@@ -152,12 +153,23 @@ fn take(tx: &mut Tx<'_>, channel: ChannelId, address: Option<&str>) -> Result<Op
             None => Ok(None),
         };
     }
+    let due = if kind.info().follows == Follows::Keyed { with_its_own(tx, due)? } else { due };
     let picked = gather::pick(kind.info().follows, &due);
     for (id, why) in picked.drop {
         notices::end(tx, id, NoticeState::Dropped, why.to_owned())?;
     }
-    let told: Vec<Notice> = due.into_iter().filter(|n| picked.told.contains(&n.id)).collect();
+    let wanted: BTreeSet<NoticeId> = picked.told.into_iter().collect();
+    let told: Vec<Notice> = due.into_iter().filter(|n| wanted.contains(&n.id)).collect();
     if told.is_empty() { Ok(None) } else { Ok(Some(package(tx, row, told, picked.digest)?)) }
+}
+
+/// A message with what else is due at its place about its incident.
+fn with_its_own(tx: &Tx<'_>, due: Vec<Notice>) -> Result<Vec<Notice>, StoreError> {
+    let Some(first) = due.first().cloned() else { return Ok(due) };
+    let Some(incident) = first.incident else { return Ok(due) };
+    let mut own = tx.notices_of(incident)?;
+    own.retain(|n| n.state == NoticeState::Waiting && n.due_at <= tx.now && n.place() == first.place());
+    Ok(own)
 }
 
 fn package(tx: &mut Tx<'_>, channel: ChannelRow, told: Vec<Notice>, digest: bool) -> Result<Package, StoreError> {

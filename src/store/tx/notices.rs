@@ -1,6 +1,9 @@
 //! Rows of notifications: messages with their indexes, what was considered, escalations, and what people have set.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
@@ -9,7 +12,9 @@ use crate::{
     model::*,
     store::{
         StoreError,
+        commands::Place,
         counted::Counted,
+        ready::{Ready, Wanted},
         tables::{self, meta},
     },
 };
@@ -212,10 +217,25 @@ impl Tx<'_> {
         numbers.into_iter().rev().filter_map(|n| self.notice(NoticeId(n)).transpose()).collect()
     }
 
-    /// Messages whose time has come, at most `limit`.
-    pub fn due_notices(&self, limit: usize) -> Result<Vec<NoticeId>, StoreError> {
-        let due = self.notices.due.range(..=(self.now.millis(), u64::MAX))?;
-        due.take(limit).map(|row| Ok(NoticeId(row?.0.value().1))).collect()
+    /// What could go out now.
+    pub fn ready_notices(&self) -> Result<Ready, StoreError> {
+        Ready::read(&self.notices.due, self.now)
+    }
+
+    /// Channels for which something is due, the one whose turn came first leading.
+    pub fn ready_channels(&self, ready: &Ready, resting: &BTreeSet<ChannelId>) -> Result<Vec<ChannelId>, StoreError> {
+        ready.channels(&self.notices.pending, resting, |n| self.notice(NoticeId(n)))
+    }
+
+    /// What is due at each free place of a channel, in order.
+    pub fn ready_places(
+        &self,
+        ready: &Ready,
+        channel: ChannelId,
+        busy: &BTreeSet<Place>,
+        wanted: Wanted,
+    ) -> Result<Vec<Vec<Notice>>, StoreError> {
+        ready.places(&self.notices.pending, channel, busy, wanted, |n| self.notice(NoticeId(n)))
     }
 
     /// Messages to a channel that wait or are on their way, in order, at most `limit`.

@@ -7,10 +7,16 @@ use redb::ReadableTable;
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, tables, world::Telling},
+    store::{
+        StoreError, codec,
+        commands::Place,
+        ready::{Ready, Wanted},
+        tables,
+        world::Telling,
+    },
 };
 
-/// Messages looked at for one that could be taken.
+/// Messages of one channel looked at for one that could be taken.
 const LOOK: usize = 2_000;
 /// Messages of one incident that are shown: the latest.
 const SHOWN: usize = 500;
@@ -101,6 +107,13 @@ impl View {
         Ok(due.first()?.map(|(key, _)| Time::from_millis(key.value().0)))
     }
 
+    /// When the first message is tried that is not due yet.
+    pub fn notice_after(&self, now: Time) -> Result<Option<Time>, StoreError> {
+        let due = self.table(tables::NOTICES_DUE)?;
+        let next = due.range((now.millis().saturating_add(1), 0_u64)..)?.next().transpose()?;
+        Ok(next.map(|(key, _)| Time::from_millis(key.value().0)))
+    }
+
     /// Messages that wait and should have gone before that time, oldest first, at most `most`.
     pub fn overdue_notices(&self, before: Time, most: usize) -> Result<Vec<Notice>, StoreError> {
         let due = self.table(tables::NOTICES_DUE)?;
@@ -133,31 +146,16 @@ impl View {
     pub fn takeable(
         &self,
         now: Time,
-        busy: &BTreeSet<(ChannelId, Option<String>)>,
+        busy: &BTreeSet<Place>,
         resting: &BTreeSet<ChannelId>,
     ) -> Result<bool, StoreError> {
-        let due = self.table(tables::NOTICES_DUE)?;
-        let mut seen = busy.clone();
-        for row in due.range(..=(now.millis(), u64::MAX))?.take(LOOK) {
-            let Some(notice) = self.notice(NoticeId(row?.0.value().1))? else { continue };
-            let place = (notice.channel, notice.address.clone());
-            if resting.contains(&notice.channel) || !seen.insert(place) {
-                continue;
-            }
-            if !self.is_held(now, &notice)? {
-                return Ok(true);
-            }
+        let ready = Ready::read(&self.table(tables::NOTICES_DUE)?, now)?;
+        if ready.is_empty() {
+            return Ok(false);
         }
-        Ok(false)
-    }
-
-    /// Whether something at the same place is on its way, or waits for another try.
-    fn is_held(&self, now: Time, notice: &Notice) -> Result<bool, StoreError> {
-        let pending = self.table(tables::NOTICES_PENDING)?;
-        for row in pending.range((notice.channel.0, 0)..=(notice.channel.0, u64::MAX))?.take(LOOK) {
-            let Some(other) = self.notice(NoticeId(row?.0.value().1))? else { continue };
-            let waits = other.state == NoticeState::Sending || (other.tries > 0 && other.due_at > now);
-            if other.place() == notice.place() && waits {
+        let (pending, row) = (self.table(tables::NOTICES_PENDING)?, |n| self.notice(NoticeId(n)));
+        for channel in ready.channels(&pending, resting, row)? {
+            if !ready.places(&pending, channel, busy, Wanted { places: 1, rows: LOOK }, row)?.is_empty() {
                 return Ok(true);
             }
         }
