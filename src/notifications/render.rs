@@ -59,13 +59,16 @@ pub fn message(
             events.push(event);
         }
     }
+    // Of several the last one's, so that another message than the one that was tried has another key: what a target takes for
+    // a repeat it leaves out.
+    let key = package.notices.last().unwrap_or(lead).key.clone();
     let planned = package.notices.iter().map(|n| n.planned_at).min().unwrap_or(here.now);
     Ok(Some(Message {
-        key: lead.key.clone(),
+        key,
         events,
         now: here.now,
         late: Some(here.now.since(planned)).filter(|late| *late >= LATE),
-        repeated: lead.in_doubt,
+        repeated: package.notices.iter().any(|n| n.in_doubt),
         about,
         reason: lead.reason.clone(),
         ack_url,

@@ -112,10 +112,11 @@ impl OutgoingError {
             }
             cause = now.source();
         }
-        if e.is_timeout() {
-            Self::Late { host, within }
-        } else if e.is_connect() {
+        // First, because what could not be connected in its time was not asked.
+        if e.is_connect() {
             Self::Unreachable { host, why: last(e) }
+        } else if e.is_timeout() {
+            Self::Late { host, within }
         } else {
             Self::Broken { host, why: last(e) }
         }

@@ -102,9 +102,21 @@ impl Clock {
 
     /// Returns when `d` has passed on this clock.
     pub async fn sleep(&self, d: Duration) {
+        self.sleep_until_run(self.uptime() + d).await;
+    }
+
+    /// Returns when the process has run for so long: as the machine's timers, which do not care what its clock is set to.
+    pub async fn sleep_until_run(&self, until: Duration) {
         match self {
-            Self::System => tokio::time::sleep(d).await,
-            Self::Manual(_) => self.sleep_until(self.now().plus(d)).await,
+            Self::System => tokio::time::sleep(until.saturating_sub(self.uptime())).await,
+            Self::Manual(m) => {
+                let mut moved = m.moved.subscribe();
+                while self.uptime() < until {
+                    if moved.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -115,7 +127,9 @@ impl Clock {
             Self::Manual(m) => {
                 // Subscribed before looking, so that no move in between is missed.
                 let mut moved = m.moved.subscribe();
-                while self.now() < at {
+                // One that was set back meanwhile does not sleep for longer.
+                let until = self.uptime() + at.since(self.now());
+                while self.now() < at && self.uptime() < until {
                     if moved.changed().await.is_err() {
                         return;
                     }

@@ -42,14 +42,18 @@ mod migrate;
 mod mutes_tests;
 mod open;
 #[cfg(test)]
+mod outbox_limits_tests;
+#[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod outcomes_tests;
 mod pack;
 #[cfg(test)]
 mod postmortem_tests;
 #[cfg(test)]
 mod power_tests;
-mod received;
 mod ready;
+mod received;
 pub mod rehearsal;
 mod retention;
 pub mod seal;
@@ -60,6 +64,8 @@ mod snoozes_tests;
 mod space;
 mod squeeze;
 mod tables;
+#[cfg(test)]
+mod telling_tests;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -370,8 +376,9 @@ impl Store {
 
     /// Every violated invariant as a sentence; empty when the store is whole. Reads everything.
     pub async fn check(&self) -> Result<Vec<String>, CommandError> {
-        let view = self.exclusive_view().await?;
-        let checked = tokio::task::spawn_blocking(move || view.check()).await;
+        let (view, sealer) = (self.exclusive_view().await?, self.sealer().clone());
+        let checked = move || Ok::<_, StoreError>([view.check()?, view.check_secrets(&sealer)?].concat());
+        let checked = tokio::task::spawn_blocking(checked).await;
         Ok(checked.map_err(|_| StoreError::Stopped)??)
     }
 

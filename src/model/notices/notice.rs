@@ -155,6 +155,17 @@ impl Notice {
         matches!(self.state, NoticeState::Waiting | NoticeState::Sending)
     }
 
+    /// It waits, and its time has come.
+    pub fn is_due(&self, now: Time) -> bool {
+        self.state == NoticeState::Waiting && self.due_at <= now
+    }
+
+    /// Whoever is told there may know of it, although it is not known to have been sent: a try of which the end is not known,
+    /// or of which a part was taken.
+    pub fn may_have_arrived(&self) -> bool {
+        self.in_doubt || !self.steps_done.is_empty()
+    }
+
     /// The same place: messages to it go out in order.
     pub fn place(&self) -> (ChannelId, Option<&str>) {
         (self.channel, self.address.as_deref())

@@ -235,8 +235,10 @@ fn mail(to: &To, message: &Message, step: &'static str, recipients: Vec<String>)
             let head = common::headline(message, SUBJECT);
             let fresh = text::cut(&format!("[{}] {head}", subject.id), SUBJECT - "Re: ".len());
             // The first of a thread has an id that the others know without having seen it.
+            // Where that may have arrived already, what is told besides must not be taken for it.
+            let other = message.repeated && message.events.len() > 1;
             match to.receipt.get("subject") {
-                None if message.events.contains(&NoticeEvent::Opened) => (fresh, opened, None),
+                None if message.events.contains(&NoticeEvent::Opened) && !other => (fresh, opened, None),
                 None => (fresh, own, Some(opened)),
                 Some(first) => (text::cut(&format!("Re: {first}"), SUBJECT), own, Some(opened)),
             }

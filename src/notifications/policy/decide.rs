@@ -186,8 +186,8 @@ fn one(
     }
     let mine: Vec<&Notice> = earlier
         .iter()
-        .filter(|n| n.rule == Some(row.id) && !gone.contains(&n.id))
-        .filter(|n| !matches!(n.state, NoticeState::Dropped | NoticeState::Failed))
+        .filter(|n| n.rule == Some(row.id) && (!gone.contains(&n.id) || n.may_have_arrived()))
+        .filter(|n| counts(n))
         .collect();
     let follows = matches!(h.event, E::Acknowledged | E::Resolved | E::Merged | E::Analyzed);
     if follows && mine.is_empty() {
@@ -226,7 +226,7 @@ fn one(
     let mut taken: BTreeSet<Place> = plan.wishes.iter().map(Wish::place).collect();
     if h.event == E::Opened {
         // Once it is loud again, only those are told who were not before.
-        let known = earlier.iter().filter(|n| !matches!(n.state, NoticeState::Dropped | NoticeState::Failed));
+        let known = earlier.iter().filter(|n| counts(n));
         taken.extend(known.map(|n| (n.channel, n.address.clone())));
     }
     let (mut told, mut twice) = (Vec::new(), 0);
@@ -254,12 +254,21 @@ fn one(
     }
 }
 
-/// Messages that wait and are not needed any more.
+/// Whether whoever it was for knows of it, will, or may.
+fn counts(n: &Notice) -> bool {
+    !matches!(n.state, NoticeState::Dropped | NoticeState::Failed) || n.may_have_arrived()
+}
+
+/// Messages that wait and are not needed any more. Steps and reminders also when they were tried: what may have arrived
+/// counts all the same, and an end follows it.
 fn no_longer(h: Happened<'_>, earlier: &[Notice]) -> Vec<(NoticeId, String)> {
     use NoticeEvent as E;
-    let untried = |n: &&Notice| n.state == NoticeState::Waiting && n.tries == 0;
+    let waits = |n: &&Notice| n.state == NoticeState::Waiting;
     let drops = |n: &&Notice| match h.event {
-        E::Resolved | E::Merged => n.due_at > h.now || matches!(n.event, E::Escalated | E::Reminder),
+        E::Resolved | E::Merged => {
+            let untried = n.tries == 0 && !n.may_have_arrived();
+            (untried && n.due_at > h.now) || matches!(n.event, E::Escalated | E::Reminder)
+        }
         E::Acknowledged => n.event == E::Escalated,
         _ => false,
     };
@@ -269,7 +278,7 @@ fn no_longer(h: Happened<'_>, earlier: &[Notice]) -> Vec<(NoticeId, String)> {
         (E::Merged, _) => "The incident became part of another one before.".to_owned(),
         _ => "The incident was over before.".to_owned(),
     };
-    earlier.iter().filter(untried).filter(drops).map(|n| (n.id, why.clone())).collect()
+    earlier.iter().filter(waits).filter(drops).map(|n| (n.id, why.clone())).collect()
 }
 
 /// The same targets as before, for what happens later.
@@ -370,17 +379,19 @@ fn when(row: &NoticeRule, h: Happened<'_>, wish: &Wish, mine: &[&Notice]) -> Tim
     if opens {
         due = due.plus(secs(row.wait_secs));
     }
-    if let Some(quiet) = &row.quiet
-        && quiet.but_from.is_none_or(|from| h.incident.severity > from)
-        && let Some(end) = times::until(&quiet.times, due)
-    {
-        due = end;
-    }
+    let due = loud(row, h.incident.severity, due);
     // Not before what it follows.
     let before = mine.iter().filter(|n| {
-        n.state == NoticeState::Waiting && n.tries == 0 && n.place() == (wish.channel, wish.address.as_deref())
+        let untried = n.state == NoticeState::Waiting && n.tries == 0 && !n.may_have_arrived();
+        untried && n.place() == (wish.channel, wish.address.as_deref())
     });
     before.map(|n| n.due_at).chain([due]).max().unwrap_or(due)
+}
+
+/// The first moment from `due` on at which a rule does not keep quiet about such a severity.
+pub fn loud(row: &NoticeRule, severity: Severity, due: Time) -> Time {
+    let quiet = row.quiet.as_ref().filter(|q| q.but_from.is_none_or(|from| severity > from));
+    quiet.and_then(|q| times::until(&q.times, due)).unwrap_or(due)
 }
 
 /// The messages of one step of a policy, and why some targets are not reached.

@@ -9,8 +9,12 @@ pub mod retry;
 mod rules;
 pub mod times;
 
-pub use decide::{Book, Happened, Plan, Wish, escalate, plan, told};
+pub use decide::{Book, Happened, Plan, Wish, escalate, loud, plan, told};
 pub use rules::{Facts, Rule, TOLD, check, check_matchers, facts};
 
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod tables_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,10 @@ const ASKED: Duration = Duration::from_secs(3600);
 pub const FALLBACK_AFTER: u32 = 3;
 /// So many answers in a row that say that the channel is wrong, and it is given up.
 pub const BROKEN_AFTER: u32 = 3;
+/// So many failures in a row, of whatever kind, and a channel is given up.
+pub const PAUSED_AFTER: u32 = 50;
+/// A message is tried at least so often, however late it is: it may be late because nothing ran here.
+pub const SOME_TRIES: u32 = 10;
 /// A message is given up after this time; mail, whose servers promise to try for days, after twice that.
 pub const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::*,
+    notifications::policy::retry,
     outgoing::{Client, Url},
     runtime::clock::Clock,
     store::{NewDelivery, Store, StoreError, View},
@@ -23,6 +24,8 @@ const EVERY: Duration = Duration::from_secs(30);
 const STUCK: Duration = Duration::from_secs(5 * 60);
 /// The same for a step of an escalation.
 const LATE_STEP: Duration = Duration::from_secs(2 * 60);
+/// A heartbeat that comes so soon after another one is not written down (`store::apply::signals`).
+const UNWRITTEN: Duration = Duration::from_secs(5);
 /// The platform of the product's own alerts.
 pub const PLATFORM: &str = "watchfire";
 
@@ -63,18 +66,18 @@ impl Auditor {
 
     /// Looks until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let began = self.clock.now();
+        let began = self.clock.uptime();
         // What was said last, by key.
         let mut told: BTreeMap<String, bool> = BTreeMap::new();
-        // What was late at the last look. Once is not enough: after a pause of the machine everything is, for a moment.
-        let mut late = Late::default();
+        let mut before = Before::default();
         let auditor = Arc::new(self);
         loop {
             let now = auditor.clock.now();
-            let before = late.clone();
-            match auditor.store.read(move |view| findings(view, now, began, &before)).await {
-                Ok((findings, beats, still)) => {
-                    late = still;
+            let ran = auditor.clock.uptime();
+            let (last, look) = (before.clone(), Look { now, ran, just_begun: ran.saturating_sub(began) < STUCK });
+            match auditor.store.read(move |view| findings(view, look, &last)).await {
+                Ok((findings, beats, seen)) => {
+                    before = seen;
                     for (id, missing) in beats {
                         if let Err(e) = auditor.store.mark_heartbeat(id, missing).await {
                             tracing::warn!(error = %e, "what became of a heartbeat cannot be written");
@@ -97,7 +100,7 @@ impl Auditor {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = auditor.clock.sleep(EVERY) => {}
+                () = auditor.clock.sleep_until_run(ran + EVERY) => {}
             }
         }
     }
@@ -152,29 +155,68 @@ impl Auditor {
     }
 }
 
-/// Messages and escalations that should have gone and have not.
-#[derive(Clone, Debug, Default)]
-struct Late {
-    notices: BTreeSet<NoticeId>,
-    steps: BTreeSet<IncidentId>,
+/// A look at everything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub now: Time,
+    /// How long the process has run, which setting the clock does not change.
+    pub ran: Duration,
+    /// What is late may be so because nothing ran here.
+    pub just_begun: bool,
 }
 
-type Looked = (Vec<Finding>, Vec<(HeartbeatId, bool)>, Late);
+/// What a look found that the next one needs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Before {
+    /// Messages and escalations that should have gone and have not. Once is not enough: after a pause of the machine
+    /// everything is late, for a moment.
+    pub notices: BTreeSet<NoticeId>,
+    pub steps: BTreeSet<IncidentId>,
+    pub beats: BTreeMap<HeartbeatId, Beat>,
+    /// How long the process had run then; none before its first look.
+    pub looked: Option<Duration>,
+}
+
+/// What is known of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Beat {
+    pub heard: Option<Time>,
+    pub set: Time,
+    /// How long the process had run when that was so.
+    pub since: Duration,
+    /// It was missing before this process began, and was not heard since.
+    pub missed: bool,
+}
+
+type Looked = (Vec<Finding>, Vec<(HeartbeatId, bool)>, Before);
 
 /// What is well and what is not, and which heartbeats changed.
-fn findings(view: &View, now: Time, began: Time, before: &Late) -> Result<Looked, StoreError> {
+fn findings(view: &View, look: Look, before: &Before) -> Result<Looked, StoreError> {
+    let now = look.now;
     let telling = view.telling()?;
     let mut found = Vec::new();
     let healthy = |n: &Notice| telling.channels.get(&n.channel.0).is_some_and(|c| c.enabled && c.health.failures == 0);
     // A rate limit or a place that is busy holds messages up as well; a storm is told as a digest before that matters.
-    let overdue = view.overdue_notices(now.minus(STUCK), 500)?.into_iter().filter(|n| n.tries == 0 && healthy(n));
-    let late = Late {
-        notices: overdue.map(|n| n.id).collect(),
-        steps: view.overdue_escalations(now.minus(LATE_STEP))?.into_iter().collect(),
-    };
-    let stuck = late.notices.intersection(&before.notices).count();
-    let steps = late.steps.intersection(&before.steps).count();
-    let just_begun = now.since(began) < STUCK;
+    let mut seen = Before { looked: Some(look.ran), ..Before::default() };
+    // What is tried again holds up what comes after it, whatever other places of the channel do.
+    let mut held: BTreeMap<(ChannelId, Option<String>), bool> = BTreeMap::new();
+    for notice in view.overdue_notices(now.minus(STUCK), 500)?.into_iter().filter(|n| n.tries == 0 && healthy(n)) {
+        let place = (notice.channel, notice.address.clone());
+        let held = match held.get(&place) {
+            Some(known) => *known,
+            None => {
+                let is_held = view.is_held(now, &notice)?;
+                held.insert(place, is_held);
+                is_held
+            }
+        };
+        if !held {
+            seen.notices.insert(notice.id);
+        }
+    }
+    seen.steps = view.overdue_escalations(now.minus(LATE_STEP))?.into_iter().collect();
+    let stuck = seen.notices.intersection(&before.notices).count();
+    let steps = seen.steps.intersection(&before.steps).count();
     found.push(Finding {
         key: "notifications".to_owned(),
         title: "Notifications are stuck".to_owned(),
@@ -185,38 +227,43 @@ fn findings(view: &View, now: Time, began: Time, before: &Late) -> Result<Looked
             steps,
         ),
         severity: Severity::Critical,
-        ill: !just_begun && stuck + steps > 0,
+        ill: stuck + steps > 0,
         burns: false,
     });
     for channel in telling.channels.values() {
         let why = channel.health.last_error.clone().unwrap_or_default();
+        let what = if channel.health.refusals >= retry::BROKEN_AFTER {
+            "It refused three messages in a row.".to_owned()
+        } else {
+            format!("Nothing arrived there in {} tries.", channel.health.failures)
+        };
         found.push(Finding {
             key: format!("channel:{}", channel.id),
             title: format!("Channel “{}” is given up", channel.name),
-            description: format!("It refused three messages in a row. {why} Change it or send a test."),
+            description: format!("{what} {why} Change it or send a test."),
             severity: Severity::High,
             ill: channel.enabled && channel.health.broken_since.is_some(),
             burns: false,
         });
     }
     let mut beats = Vec::new();
-    for beat in telling.heartbeats.values() {
-        let heard = match &beat.from {
+    for row in telling.heartbeats.values() {
+        let heard = match &row.from {
             HeartbeatFrom::Platform(platform) => view.counters(platform)?.last_accepted,
-            HeartbeatFrom::Alerts(_) => beat.last_at,
+            HeartbeatFrom::Alerts(_) => row.last_at,
         };
-        // Nothing could be heard while this did not run, or before it was set.
-        let since = heard.into_iter().chain([beat.updated_at, began]).max().unwrap_or(now);
-        let missing = beat.enabled && now.since(since) > Duration::from_secs(u64::from(beat.every_secs));
-        if beat.missing_since.is_some() != missing {
-            beats.push((beat.id, missing));
+        let beat = watched(row, heard, look, before);
+        seen.beats.insert(row.id, beat);
+        let missing = row.enabled && (beat.missed || look.ran.saturating_sub(beat.since) > allowed(row));
+        if row.missing_since.is_some() != missing {
+            beats.push((row.id, missing));
         }
         let last = heard.map_or_else(|| "It was never heard.".to_owned(), |at| format!("It was last heard at {at}."));
         found.push(Finding {
-            key: format!("heartbeat:{}", beat.id),
-            title: format!("No heartbeat of “{}”", beat.name),
-            description: format!("It is expected every {} s. {last}", beat.every_secs),
-            severity: beat.severity,
+            key: format!("heartbeat:{}", row.id),
+            title: format!("No heartbeat of “{}”", row.name),
+            description: format!("It is expected every {} s. {last}", row.every_secs),
+            severity: row.severity,
             ill: missing,
             burns: false,
         });
@@ -225,5 +272,29 @@ fn findings(view: &View, now: Time, began: Time, before: &Late) -> Result<Looked
     for finding in &mut found {
         finding.burns = burning.contains(&Fingerprint::of(&finding.key()));
     }
-    Ok((found, beats, late))
+    // What was stuck before this process began may be so still.
+    if let Some(stuck) = found.first_mut().filter(|_| look.just_begun) {
+        stuck.ill = stuck.burns;
+    }
+    Ok((found, beats, seen))
+}
+
+/// The time that a heartbeat has, and what is not written down of it.
+fn allowed(row: &Heartbeat) -> Duration {
+    Duration::from_secs(u64::from(row.every_secs)) + UNWRITTEN
+}
+
+/// Since when nothing is heard, on the clock that nobody sets: neither an hour that is skipped nor one that comes twice makes
+/// a heartbeat miss, and nothing could be heard while this did not run.
+pub(super) fn watched(row: &Heartbeat, heard: Option<Time>, look: Look, before: &Before) -> Beat {
+    let beat = Beat { heard, set: row.updated_at, since: look.ran, missed: false };
+    match (before.beats.get(&row.id), before.looked) {
+        (Some(last), _) if last.heard == heard && last.set == row.updated_at => *last,
+        (_, None) => Beat { missed: row.enabled && row.missing_since.is_some(), ..beat },
+        // It came since the last look; how long ago its own time says, unless the clock was set.
+        (_, Some(looked)) => {
+            let ago = look.now.since(heard.into_iter().chain([row.updated_at]).max().unwrap_or(look.now));
+            Beat { since: look.ran.saturating_sub(ago).max(looked.min(look.ran)), ..beat }
+        }
+    }
 }

@@ -11,7 +11,10 @@ use ipnet::IpNet;
 use sha2::Sha256;
 
 use super::{
-    super::channels::{Answered, Body, Call, Channel, Credentials, HttpCall, Method, Settings, said},
+    super::{
+        CALL,
+        channels::{Answered, Body, Call, Channel, Credentials, HttpCall, Method, Settings, said},
+    },
     mail,
 };
 use crate::{
@@ -43,6 +46,14 @@ pub enum CallError {
     /// By mail.
     #[error("{0}")]
     Mail(String),
+    /// By mail, and no answer in time.
+    #[error("{host}:{port} did not take the mail within {} s", CALL.as_secs())]
+    MailLate {
+        /// Its server.
+        host: String,
+        /// And the port there.
+        port: u16,
+    },
     /// It may not be called so.
     #[error("{0}")]
     Refused(&'static str),
@@ -57,7 +68,16 @@ impl CallError {
                 e,
                 OutgoingError::Address(_) | OutgoingError::Forbidden { .. } | OutgoingError::Redirected { .. }
             ),
-            Self::Mail(_) => false,
+            Self::Mail(_) | Self::MailLate { .. } => false,
+        }
+    }
+
+    /// The call may have arrived all the same: it was made, and no answer came.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::MailLate { .. } => true,
+            Self::Http(e) => matches!(e, OutgoingError::Late { .. } | OutgoingError::Broken { .. }),
+            Self::Mail(_) | Self::Refused(_) => false,
         }
     }
 }
@@ -205,7 +225,7 @@ impl Caller {
 }
 
 /// `sha256=` and the digest in hexadecimal.
-fn signature(secret: &str, signed: &[u8]) -> String {
+pub(super) fn signature(secret: &str, signed: &[u8]) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map(|mut mac| {
         mac.update(signed);
         mac.finalize().into_bytes()

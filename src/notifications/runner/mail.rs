@@ -72,7 +72,7 @@ pub async fn send(client: &Client, settings: &Settings, mail: &MailCall, plain: 
             Some(code) => Ok(Answered { status: u16::from(code), headers: Vec::new(), body: told(&e) }),
             None => Err(CallError::Mail(format!("{host}:{port} did not take the mail: {}", told(&e)))),
         },
-        Err(_) => Err(CallError::Mail(format!("{host}:{port} did not take the mail within {} s", CALL.as_secs()))),
+        Err(_) => Err(CallError::MailLate { host: host.to_owned(), port }),
     }
 }
 

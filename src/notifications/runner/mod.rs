@@ -72,8 +72,13 @@ impl Runner {
     /// Works until `stop`. What is on its way then may finish within its own time.
     pub async fn run(self, stop: CancellationToken) {
         let mut changes = self.store.changes();
-        if let Err(e) = self.store.release_notices().await {
-            tracing::warn!(error = %e, "messages that broke off wait for the next start");
+        // Until then their places are taken.
+        while let Err(e) = self.store.release_notices().await {
+            tracing::warn!(error = %e, "messages that broke off cannot be taken up; tried again soon");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(TROUBLE) => {}
+            }
         }
         let mut busy: BTreeSet<Place> = BTreeSet::new();
         let mut paces: HashMap<ChannelId, Pace> = HashMap::new();
@@ -158,8 +163,7 @@ impl Runner {
             }
             Err(_) => return Some(now.plus(TROUBLE)),
         };
-        let taken = self.store.take_notices(busy.clone(), rest, most).await;
-        let packages = match taken {
+        let packages = match self.store.take_notices(busy.clone(), rest, most).await {
             Ok(packages) => packages,
             Err(e) => {
                 tracing::warn!(error = %e, "messages cannot be taken from the store; tried again soon");
@@ -229,6 +233,7 @@ impl Runner {
             receipt: package.receipt.clone(),
             lasting: package.channel.lasting.clone(),
             steps_done: Vec::new(),
+            in_doubt: false,
         };
         let failed = |why: String, end: SentEnd| {
             let attempt = Attempt { at, took_ms: 0, ok: false, status: None, said: why };
@@ -266,6 +271,7 @@ impl Runner {
         queue.reverse();
         let (mut made, mut said, mut status) = (0, String::new(), None);
         let mut end = SentEnd::Done;
+        let mut in_doubt = false;
         while let Some(call) = queue.pop() {
             if done.iter().any(|step| step == call.step()) {
                 continue;
@@ -281,7 +287,7 @@ impl Runner {
                     channel.judge(&to, message, &call, &answer)
                 }
                 Err(e) => {
-                    (said, status) = (e.to_string(), None);
+                    (said, status, in_doubt) = (e.to_string(), None, e.is_open());
                     if e.is_final() {
                         Judged::Never { why: e.to_string(), broken: true }
                     } else {
@@ -324,6 +330,6 @@ impl Runner {
         // What is empty is no longer so.
         to.receipt.retain(|_, value| !value.is_empty());
         to.lasting.retain(|_, value| !value.is_empty());
-        (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, ..blank }, made)
+        (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, in_doubt, ..blank }, made)
     }
 }

@@ -148,12 +148,19 @@ pub fn step(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     if !incident.is_open() {
         return stop(tx, id, "The incident is over.");
     }
-    if row.acknowledged {
-        return unacknowledge(tx, row, &incident);
-    }
     let Some(policy) = tx.world.telling.policies.get(&row.policy.0).cloned() else {
         return stop(tx, id, "The policy was removed.");
     };
+    if tx.world.telling.rule(row.rule).is_none() {
+        return stop(tx, id, "The rule that began it was removed.");
+    }
+    if row.acknowledged {
+        return unacknowledge(tx, row, &incident);
+    }
+    // Without any rule nobody looks at what happens; the rules may be back by now.
+    if incident.acknowledged_at.is_some() {
+        return pause(tx, id);
+    }
     let rung = Rung { policy: policy.id, step: row.step, round: row.round };
     let happened = Happened { event: NoticeEvent::Escalated, incident: &incident, severity_before: None, now: tx.now };
     let (wishes, mut considered) = policy::escalate(tx.world.telling.book(), &policy, rung, row.rule, happened);
@@ -167,6 +174,7 @@ pub fn step(tx: &mut Tx<'_>, id: IncidentId) -> Result<(), StoreError> {
     }
     let considered = Considerations { at: tx.now, event: NoticeEvent::Escalated, considered: vec![considered] };
     tx.put_considered(id, &considered)?;
+    tx.log(ChangeSubject::Notifications)?;
     let mut next = Escalation { step: row.step + 1, ..row };
     if usize::try_from(next.step).is_ok_and(|step| step >= policy.steps.len()) {
         next = Escalation { step: 0, round: next.round.saturating_add(1), ..next };

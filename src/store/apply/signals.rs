@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// A heartbeat that is heard again so soon is not written down again.
+const HEARD_AGAIN: Duration = Duration::from_secs(5);
+
 /// Applies the signals of a delivery. The answers stand in the order of the body; the work is done in an order that does
 /// not depend on it: beginnings before ends, earlier before later.
 pub fn apply(tx: &mut Tx<'_>, delivery: &Delivery, read: &[Option<Doc>]) -> Result<Vec<Applied>, StoreError> {
@@ -99,14 +102,14 @@ impl Door<'_> {
         })
     }
 
-    /// A heartbeat was heard. Of those that come often not each is written down.
+    /// A heartbeat was heard. Of those that come every moment not each is written down. Where the clock was set back, what is
+    /// earlier is news all the same.
     fn beat(&self, tx: &mut Tx<'_>, id: HeartbeatId) -> Result<Applied, StoreError> {
         if let Some(row) = tx.world.telling.heartbeats.get(&id.0).cloned() {
             let at = self.delivery.at;
-            let tenth = Duration::from_millis(u64::from(row.every_secs) * 100);
-            let news = row.last_at.is_none_or(|last| at > last && at.since(last) >= tenth);
+            let news = row.last_at.is_none_or(|last| at.distance(last) >= HEARD_AGAIN);
             if news || row.missing_since.is_some() {
-                tx.put_heartbeat(&Heartbeat { last_at: row.last_at.max(Some(at)), ..row })?;
+                tx.put_heartbeat(&Heartbeat { last_at: Some(at), ..row })?;
                 tx.log(ChangeSubject::Notifications)?;
             }
         }

@@ -138,6 +138,8 @@ impl Store {
             tx.accounts.remove(name.as_str())?;
             end_sessions(tx, &name, None)?;
             let views = remove_views(tx, &name)?;
+            // Rules and schedules may still name them; nobody is reached by that.
+            tx.put_contacts(&Contacts { person: name.clone(), contacts: Vec::new() })?;
             let data = json!({ "before": told(&account), "views_removed": views });
             Ok(tx.audit(&actor, "user.remove", name, data)?)
         })

@@ -29,7 +29,7 @@ pub use investigation::{Finish, NewThought};
 
 pub use mutes::{MutePatch, NewMute};
 pub use opinion::spending_day;
-pub use outbox::{Package, Place, Sent, SentEnd};
+pub use outbox::{AT_ONCE, Package, Place, Sent, SentEnd};
 pub use postmortems::{Against, PostmortemEdit, Saved};
 pub use runbooks::{NewRunbook, RunbookPatch};
 pub use saved_views::ViewPatch;

@@ -30,6 +30,7 @@ impl View {
         self.check_corrections(&mut found)?;
         self.check_mutes(&mut found)?;
         self.check_postmortems()?.into_iter().for_each(|f| found.add(f));
+        self.check_notices()?.into_iter().for_each(|f| found.add(f));
         self.check_insights()?.into_iter().for_each(|f| found.add(f));
         self.check_numbers(&mut found)?;
         Ok(found.0)

@@ -4,6 +4,9 @@ mod access;
 mod alerts;
 mod backtests;
 mod check;
+mod check_notices;
+#[cfg(test)]
+mod check_notices_tests;
 mod connectors;
 mod deliveries;
 mod family;

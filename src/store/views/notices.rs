@@ -9,7 +9,7 @@ use crate::{
     model::*,
     store::{
         StoreError, codec,
-        commands::Place,
+        commands::{AT_ONCE, Place},
         ready::{Ready, Wanted},
         tables,
         world::Telling,
@@ -155,7 +155,22 @@ impl View {
         }
         let (pending, row) = (self.table(tables::NOTICES_PENDING)?, |n| self.notice(NoticeId(n)));
         for channel in ready.channels(&pending, resting, row)? {
-            if !ready.places(&pending, channel, busy, Wanted { places: 1, rows: LOOK }, row)?.is_empty() {
+            let called = busy.iter().filter(|(c, _)| *c == channel).count();
+            let wanted = Wanted { places: 1, rows: LOOK };
+            if called < AT_ONCE && !ready.places(&pending, channel, busy, wanted, row)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something at the same place is on its way, or waits for another try.
+    pub fn is_held(&self, now: Time, notice: &Notice) -> Result<bool, StoreError> {
+        let pending = self.table(tables::NOTICES_PENDING)?;
+        for row in pending.range((notice.channel.0, 0)..=(notice.channel.0, u64::MAX))?.take(LOOK) {
+            let Some(other) = self.notice(NoticeId(row?.0.value().1))? else { continue };
+            let waits = other.state == NoticeState::Sending || (other.tries > 0 && other.due_at > now);
+            if other.place() == notice.place() && waits {
                 return Ok(true);
             }
         }

@@ -341,6 +341,7 @@ fn sent(package: &Package, at: Time) -> Sent {
         receipt: package.receipt.clone(),
         lasting: package.channel.lasting.clone(),
         steps_done: vec!["post".to_owned()],
+        in_doubt: false,
     }
 }
 
