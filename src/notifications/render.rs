@@ -142,7 +142,7 @@ pub fn subject(view: &View, id: IncidentId, here: &Here) -> Result<Option<Subjec
         None => None,
     };
     let runbook = first.as_ref().and_then(|a| a.runbook_url.clone()).or_else(|| service.and_then(|s| s.runbook_url));
-    let overview = view.overview(here.now)?;
+    let (open, critical) = view.open_about(here.now)?;
     let own = u64::from(i.is_open());
     let own_critical = u64::from(i.is_open() && i.severity == Severity::Critical);
     let conclusion = i.investigation.conclusion.unwrap_or(Conclusion::Inconclusive);
@@ -200,8 +200,8 @@ pub fn subject(view: &View, id: IncidentId, here: &Here) -> Result<Option<Subjec
         firing_count: i.firing_count,
         alerts: alerts.collect(),
         answer,
-        other_critical: overview.critical.saturating_sub(own_critical),
-        other_warning: (overview.open.saturating_sub(overview.critical)).saturating_sub(own - own_critical),
+        other_critical: critical.saturating_sub(own_critical),
+        other_warning: open.saturating_sub(critical).saturating_sub(own - own_critical),
     }))
 }
 

@@ -52,6 +52,7 @@ mod pack;
 mod postmortem_tests;
 #[cfg(test)]
 mod power_tests;
+mod ready;
 mod received;
 pub mod rehearsal;
 mod retention;

@@ -64,7 +64,7 @@ async fn fifty_failures_in_a_row_give_a_channel_up_but_not_those_of_fifty_people
     for _ in 0..8 {
         for package in f.take().await {
             let refused = Sent { in_doubt: false, ..sent(&package, LATER) };
-            f.store.record_notices(refused).await.unwrap();
+            f.store.record_notices(vec![refused]).await.unwrap();
         }
     }
     assert_eq!((f.health(many).failures, f.health(many).broken_since), (60, None));

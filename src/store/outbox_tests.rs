@@ -134,7 +134,7 @@ impl Fixture {
             steps_done: Vec::new(),
             in_doubt,
         };
-        self.store.record_notices(sent).await.unwrap();
+        self.store.record_notices(vec![sent]).await.unwrap();
         self.consistent();
     }
 

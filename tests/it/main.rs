@@ -42,6 +42,7 @@ mod notify_api;
 mod notify_limits;
 mod notify_pages;
 mod notify_secrets;
+mod notify_storm;
 mod oidc;
 mod overload;
 mod people;

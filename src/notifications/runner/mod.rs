@@ -4,12 +4,13 @@
 mod audit;
 mod call;
 mod mail;
+mod pace;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use audit::Auditor;
 pub use call::{Caller, opened};
+use pace::Pace;
 
 use super::{
     channels::{self, Call, Channel, Judged, Settings, To},
@@ -37,6 +39,8 @@ const WORKERS: usize = 32;
 const TICK: Duration = Duration::from_secs(5);
 /// Calls of one message; a target that leads in circles ends here.
 const CALLS: usize = 8;
+/// Between two looks while nothing could be taken: a storm changes the store many times a second.
+const BREATH: Duration = Duration::from_millis(25);
 /// The store could not be written: a pause.
 const TROUBLE: Duration = Duration::from_secs(2);
 
@@ -48,20 +52,21 @@ pub struct Runner {
     caller: Arc<Caller>,
     links: Links,
     base_url: String,
+    ended: Arc<Ended>,
 }
 
-/// How many calls a channel may make now.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: f64,
-    at: Time,
+/// What came of messages and is not written down yet. Whoever has the turn writes down all of it in one commit.
+#[derive(Debug, Default)]
+struct Ended {
+    sent: Mutex<Vec<Sent>>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Runner {
     /// A runner; `run` must be spawned. `base_url` is the server's address for others.
     pub fn new(store: Store, clock: Clock, caller: Arc<Caller>, base_url: String) -> Self {
         let links = Links::new(store.sealer().link_key());
-        Self { store, clock, caller, links, base_url }
+        Self { store, clock, caller, links, base_url, ended: Arc::default() }
     }
 
     /// Works until `stop`. What is on its way then may finish within its own time.
@@ -76,31 +81,47 @@ impl Runner {
             }
         }
         let mut busy: BTreeSet<Place> = BTreeSet::new();
-        let mut buckets: HashMap<ChannelId, Bucket> = HashMap::new();
+        let mut paces: HashMap<ChannelId, Pace> = HashMap::new();
         let mut work: JoinSet<(Place, usize)> = JoinSet::new();
-        loop {
+        'work: loop {
             changes.mark_unchanged();
-            let wake =
-                if busy.len() < WORKERS { self.begin(&mut busy, &mut buckets, &mut work, &stop).await } else { None };
+            let before = busy.len();
+            let wake = if before < WORKERS { self.begin(&mut busy, &mut paces, &mut work, &stop).await } else { None };
+            let waits = busy.len() == before && (before > 0 || wake.is_some());
             let now = self.clock.now();
             let wake =
                 wake.map_or(now.plus(TICK), |at| at.min(now.plus(TICK)).max(now.plus(Duration::from_millis(20))));
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(done) = work.join_next() => match done {
-                    Ok((place, calls)) => {
-                        if let Some(bucket) = buckets.get_mut(&place.0) {
-                            bucket.left -= f64::from(u32::try_from(calls.saturating_sub(1)).unwrap_or(0));
+                Some(done) = work.join_next() => {
+                    let mut ended = Some(done);
+                    while let Some(done) = ended {
+                        match done {
+                            Ok((place, calls)) => {
+                                paces.entry(place.0).or_default().called(calls.saturating_sub(1), self.clock.now());
+                                busy.remove(&place);
+                            }
+                            Err(e) => {
+                                // Which one is not known: the next start finds it, and the supervisor makes one.
+                                tracing::error!(error = %e, "sending a message broke off");
+                                break 'work;
+                            }
                         }
-                        busy.remove(&place);
+                        // Those that end together are looked at together.
+                        ended = work.try_join_next();
                     }
-                    Err(e) => {
-                        // Which one is not known: the next start finds it, and the supervisor makes one.
-                        tracing::error!(error = %e, "sending a message broke off");
+                    if waits {
+                        tokio::time::sleep(BREATH).await;
+                    }
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
                         break;
                     }
-                },
-                changed = changes.changed() => if changed.is_err() { break },
+                    if waits {
+                        tokio::time::sleep(BREATH).await;
+                    }
+                }
                 () = self.clock.sleep_until(wake) => {}
             }
         }
@@ -112,7 +133,7 @@ impl Runner {
     async fn begin(
         &self,
         busy: &mut BTreeSet<Place>,
-        buckets: &mut HashMap<ChannelId, Bucket>,
+        paces: &mut HashMap<ChannelId, Pace>,
         work: &mut JoinSet<(Place, usize)>,
         stop: &CancellationToken,
     ) -> Option<Time> {
@@ -124,21 +145,24 @@ impl Runner {
         if next > now {
             return Some(next);
         }
-        let resting: BTreeMap<ChannelId, Time> = buckets
-            .iter_mut()
-            .filter_map(|(id, bucket)| Some((*id, bucket.rests(now, self.caller.rate(*id)?)?)))
-            .collect();
+        let resting: BTreeMap<ChannelId, Time> =
+            paces.iter_mut().filter_map(|(id, pace)| Some((*id, pace.rests(now, self.caller.rate(*id)?)?))).collect();
         let most = WORKERS - busy.len();
         let rest: BTreeSet<ChannelId> = resting.keys().copied().collect();
         let (asked, channels) = (busy.clone(), rest.clone());
         // Taking is a durable commit: not where there is nothing to take.
-        // What is held up behind another try is due all the same: that try comes next.
-        let look = move |view: &View| Ok((view.takeable(now, &asked, &channels)?, view.notice_after(now)?));
-        match self.store.read(look).await {
-            Ok((true, _)) => {}
-            Ok((false, next)) => return resting.into_values().chain(next).min(),
+        let looked = move |view: &View| Ok((view.takeable(now, &asked, &channels)?, view.notice_after(now)?));
+        let wake = match self.store.read(looked).await {
+            // When a channel has rested, or something is tried again that holds up what is due.
+            Ok((takeable, later)) => {
+                let wake = resting.into_values().chain(later).min();
+                if !takeable {
+                    return wake;
+                }
+                wake
+            }
             Err(_) => return Some(now.plus(TROUBLE)),
-        }
+        };
         let packages = match self.store.take_notices(busy.clone(), rest, most).await {
             Ok(packages) => packages,
             Err(e) => {
@@ -155,37 +179,46 @@ impl Runner {
                 if let (Some(key), Some(own)) = (kind.info().address, &place.1) {
                     settings.0.insert(key.to_owned(), own.clone());
                 }
-                let rate = kind.rate(&settings);
-                self.caller.set_rate(place.0, rate);
-                let full = f64::from(rate.0);
-                buckets.entry(place.0).or_insert(Bucket { left: full, at: now }).left -= 1.0;
+                self.caller.set_rate(place.0, kind.rate(&settings));
             }
+            paces.entry(place.0).or_default().called(1, now);
             let (runner, stop) = (self.clone(), stop.clone());
             work.spawn(async move {
                 let calls = runner.one(package, &stop).await;
                 (place, calls)
             });
         }
-        // What is due and was not taken waits for a place, which wakes the loop, or for its channel to have rested.
-        let rested = resting.into_values().min();
-        if more { Some(now) } else { rested }
+        // What is due and was not taken waits for a place, which wakes the loop, or for that.
+        if more { Some(now) } else { wake }
     }
 
     /// Sends one package, writes down what came of it, and says how many calls that took.
     async fn one(&self, package: Package, stop: &CancellationToken) -> usize {
         let (sent, calls) = self.send(&package).await;
-        loop {
-            match self.store.record_notices(sent.clone()).await {
-                Ok(()) => return calls,
-                Err(e) => {
-                    tracing::warn!(error = %e, "what became of a message cannot be written; tried again");
-                    tokio::select! {
-                        () = stop.cancelled() => return calls,
-                        () = tokio::time::sleep(TROUBLE) => {}
+        let take = || std::mem::take(&mut *self.ended.sent.lock().unwrap_or_else(PoisonError::into_inner));
+        self.ended.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+        let _turn = self.ended.turn.lock().await;
+        // Nothing is there when another one wrote it down in its turn.
+        let mut all = take();
+        while !all.is_empty() {
+            let Err(e) = self.store.record_notices(all.clone()).await else { break };
+            tracing::warn!(error = %e, "what became of messages cannot be written; tried again");
+            // Should it be one of them, the others do not wait for it.
+            if all.len() > 1 {
+                let mut left = Vec::new();
+                for sent in all {
+                    if self.store.record_notices(vec![sent.clone()]).await.is_err() {
+                        left.push(sent);
                     }
                 }
+                all = left;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(TROUBLE) => all.extend(take()),
             }
         }
+        calls
     }
 
     async fn send(&self, package: &Package) -> (Sent, usize) {
@@ -306,15 +339,5 @@ impl Runner {
         to.receipt.retain(|_, value| !value.is_empty());
         to.lasting.retain(|_, value| !value.is_empty());
         (Sent { attempt, end, receipt: to.receipt, lasting: to.lasting, steps_done: done, in_doubt, ..blank }, made)
-    }
-}
-
-impl Bucket {
-    /// Fills with the time; until when it is empty, if it is.
-    fn rests(&mut self, now: Time, rate: (u32, Duration)) -> Option<Time> {
-        let (most, span) = (f64::from(rate.0), rate.1.as_secs_f64().max(0.001));
-        self.left = (self.left + now.since(self.at).as_secs_f64() * most / span).min(most);
-        self.at = now;
-        (self.left < 1.0).then(|| now.plus(Duration::from_secs_f64((1.0 - self.left) * span / most)))
     }
 }

@@ -1,9 +1,8 @@
-//! The small parts: rates, what an answer that did not come means, what a heartbeat is missed by.
+//! The small parts: what an answer that did not come means, what a heartbeat is missed by.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Bucket,
     audit::{Beat, Before, Look, watched},
     call::{CallError, signature},
 };
@@ -15,36 +14,6 @@ fn secs(n: u64) -> Duration {
 
 fn now() -> Time {
     "2026-03-03T10:30:00Z".parse().unwrap()
-}
-
-#[test]
-fn a_channel_rests_when_its_calls_are_used_up() {
-    let rate = (5, secs(2));
-    for (left, after, want) in [
-        (5.0, 0, None),
-        (1.0, 0, None),
-        (0.0, 0, Some(400)),
-        (0.5, 0, Some(200)),
-        // More calls than it may make: a message of several was on its way.
-        (-4.0, 0, Some(2_000)),
-        (0.0, 400, None),
-        (0.0, 399, Some(1)),
-        // No more is saved up than fits.
-        (0.0, 3_600_000, None),
-    ] {
-        let mut bucket = Bucket { left, at: now() };
-        let at = now().plus(Duration::from_millis(after));
-        let rests = bucket.rests(at, rate).map(|until| u64::try_from(until.since(at).as_millis()).unwrap());
-        assert!(rests.zip(want).is_none_or(|(a, b): (u64, u64)| a.abs_diff(b) <= 1), "{left} {after}: {rests:?}");
-        assert_eq!(rests.is_some(), want.is_some(), "{left} {after}");
-        assert!(bucket.left <= 5.0);
-    }
-    // A clock that was set back gives nothing and takes nothing.
-    let mut bucket = Bucket { left: 0.0, at: now() };
-    assert_eq!(
-        bucket.rests(now().minus(secs(3600)), rate),
-        Some(now().minus(secs(3600)).plus(Duration::from_millis(400)))
-    );
 }
 
 #[test]

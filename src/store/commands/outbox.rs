@@ -13,13 +13,13 @@ use crate::{
         channels,
         policy::{self, gather, retry},
     },
-    store::{CommandError, Store, StoreError, apply::notices, tx::Tx},
+    store::{CommandError, Store, StoreError, apply::notices, ready::Wanted, tx::Tx},
 };
 
-/// Messages looked at for places where something is due.
-const LOOK: usize = 4_000;
-/// Messages of one channel looked at: a digest tells at most so many at once.
-const WAITING: usize = 2_000;
+/// Messages looked at for what goes out next: a digest tells at most so many at once.
+const MANY: usize = 2_000;
+/// The same where each goes by itself.
+const FEW: usize = 64;
 /// Tries kept in a row.
 const TRIES: usize = 10;
 /// Places of one channel that are called at the same time: one that hangs must leave workers to the others.
@@ -93,30 +93,22 @@ impl Store {
         most: usize,
     ) -> Result<Vec<Package>, CommandError> {
         self.command(move |tx| {
-            let (mut places, all) = tx.due_places(LOOK)?;
-            if !all {
-                // More than is looked at may be of one place that fails: the others must not wait behind it.
-                let others: Vec<ChannelId> = tx.world.telling.channels.values().map(|c| c.id).collect();
-                for channel in others.into_iter().filter(|c| !resting.contains(c)) {
-                    let due = tx.pending_notices(channel, WAITING)?.into_iter().filter(|n| n.is_due(tx.now));
-                    places.extend(due.map(|n| (n.channel, n.address)));
-                }
-            }
-            let mut looked = BTreeSet::new();
+            let ready = tx.ready_notices()?;
             let mut taken = busy;
             let mut packages = Vec::new();
-            for place in places {
-                if packages.len() >= most {
-                    break;
-                }
-                let at_once = taken.iter().filter(|(c, _)| *c == place.0).count();
-                let free = !resting.contains(&place.0) && at_once < AT_ONCE && !taken.contains(&place);
-                if !free || !looked.insert(place.clone()) {
-                    continue;
-                }
-                if let Some(package) = take(tx, place.0, place.1.as_deref())? {
-                    packages.push(package);
-                    taken.insert(place);
+            for channel in tx.ready_channels(&ready, &resting)? {
+                let wanted = wanted(tx, channel);
+                for due in tx.ready_places(&ready, channel, &taken, wanted)? {
+                    if packages.len() >= most {
+                        return Ok(packages);
+                    }
+                    if taken.iter().filter(|(c, _)| *c == channel).count() >= AT_ONCE {
+                        break;
+                    }
+                    if let Some(package) = take(tx, due)? {
+                        taken.insert(package.place());
+                        packages.push(package);
+                    }
                 }
             }
             Ok(packages)
@@ -124,9 +116,9 @@ impl Store {
         .await
     }
 
-    /// Writes down what came of a package.
-    pub async fn record_notices(&self, sent: Sent) -> Result<(), CommandError> {
-        self.command(move |tx| Ok(record(tx, sent)?)).await
+    /// Writes down what came of packages.
+    pub async fn record_notices(&self, sent: Vec<Sent>) -> Result<(), CommandError> {
+        self.command(move |tx| Ok(sent.into_iter().try_for_each(|sent| record(tx, sent))?)).await
     }
 
     /// What a process that was killed had on its way is tried again, and says that it may have arrived. For the start. What
@@ -146,20 +138,33 @@ impl Store {
     }
 }
 
-/// Takes what goes out next at a place.
-fn take(tx: &mut Tx<'_>, channel: ChannelId, address: Option<&str>) -> Result<Option<Package>, StoreError> {
-    let Some(row) = tx.world.telling.channels.get(&channel.0).cloned() else { return Ok(None) };
-    let Some(kind) = channels::find(&row.kind) else { return Ok(None) };
-    let waiting = tx.pending_notices(channel, WAITING)?;
-    let here: Vec<Notice> = waiting.into_iter().filter(|n| n.address.as_deref() == address).collect();
-    // Whatever was tried and waits for another try holds up what comes after it, so that order stays.
-    let held = |n: &Notice| n.state == NoticeState::Sending || (n.tries > 0 && n.due_at > tx.now);
-    if here.iter().any(held) {
-        return Ok(None);
+/// How much of what is due at a channel is looked at.
+fn wanted(tx: &Tx<'_>, channel: ChannelId) -> Wanted {
+    let row = tx.world.telling.channels.get(&channel.0);
+    let follows = row.filter(|c| c.enabled && c.health.broken_since.is_none()).and_then(|c| channels::find(&c.kind));
+    match follows.map(|kind| kind.info().follows) {
+        // Each goes by itself.
+        Some(Follows::Fed | Follows::Keyed) => Wanted { places: 1, rows: FEW },
+        Some(Follows::Read) | None => Wanted { places: usize::MAX, rows: MANY },
     }
-    let (due, later): (Vec<Notice>, Vec<Notice>) = here.into_iter().partition(|n| n.due_at <= tx.now);
-    let gathered = if due.first().is_some_and(|n| n.gathers) { gathered(tx, later)? } else { Vec::new() };
-    let mut due = still_told(tx, due.into_iter().chain(gathered).collect())?;
+}
+
+/// Takes what goes out next at a place, of what is due there.
+fn take(tx: &mut Tx<'_>, due: Vec<Notice>) -> Result<Option<Package>, StoreError> {
+    let Some(first) = due.first().cloned() else { return Ok(None) };
+    let Some(row) = tx.world.telling.channels.get(&first.channel.0).cloned() else { return Ok(None) };
+    let Some(kind) = channels::find(&row.kind) else { return Ok(None) };
+    let follows = kind.info().follows;
+    let works = row.enabled && row.health.broken_since.is_none();
+    let due = if works && follows == Follows::Keyed { with_its_own(tx, &first)? } else { due };
+    let mut gathers = Vec::new();
+    if first.gathers {
+        let later = tx.pending_notices(first.channel, MANY)?.into_iter();
+        let later =
+            later.filter(|n| n.place() == first.place() && n.state == NoticeState::Waiting && n.due_at > tx.now);
+        gathers = gathered(tx, later.collect())?;
+    }
+    let mut due = still_told(tx, due.into_iter().chain(gathers).collect())?;
     due.sort_by_key(|n| n.id);
     if row.health.broken_since.is_some() || !row.enabled {
         let (tests, rest): (Vec<Notice>, Vec<Notice>) = due.into_iter().partition(|n| n.event == NoticeEvent::Test);
@@ -179,11 +184,10 @@ fn take(tx: &mut Tx<'_>, channel: ChannelId, address: Option<&str>) -> Result<Op
             None => Ok(None),
         };
     }
-    let follows = kind.info().follows;
     let known = match due.first().and_then(|n| n.incident) {
         Some(incident) if follows == Follows::Keyed => {
             let arrived = |n: &Notice| n.state == NoticeState::Sent || n.may_have_arrived();
-            tx.notices_of(incident)?.iter().any(|n| n.place() == (channel, address) && arrived(n))
+            tx.notices_of(incident)?.iter().any(|n| n.place() == first.place() && arrived(n))
         }
         _ => false,
     };
@@ -194,8 +198,17 @@ fn take(tx: &mut Tx<'_>, channel: ChannelId, address: Option<&str>) -> Result<Op
     for (id, why) in picked.drop {
         notices::end(tx, id, NoticeState::Dropped, why.to_owned())?;
     }
-    let told: Vec<Notice> = due.into_iter().filter(|n| picked.told.contains(&n.id)).collect();
+    let wanted: BTreeSet<NoticeId> = picked.told.into_iter().collect();
+    let told: Vec<Notice> = due.into_iter().filter(|n| wanted.contains(&n.id)).collect();
     if told.is_empty() { Ok(None) } else { Ok(Some(package(tx, row, told, picked.digest)?)) }
+}
+
+/// A message with what else is due at its place about its incident.
+fn with_its_own(tx: &Tx<'_>, first: &Notice) -> Result<Vec<Notice>, StoreError> {
+    let Some(incident) = first.incident else { return Ok(vec![first.clone()]) };
+    let mut own = tx.notices_of(incident)?;
+    own.retain(|n| n.is_due(tx.now) && n.place() == first.place());
+    Ok(own)
 }
 
 /// What waits only to be told together with others: the first one's time has come, and they go with it.

@@ -1,6 +1,9 @@
 //! Rows of notifications: messages with their indexes, what was considered, escalations, and what people have set.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
@@ -11,6 +14,7 @@ use crate::{
         StoreError,
         commands::Place,
         counted::Counted,
+        ready::{Ready, Wanted},
         tables::{self, meta},
     },
 };
@@ -213,19 +217,25 @@ impl Tx<'_> {
         numbers.into_iter().rev().filter_map(|n| self.notice(NoticeId(n)).transpose()).collect()
     }
 
-    /// Where something is due, in order, by the first `most` messages whose time has come; whether those are all. A place may
-    /// be there twice.
-    pub fn due_places(&self, most: usize) -> Result<(Vec<Place>, bool), StoreError> {
-        let (mut places, mut looked) = (Vec::new(), 0);
-        for row in self.notices.due.range(..=(self.now.millis(), u64::MAX))?.take(most) {
-            looked += 1;
-            let Some(notice) = self.notice(NoticeId(row?.0.value().1))? else { continue };
-            let place = (notice.channel, notice.address);
-            if places.last() != Some(&place) {
-                places.push(place);
-            }
-        }
-        Ok((places, looked < most))
+    /// What could go out now.
+    pub fn ready_notices(&self) -> Result<Ready, StoreError> {
+        Ready::read(&self.notices.due, self.now)
+    }
+
+    /// Channels for which something is due, the one whose turn came first leading.
+    pub fn ready_channels(&self, ready: &Ready, resting: &BTreeSet<ChannelId>) -> Result<Vec<ChannelId>, StoreError> {
+        ready.channels(&self.notices.pending, resting, |n| self.notice(NoticeId(n)))
+    }
+
+    /// What is due at each free place of a channel, in order.
+    pub fn ready_places(
+        &self,
+        ready: &Ready,
+        channel: ChannelId,
+        busy: &BTreeSet<Place>,
+        wanted: Wanted,
+    ) -> Result<Vec<Vec<Notice>>, StoreError> {
+        ready.places(&self.notices.pending, channel, busy, wanted, |n| self.notice(NoticeId(n)))
     }
 
     /// Messages to a channel that wait or are on their way, in order, at most `limit`.

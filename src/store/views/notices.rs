@@ -7,10 +7,16 @@ use redb::ReadableTable;
 use super::View;
 use crate::{
     model::*,
-    store::{StoreError, codec, commands::AT_ONCE, tables, world::Telling},
+    store::{
+        StoreError, codec,
+        commands::{AT_ONCE, Place},
+        ready::{Ready, Wanted},
+        tables,
+        world::Telling,
+    },
 };
 
-/// Messages looked at for one that could be taken.
+/// Messages of one channel looked at for one that could be taken.
 const LOOK: usize = 2_000;
 /// Messages of one incident that are shown: the latest.
 const SHOWN: usize = 500;
@@ -140,38 +146,19 @@ impl View {
     pub fn takeable(
         &self,
         now: Time,
-        busy: &BTreeSet<(ChannelId, Option<String>)>,
+        busy: &BTreeSet<Place>,
         resting: &BTreeSet<ChannelId>,
     ) -> Result<bool, StoreError> {
-        let due = self.table(tables::NOTICES_DUE)?;
-        let mut seen = busy.clone();
-        let mut free = |notice: Notice| -> Result<bool, StoreError> {
-            let at_once = busy.iter().filter(|(c, _)| *c == notice.channel).count();
-            let place = (notice.channel, notice.address.clone());
-            let looked_at = resting.contains(&notice.channel) || at_once >= AT_ONCE || !seen.insert(place);
-            Ok(!looked_at && !self.is_held(now, &notice)?)
-        };
-        let mut looked = 0;
-        for row in due.range(..=(now.millis(), u64::MAX))?.take(LOOK) {
-            looked += 1;
-            if let Some(notice) = self.notice(NoticeId(row?.0.value().1))?
-                && free(notice)?
-            {
-                return Ok(true);
-            }
-        }
-        if looked < LOOK {
+        let ready = Ready::read(&self.table(tables::NOTICES_DUE)?, now)?;
+        if ready.is_empty() {
             return Ok(false);
         }
-        // Those may all be of one place that fails.
-        for channel in self.channels()?.into_iter().filter(|c| !resting.contains(&c.id)) {
-            let pending = self.table(tables::NOTICES_PENDING)?;
-            for row in pending.range((channel.id.0, 0)..=(channel.id.0, u64::MAX))?.take(LOOK) {
-                if let Some(notice) = self.notice(NoticeId(row?.0.value().1))?.filter(|n| n.is_due(now))
-                    && free(notice)?
-                {
-                    return Ok(true);
-                }
+        let (pending, row) = (self.table(tables::NOTICES_PENDING)?, |n| self.notice(NoticeId(n)));
+        for channel in ready.channels(&pending, resting, row)? {
+            let called = busy.iter().filter(|(c, _)| *c == channel).count();
+            let wanted = Wanted { places: 1, rows: LOOK };
+            if called < AT_ONCE && !ready.places(&pending, channel, busy, wanted, row)?.is_empty() {
+                return Ok(true);
             }
         }
         Ok(false)

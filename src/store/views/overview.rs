@@ -13,6 +13,8 @@ use crate::{
 };
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// With so many open incidents a tenth more or less makes no difference to what a message says of the others.
+const CROWD: u64 = 1_000;
 /// Six hours.
 const MINUTES_SHOWN: usize = 360;
 
@@ -93,6 +95,19 @@ impl View {
         let overview = self.work_out(now)?;
         *lock() = Some((of, overview.clone()));
         Ok(overview)
+    }
+
+    /// Open incidents, and those of them that are critical; about so many where there is a crowd of them, so that a
+    /// storm's messages do not each count it anew.
+    pub fn open_about(&self, now: Time) -> Result<(u64, u64), StoreError> {
+        let change = self.number(meta::CHANGE)?;
+        let near = |(of, known): &&(Of, Overview)| known.open >= CROWD && change.abs_diff(of.0) <= known.open / 10;
+        let known = self.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = known.as_ref().filter(near) {
+            return Ok((known.open, known.critical));
+        }
+        drop(known);
+        self.overview(now).map(|o| (o.open, o.critical))
     }
 
     fn work_out(&self, now: Time) -> Result<Overview, StoreError> {

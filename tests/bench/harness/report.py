@@ -28,6 +28,9 @@ ROWS = {
     14: ("while the retention removes what is too much", False, {"": (2, 1.2)}),
     # Limits only: those of the design.
     15: ("pages in Chromium", False, {}),
+    16: ("commit to first byte of notifications", False, {}),
+    17: ("a storm to one chat", False, {}),
+    18: ("intake with 20 rules ÷ without", None, {"goodput": (0.8, 0.9), "p99": (1.5, 1.2)}),
 }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 
+from . import telling
 from .interface import interface
 from .programs import (
     AUTH, ROOT, Alertmanager, Bare, Crammed, NoIndex, Sweeping, Watchfire, alertmanager_path, copied, filled, free_port, fresh,
@@ -459,4 +460,7 @@ ALL = [
     ({13}, overload),
     ({14}, retention),
     ({15}, interface),
+    ({16}, telling.first_bytes),
+    ({17}, telling.storm),
+    ({18}, telling.rules),
 ]

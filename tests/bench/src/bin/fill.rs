@@ -5,15 +5,22 @@
 //!
 //! `--big N` makes one incident of N alerts among them. Investigations of these incidents are cancelled, so that a server
 //! that is measured on the folder does not begin with a day of work.
+//!
+//! `--channels N --rules N` makes channels and rules, each rule of some of the services, and every message that they write
+//! is told: to nobody, but the outbox has what it would have had.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 use watchfire::{
     connectors,
     model::*,
     runtime::clock::Clock,
-    store::{CommandError, NewDelivery, Policy, Retention, Store, StoreOptions},
+    store::{CommandError, NewChannel, NewDelivery, Package, Policy, Retention, Sent, SentEnd, Store, StoreOptions},
 };
 use watchfire_bench::{
     args::{arg, quit, text},
@@ -29,6 +36,8 @@ const IDENTITIES: u64 = 1 << 40;
 /// An episode lasts this part of the time to the next, so that each is an incident of its own.
 const LASTS: f64 = 0.8;
 const COMMANDS: usize = 512;
+/// Messages that are told at once.
+const PACKAGES: usize = 256;
 
 struct Plan {
     alerts: u64,
@@ -36,6 +45,8 @@ struct Plan {
     open_incidents: u64,
     open_alerts: u64,
     per_incident: u64,
+    channels: u64,
+    rules: u64,
     seed: u64,
     began: i64,
     seconds: i64,
@@ -52,10 +63,15 @@ async fn main() {
         open_incidents,
         open_alerts: arg("open-alerts", open_incidents * 5).max(open_incidents),
         per_incident: arg("per-incident", 40u64).max(1),
+        channels: arg("channels", 0),
+        rules: arg("rules", 0),
         seed: arg("seed", 7),
         began: now - seconds,
         seconds,
     };
+    if plan.rules > 0 && plan.channels == 0 {
+        quit("--rules need --channels to tell");
+    }
     if plan.alerts < plan.big + plan.open_alerts {
         quit("--alerts counts all of them, also those of --big and --open-alerts");
     }
@@ -71,16 +87,19 @@ async fn main() {
     let options = StoreOptions { dir: dir.into(), cache_bytes: 512 << 20, policy };
     let store = Store::open(options, clock.clone()).unwrap_or_else(|e| quit(&e.to_string()));
     let began = std::time::Instant::now();
-    let mut filler = Filler { store, clock, next: IDENTITIES, plan: Arc::new(plan) };
+    let mut filler = Filler { store, clock, next: IDENTITIES, told: 0, plan: Arc::new(plan) };
+    filler.rules().await;
     filler.history().await;
     filler.open_ones().await;
     filler.settle().await;
+    filler.tell().await;
     let jobs = filler.cancel_investigations().await;
     let incidents = filler.store.view().and_then(|v| v.open_incidents(0)).unwrap_or_else(|e| quit(&e.to_string())).1;
     filler.store.close();
     println!(
-        "{} alerts, {jobs} incidents, {incidents} of them open, in {:.0} s",
+        "{} alerts, {jobs} incidents, {incidents} of them open, {} messages, in {:.0} s",
         filler.plan.alerts,
+        filler.told,
         began.elapsed().as_secs_f64()
     );
 }
@@ -92,10 +111,75 @@ struct Filler {
     store: Store,
     clock: Clock,
     next: u64,
+    told: usize,
     plan: Arc<Plan>,
 }
 
 impl Filler {
+    /// Channels, and rules that share the services among them.
+    async fn rules(&self) {
+        let by = || Actor::Person("fill".to_owned());
+        let mut channels = Vec::new();
+        for n in 0..self.plan.channels {
+            let url = format!("https://chat.example.net/hooks/fill-{n}");
+            let sealed = self.store.sealer().seal(&url).unwrap_or_else(|e| quit(&e.to_string()));
+            let new = NewChannel {
+                name: format!("#team-{n}"),
+                kind: "mattermost".to_owned(),
+                settings: BTreeMap::new(),
+                secrets: BTreeMap::from([("url".to_owned(), sealed)]),
+                shown: BTreeMap::from([("url".to_owned(), format!("chat.example.net/…{n:04}"))]),
+                enabled: true,
+                fallback: None,
+            };
+            let made = self.store.make_channel(new, by()).await.unwrap_or_else(|e| quit(&e.to_string()));
+            channels.push(made.id);
+        }
+        for (n, channel) in (0..self.plan.rules).zip(channels.iter().cycle()) {
+            let mine = (0..payload::SERVICES).filter(|s| s % self.plan.rules == n);
+            let services: Vec<String> = mine.map(|s| s.to_string()).collect();
+            let matcher: Matcher =
+                format!("service =~ svc-({})", services.join("|")).parse().unwrap_or_else(|e: String| quit(&e));
+            let now = self.clock.now();
+            let rule = NoticeRule {
+                id: RuleId::default(),
+                name: format!("Services of team {n}"),
+                enabled: true,
+                position: u32::try_from(n).unwrap_or(u32::MAX),
+                from: None,
+                matchers: vec![matcher],
+                condition: None,
+                times: None,
+                events: vec![NoticeEvent::Opened, NoticeEvent::Resolved],
+                targets: vec![Target::Channel(*channel)],
+                policy: None,
+                wait_secs: 0,
+                gather_secs: 0,
+                quiet: None,
+                remind_secs: None,
+                last: false,
+                created_at: now,
+                created_by: String::new(),
+                updated_at: now,
+            };
+            self.store.put_notice_rule(None, rule, by()).await.unwrap_or_else(|e| quit(&e.to_string()));
+        }
+    }
+
+    /// Every message that waits has been told.
+    async fn tell(&mut self) {
+        loop {
+            let taken = self.store.take_notices(BTreeSet::new(), BTreeSet::new(), PACKAGES).await;
+            let packages = taken.unwrap_or_else(|e| quit(&e.to_string()));
+            if packages.is_empty() {
+                return;
+            }
+            self.told += packages.iter().map(|p| p.notices.len()).sum::<usize>();
+            let sent = packages.iter().map(|p| sent(p, self.clock.now())).collect();
+            self.store.record_notices(sent).await.unwrap_or_else(|e| quit(&e.to_string()));
+        }
+    }
+
     /// Alerts that began and ended.
     async fn history(&mut self) {
         let plan = Arc::clone(&self.plan);
@@ -116,6 +200,7 @@ impl Filler {
                 self.send(std::mem::take(&mut firing)).await;
                 self.send(std::mem::take(&mut ending)).await;
                 self.move_to(at).await;
+                self.tell().await;
             }
             if left == 0 {
                 break;
@@ -243,6 +328,20 @@ impl Filler {
                 all += 1;
             }
         }
+    }
+}
+
+/// What comes of a message that its target takes.
+fn sent(package: &Package, at: Time) -> Sent {
+    let attempt = Attempt { at, took_ms: 120, ok: true, status: Some(200), said: "answered 200: ok".to_owned() };
+    Sent {
+        notices: package.notices.iter().map(|n| n.id).collect(),
+        attempt: Some(attempt),
+        end: SentEnd::Done,
+        receipt: package.receipt.clone(),
+        lasting: package.channel.lasting.clone(),
+        steps_done: vec!["post".to_owned()],
+        in_doubt: false,
     }
 }
 
