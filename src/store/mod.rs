@@ -48,8 +48,8 @@ mod pack;
 mod postmortem_tests;
 #[cfg(test)]
 mod power_tests;
-mod received;
 mod ready;
+mod received;
 pub mod rehearsal;
 mod retention;
 pub mod seal;
