@@ -190,9 +190,10 @@ fn one(
         .filter(|n| counts(n))
         .collect();
     // A rule that tells of no beginning begins with what it tells of, or it would never tell anybody.
-    let begins = row.policy.is_some() || row.events.iter().any(|e| matches!(e, E::Opened | E::Reopened | E::SeverityUp));
-    let follows = matches!(h.event, E::Merged)
-        || begins && matches!(h.event, E::Acknowledged | E::Resolved | E::Analyzed);
+    let begins =
+        row.policy.is_some() || row.events.iter().any(|e| matches!(e, E::Opened | E::Reopened | E::SeverityUp));
+    let follows =
+        matches!(h.event, E::Merged) || begins && matches!(h.event, E::Acknowledged | E::Resolved | E::Analyzed);
     if follows && mine.is_empty() {
         return (Considering::NotForThis, "It has told nobody of this incident.".to_owned());
     }

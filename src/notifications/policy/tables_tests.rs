@@ -1,14 +1,12 @@
 //! The small pure parts, each as a table: what goes out as one message, when it is tried again, who is on call, which hours
 //! are quiet, what a rule is asked about.
 
-use std::time::Duration;
-
 use super::{
     check, condition,
     gather::pick,
     loud, on_call,
     plan_tests::{at, incident, notice, rule},
-    retry, times,
+    times,
 };
 use crate::model::{NoticeEvent as E, NoticeState as S, *};
 
@@ -67,6 +65,17 @@ fn what_goes_out_as_one_message() {
         let how = if picked.digest { "digest" } else { "told" };
         assert_eq!(format!("{how} {told:?} drop {drop:?}"), *want, "{rows:#?}");
     }
+}
+
+fn rotation(people: &[&str], starts_on: &str, days: u16, only: Option<(&str, &str)>) -> Rotation {
+    let only = only.map(|(from, until)| WeekTimes {
+        time_zone: "Europe/Berlin".to_owned(),
+        days: Vec::new(),
+        from: from.to_owned(),
+        until: until.to_owned(),
+    });
+    let people = people.iter().map(|p| (*p).to_owned()).collect();
+    Rotation { people, starts_on: starts_on.to_owned(), hand_over: "09:00".to_owned(), days, only }
 }
 
 #[test]
