@@ -13,8 +13,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("correlation", &["text"]),
     ("ingest", &["connectors", "store"]),
     // Pure calls: the writer decides inside its transaction, and what services declare is held to what can be asked.
-    ("store", &["correlation", "query", "notifications::policy", "notifications::channels", "outgoing::address"]),
-    ("search", &["store", "query", "text"]),
+    (
+        "store",
+        &[
+            "correlation",
+            "query",
+            "notifications::policy",
+            "notifications::channels",
+            "outgoing::address",
+            "runtime::background",
+        ],
+    ),
+    ("search", &["store", "query", "text", "runtime::background"]),
     ("live", &["store"]),
     ("postmortem", &[]),
     // Pure calls: conditions are those of silences; platforms have names.
