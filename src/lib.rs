@@ -1,10 +1,5 @@
 //! Watchfire: alerts in, few incidents out, each with its cause. The rooms, in the order of an alert's way.
 
-// Here and not in `main.rs`, so that tests and benchmarks run with it as well. A delivery is many small allocations that
-// are freed on another thread, which glibc's allocator is slow at: about a tenth of the CPU of an alert.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub mod model;
 pub mod text;
 

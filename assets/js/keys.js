@@ -36,13 +36,20 @@ function open(hash) {
   const tr = current();
   if (tr && $('#list')) location.href = `/incidents/${tr.dataset.row}${hash}`;
 }
+// Its text is no part of the page until somebody asks.
+function help() {
+  const dialog = $('#keys');
+  const text = $('#keys template');
+  text?.replaceWith(text.content);
+  dialog?.showModal();
+}
 const steps = (by) => ($('#incident') ? step(by) : move(by));
 
 const keys = {
   j: () => steps(1), k: () => steps(-1), ArrowDown: () => steps(1), ArrowUp: () => steps(-1),
   x: () => pick(false), X: () => pick(true), '.': () => $('.newpill:not([hidden]) button')?.click(), a: acknowledge, r: resolve, m: merge,
   c: () => ($('[data-comment]') ? $('[data-comment]').focus() : open('#cm')), f: () => ($('[data-follow]') ? $('[data-follow]').click() : open('#th')),
-  '/': () => $('[data-search]')?.select(), '?': () => $('#keys')?.showModal(),
+  '/': () => $('[data-search]')?.select(), '?': help,
   g: () => { g = Date.now(); },
 };
 
@@ -62,4 +69,4 @@ document.addEventListener('keydown', (e) => {
   if (run) { e.preventDefault(); run(); }
 });
 if (location.hash === '#cm') $('#cm')?.focus();
-for (const b of $$('[data-open-keys]')) b.onclick = () => $('#keys').showModal();
+for (const b of $$('[data-open-keys]')) b.onclick = help;

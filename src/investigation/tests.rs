@@ -171,6 +171,7 @@ fn incident(id: u64, title: &str, service: Option<String>, at: Time) -> Incident
         flapping_count: 0,
         over_at: None,
         first_right: None,
+        told_at: None,
         kind: 0,
         flapping: false,
         test: false,

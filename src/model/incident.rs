@@ -313,6 +313,9 @@ pub struct Incident {
     /// Whether what its investigation put first was right; none while nobody has said what it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_right: Option<bool>,
+    /// When a message about it first arrived somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Time>,
     /// The kind of its first alert, as insights count kinds; 0 when it is not known.
     #[serde(default)]
     pub kind: u64,

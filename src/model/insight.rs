@@ -114,6 +114,9 @@ pub struct DayFigures {
     pub judged: i64,
     /// What stood first was it.
     pub right: i64,
+    /// A message told somebody.
+    #[serde(default)]
+    pub notified: i64,
 }
 
 impl DayFigures {
@@ -129,6 +132,7 @@ impl DayFigures {
         self.resolved.add(&other.resolved, times);
         self.judged += other.judged * times;
         self.right += other.right * times;
+        self.notified += other.notified * times;
     }
 
     /// Nothing is counted.
@@ -186,6 +190,8 @@ pub struct Funnel {
     pub incidents: u64,
     /// Of them those that called for somebody: not muted.
     pub told: u64,
+    /// Those of which a message told somebody.
+    pub notified: u64,
 }
 
 /// The figures of one stretch of time. Tests are left out of all of them.

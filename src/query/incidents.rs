@@ -89,6 +89,8 @@ words! {
         Manual = "manual",
         /// Others were merged into it.
         Merger = "merger",
+        /// A message about it told somebody.
+        Told = "told",
         /// It has a postmortem.
         Postmortem = "postmortem",
     }
@@ -142,6 +144,7 @@ impl<'a> IncidentSeen<'a> {
             (IncidentIs::Test, i.test),
             (IncidentIs::Manual, i.manual),
             (IncidentIs::Merger, !i.merging.absorbed.is_empty()),
+            (IncidentIs::Told, i.told_at.is_some()),
             (IncidentIs::Postmortem, i.postmortem.is_some()),
         ];
         Self {

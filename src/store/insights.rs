@@ -17,7 +17,7 @@ use super::{
 use crate::model::*;
 
 /// The rules below. Raised when they change: then every store counts anew at its next start.
-pub const RULES: u64 = 1;
+pub const RULES: u64 = 2;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Hours of the night: from here, and to before there.
 const NIGHT: (usize, usize) = (22, 7);
@@ -157,6 +157,7 @@ fn figures(i: &Incident) -> DayFigures {
     }
     figures.judged = i64::from(i.first_right.is_some());
     figures.right = i64::from(i.first_right == Some(true));
+    figures.notified = i64::from(i.told_at.is_some());
     figures
 }
 
@@ -166,7 +167,7 @@ pub fn counts_alike(a: &Incident, b: &Incident) -> bool {
         (
             (i.test, i.status == IncidentStatus::Merged, i.status == IncidentStatus::Resolved, i.severity, i.muted),
             (i.detected_at, i.onset_at, i.acknowledged_at, i.over_at, i.resolved_at),
-            (i.owner.is_some(), i.first_right, i.kind),
+            (i.owner.is_some(), i.first_right, i.told_at.is_some(), i.kind),
         )
     };
     of(a) == of(b) && a.affected_services == b.affected_services

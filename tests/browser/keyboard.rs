@@ -79,7 +79,7 @@ async fn from_the_list_itself() {
     let browser = Browser::signed_in(&test).await;
     browser.until("scripts", "document.documentElement.classList.contains('on')").await;
     browser.press("?").await;
-    browser.sees("#keys", "Keyboard").await;
+    browser.sees("#keys .keys", "Acknowledge").await;
     browser.press("j").await;
     assert_eq!(browser.count("tr.cur").await, 0, "keys belong to the dialog");
     browser.press(ESCAPE).await;

@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use watchfire::{config::Config, runtime::clock::Clock};
 
-use crate::support::{TOKEN, TestApp, answer, start_of_time};
+use crate::{
+    notify_storm,
+    receiver::Receiver,
+    support::{TOKEN, TestApp, answer, start_of_time},
+};
 
 fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }
 
-/// Six incidents of two services in as many hours, three of them taken after two minutes, all over after half an hour.
+/// Six incidents of two services in as many hours, three of them taken after two minutes, all over after half an hour. A chat
+/// is told of those of one service.
 async fn some_days() -> TestApp {
-    let test = TestApp::start().await;
+    let test = notify_storm::start().await;
+    let chat = Receiver::start().await;
+    notify_storm::told(test.app().store(), "mattermost", format!("{}/hooks/db", chat.url), "db").await;
     for n in 0..6 {
         let (service, severity) = if n % 2 == 0 { ("api", "critical") } else { ("db", "high") };
         let title = [
@@ -24,7 +31,10 @@ async fn some_days() -> TestApp {
             "Queue is long",
             "Pods restart",
         ][n];
-        let body = |status: &str| json!({"title": title, "service": service, "severity": severity, "key": title, "status": status});
+        let body = |status: &str| {
+            json!({"title": title, "service": service, "severity": severity, "key": title, "status": status,
+            "labels": {"what": service}})
+        };
         assert_eq!(test.deliver("generic", &body("firing")).await.status, 202);
         assert_eq!(test.deliver("generic", &body("firing")).await.status, 202);
         test.clock.advance(minutes(2));
@@ -35,7 +45,8 @@ async fn some_days() -> TestApp {
         assert_eq!(test.deliver("generic", &body("resolved")).await.status, 202);
         test.clock.advance(minutes(30));
     }
-    test.until("/api/insights", |i| i["period"]["resolve"]["count"] == 6).await;
+    let counted = |p: &Value| (&p["resolve"]["count"], &p["funnel"]["notified"]) == (&json!(6), &json!(3));
+    test.until("/api/insights", |i| counted(&i["period"])).await;
     test
 }
 
@@ -46,7 +57,7 @@ async fn figures_are_of_what_happened_and_their_lists_show_as_many() {
     let period = &i["period"];
     assert_eq!(
         period["funnel"],
-        json!({"webhooks": 18, "received": 12, "alerts": 6, "groups": 6, "incidents": 6, "told": 6})
+        json!({"webhooks": 18, "received": 12, "alerts": 6, "groups": 6, "incidents": 6, "told": 6, "notified": 3})
     );
     assert_eq!((&period["acknowledge"]["count"], &period["resolve"]["count"]), (&json!(3), &json!(6)));
     let seconds = |v: &serde_json::Value| v.as_f64().unwrap();

@@ -39,6 +39,7 @@ mod netdata;
 mod netdata_cloud;
 mod notifications;
 mod notify_api;
+mod notify_flat;
 mod notify_limits;
 mod notify_pages;
 mod notify_secrets;

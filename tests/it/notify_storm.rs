@@ -17,9 +17,9 @@ use crate::{
 const MANY: u64 = 300;
 /// As Discord refuses: the time stands in the body.
 const TOO_MANY: &str = r#"{"message": "You are being rate limited.", "retry_after": 1.5, "global": false}"#;
-const TAKEN: &str = r#"{"id": "1", "channel_id": "2"}"#;
+pub const TAKEN: &str = r#"{"id": "1", "channel_id": "2"}"#;
 
-async fn start() -> TestApp {
+pub async fn start() -> TestApp {
     TestApp::start_with(Clock::manual(start_of_time()), |c| {
         c.notify_allow = vec!["127.0.0.1/32".parse().unwrap()];
         c.notify_plain_http = true;
@@ -30,7 +30,7 @@ async fn start() -> TestApp {
 }
 
 /// A channel, and a rule that tells it of what has such a label.
-async fn told(store: &Store, kind: &str, url: String, what: &str) -> ChannelId {
+pub async fn told(store: &Store, kind: &str, url: String, what: &str) -> ChannelId {
     let by = || Actor::Person("ada".to_owned());
     let secrets = BTreeMap::from([("url".to_owned(), store.sealer().seal(&url).unwrap())]);
     let new = NewChannel {
@@ -69,7 +69,7 @@ async fn told(store: &Store, kind: &str, url: String, what: &str) -> ChannelId {
 }
 
 /// Letters that stand for a number: nothing about two of them is alike, so that each is an incident of its own.
-fn word(number: u64) -> String {
+pub fn word(number: u64) -> String {
     let mut rest = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut letters = String::new();
     for _ in 0..13 {
@@ -91,7 +91,7 @@ async fn fire(test: &TestApp, what: &str, numbers: std::ops::Range<u64>) {
 }
 
 /// Of how many incidents a message tells.
-fn incidents(got: &Got) -> u64 {
+pub fn incidents(got: &Got) -> u64 {
     let title = got.json()["embeds"][0]["title"].as_str().unwrap().to_owned();
     let before = title.split(" incidents:").next().unwrap();
     before.rsplit(' ').next().unwrap().parse().unwrap_or(1)

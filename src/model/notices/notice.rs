@@ -166,6 +166,11 @@ impl Notice {
         self.in_doubt || !self.steps_done.is_empty()
     }
 
+    /// When its target took it, by itself or within another message.
+    pub fn arrived_at(&self) -> Option<Time> {
+        self.ended_at.filter(|_| matches!(self.state, NoticeState::Sent | NoticeState::Included))
+    }
+
     /// The same place: messages to it go out in order.
     pub fn place(&self) -> (ChannelId, Option<&str>) {
         (self.channel, self.address.as_deref())

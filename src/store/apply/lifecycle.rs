@@ -97,6 +97,7 @@ pub fn of_first(id: IncidentId, alert: &Alert, now: Time) -> Incident {
         flapping_count: 0,
         over_at: None,
         first_right: None,
+        told_at: None,
         kind: insights::kind_of(alert),
         flapping: false,
         test: alert.test,

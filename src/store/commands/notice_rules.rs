@@ -97,8 +97,8 @@ impl Store {
         self.command(move |tx| {
             let found = tx.world.telling.rule(id).cloned();
             let rule = found.ok_or_else(|| CommandError::NotFound(format!("rule {id}")))?;
-            for notice in tx.all_pending()?.into_iter().filter(|n| n.rule == Some(id)) {
-                notices::end(tx, notice.id, NoticeState::Dropped, "Its rule was removed.".to_owned())?;
+            for notice in tx.pending_where(|n| n.rule == Some(id))? {
+                notices::end(tx, notice, NoticeState::Dropped, "Its rule was removed.".to_owned())?;
             }
             tx.remove_rule(id)?;
             tx.log(ChangeSubject::Notifications)?;

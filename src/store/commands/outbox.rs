@@ -125,7 +125,8 @@ impl Store {
     /// went out as one is due at the same moment, by which it is known.
     pub async fn release_notices(&self) -> Result<(), CommandError> {
         self.command(|tx| {
-            for before in tx.all_pending()?.into_iter().filter(|n| n.state == NoticeState::Sending) {
+            for id in tx.pending_where(|n| n.state == NoticeState::Sending)? {
+                let Some(before) = tx.notice(id)? else { continue };
                 let notice = Notice { state: NoticeState::Waiting, due_at: tx.now, in_doubt: true, ..before.clone() };
                 tx.put_notice(&notice, Some(&before))?;
                 if let Some(why) = needless(tx, &notice)? {
@@ -329,6 +330,7 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
                 notice.told_in = (!leads).then_some(lead.id);
                 (notice.ended_at, notice.why, notice.in_doubt) = (Some(now), None, false);
                 tx.put_notice(&notice, Some(&before))?;
+                first_told(tx, &notice)?;
                 remind(tx, &notice)?;
             }
             // Somebody ended it while it was on its way: what came of it is kept, and it is not tried again.
@@ -369,6 +371,18 @@ fn record(tx: &mut Tx<'_>, sent: Sent) -> Result<(), StoreError> {
     }
     tell(tx, &lead, &channel, &sent)?;
     tx.log(ChangeSubject::Notifications)?;
+    Ok(())
+}
+
+/// An incident knows when a message about it first arrived.
+fn first_told(tx: &mut Tx<'_>, notice: &Notice) -> Result<(), StoreError> {
+    let Some(id) = notice.incident else { return Ok(()) };
+    if let Some(incident) = tx.incident(id)?
+        && incident.told_at.is_none()
+    {
+        incident.told_at = notice.arrived_at();
+        tx.changed(id, IncidentChange::Notified);
+    }
     Ok(())
 }
 

@@ -221,8 +221,10 @@ impl Tx<'_> {
             {
                 kind = insights::kind_of(&alert);
             }
-            if (first_right, kind) != (incident.first_right, incident.kind) {
-                (incident.first_right, incident.kind) = (first_right, kind);
+            let told_at =
+                incident.told_at.or(self.notices_of(incident.id)?.iter().filter_map(Notice::arrived_at).min());
+            if (first_right, told_at, kind) != (incident.first_right, incident.told_at, incident.kind) {
+                (incident.first_right, incident.told_at, incident.kind) = (first_right, told_at, kind);
                 put(&mut self.incidents, number, &incident)?;
             }
             tally.incident(STORED, &incident, 1);

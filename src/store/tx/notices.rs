@@ -245,11 +245,14 @@ impl Tx<'_> {
         numbers.into_iter().filter_map(|n| self.notice(NoticeId(n)).transpose()).collect()
     }
 
-    /// All messages that wait or are on their way.
-    pub fn all_pending(&self) -> Result<Vec<Notice>, StoreError> {
-        let numbers: Vec<u64> =
-            self.notices.pending.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, StoreError>>()?;
-        numbers.into_iter().filter_map(|n| self.notice(NoticeId(n)).transpose()).collect()
+    /// Those messages of all that wait or are on their way. Their numbers: very many more may wait than one is to hold.
+    pub fn pending_where(&self, wanted: impl Fn(&Notice) -> bool) -> Result<Vec<NoticeId>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.notices.pending.iter()? {
+            let id = NoticeId(row?.0.value().1);
+            found.extend(self.notice(id)?.filter(&wanted).map(|_| id));
+        }
+        Ok(found)
     }
 
     /// Writes what was considered.
@@ -346,7 +349,8 @@ impl Tx<'_> {
 
     /// The clock was set back: nobody waits longer for it.
     pub fn set_notices_back(&mut self, by: Duration) -> Result<(), StoreError> {
-        for before in self.all_pending()? {
+        for id in self.pending_where(|_| true)? {
+            let Some(before) = self.notice(id)? else { continue };
             let (due_at, planned_at) = (before.due_at.minus(by), before.planned_at.minus(by));
             self.put_notice(&Notice { due_at, planned_at, ..before.clone() }, Some(&before))?;
         }

@@ -94,7 +94,7 @@ fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError>
         seen.labels = optional(labels)?.unwrap_or_default();
     }
     if wants.rest {
-        let [alerts, acknowledged, muted, snoozed, flapping, test, manual, merging, investigation, postmortem] =
+        let [alerts, acknowledged, muted, snoozed, flapping, test, manual, merging, investigation, told, postmortem] =
             fields(
                 row,
                 [
@@ -107,6 +107,7 @@ fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError>
                     "manual",
                     "merging",
                     "investigation",
+                    "told_at",
                     "postmortem",
                 ],
             )?;
@@ -122,6 +123,7 @@ fn seen<'r>(row: &'r [u8], wants: Wants) -> Result<IncidentSeen<'r>, StoreError>
             (IncidentIs::Test, is(test)?),
             (IncidentIs::Manual, is(manual)?),
             (IncidentIs::Merger, !optional::<Merges>(merging)?.unwrap_or_default().absorbed.is_empty()),
+            (IncidentIs::Told, optional::<Time>(told)?.is_some()),
             (IncidentIs::Postmortem, optional::<PostmortemState>(postmortem)?.is_some()),
         ];
         seen.marks = marks.into_iter().filter(|(_, has)| *has).map(|(mark, _)| mark).collect();

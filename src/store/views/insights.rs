@@ -212,6 +212,13 @@ impl View {
                     incident.id, incident.first_right
                 )]);
             }
+            let told = self.notices_of(incident.id)?.iter().any(|n| n.arrived_at().is_some());
+            if told && incident.told_at.is_none() {
+                return Ok(vec![format!(
+                    "{} says that nobody was told of it, and a message says otherwise",
+                    incident.id
+                )]);
+            }
         }
         for row in self.table(tables::ALERTS)?.iter()? {
             want.alert(STORED, &Heard::read(&codec::plain(row?.1.value())?)?, 1);
@@ -269,6 +276,7 @@ fn told(sums: &Sums, since: i64, until: i64, all: bool) -> Figures {
             groups: count(days.groups),
             incidents: count(days.hours.iter().sum()),
             told: count(days.told),
+            notified: count(days.notified),
         },
         night: count(days.night),
         first_answers: Judgements { judged: count(days.judged), right: count(days.right) },

@@ -120,10 +120,12 @@ pub fn csv(i: &Insights) -> String {
         line(table, "", "median_s", a.median_s, b.median_s);
         line(table, "", "p90_s", a.p90_s, b.p90_s);
     }
-    let funnel = |f: &Funnel| [f.received, f.alerts, f.groups, f.incidents, f.told];
+    let funnel = |f: &Funnel| [f.received, f.alerts, f.groups, f.incidents, f.told, f.notified];
     line("funnel", "", "webhooks", now.funnel.webhooks.and_then(whole), was.funnel.webhooks.and_then(whole));
-    for ((name, a), b) in
-        ["received", "alerts", "groups", "incidents", "told"].iter().zip(funnel(&now.funnel)).zip(funnel(&was.funnel))
+    for ((name, a), b) in ["received", "alerts", "groups", "incidents", "told", "notified"]
+        .iter()
+        .zip(funnel(&now.funnel))
+        .zip(funnel(&was.funnel))
     {
         line("funnel", "", name, whole(a), whole(b));
     }

@@ -230,6 +230,7 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
     steps.push(("Groups", f.groups, incidents(from, to, all_states.trim())));
     steps.push(("Incidents opened", f.incidents, list.clone()));
     steps.push(("Not silenced", f.told, incidents(from, to, format!("{term} -is:silenced").trim())));
+    steps.push(("Somebody told", f.notified, incidents(from, to, format!("{term} is:told").trim())));
     let taken = |id, title, what, mark: &str, of: fn(&Week) -> Spread| {
         let term = format!("{term} {mark}");
         let term = term.trim();

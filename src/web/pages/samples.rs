@@ -117,6 +117,7 @@ pub fn incident(n: u64) -> Incident {
         flapping_count: 0,
         over_at: None,
         first_right: None,
+        told_at: None,
         kind: 0,
         flapping: false,
         test: false,

@@ -27,8 +27,8 @@ use watchfire_bench::{
     payload::{self, Facts, mix},
 };
 
-/// Alerts between two moves of the clock.
-const STEP: u64 = 4_000;
+/// Alerts between two moves of the clock. More deliveries than the writer takes at once: then it does not wait for more.
+const STEP: u64 = 20_000;
 /// Deliveries that may wait to be applied before the clock moves on.
 const BEHIND: u64 = 8_000;
 /// Identities of stored alerts are none of those that are sent while measuring.
@@ -37,7 +37,7 @@ const IDENTITIES: u64 = 1 << 40;
 const LASTS: f64 = 0.8;
 const COMMANDS: usize = 512;
 /// Messages that are told at once.
-const PACKAGES: usize = 256;
+const PACKAGES: usize = 2_000;
 
 struct Plan {
     alerts: u64,
