@@ -365,7 +365,7 @@ pub const OPTIONS: &[Opt<Config>] = &[
         placeholder: "N",
         default: Some("1000000"),
         example: "1000000",
-        help: "Deliveries that may be stored and wait to be applied before senders are told to come again later.",
+        help: "Deliveries that may be stored and wait to be applied before senders are told to come again later. Up to half of it, answers go before applying where processors are short.",
         set: set!(max_behind, |text| values::number(text, 100, 100_000_000)),
     },
     Opt {

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 /// spare it makes no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// A third: what is on the disk already and is waited for, but not by its sender.
+    /// A thirtieth: what is on the disk already and is waited for, but not by its sender. Senders and readers leave it
+    /// several thousand alerts a second all the same, because they wait for the disk in between.
     Applying,
-    /// A tenth: what is looked for a moment later as well.
+    /// The least there is: what is looked for a moment later as well.
     Following,
 }
 
@@ -22,8 +23,8 @@ impl Weight {
     /// As `nice` counts.
     fn nice(self) -> i32 {
         match self {
-            Self::Applying => 5,
-            Self::Following => 10,
+            Self::Applying => 15,
+            Self::Following => 19,
         }
     }
 }

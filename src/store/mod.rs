@@ -31,6 +31,8 @@ mod file;
 mod flapping_tests;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+#[cfg(test)]
+mod groups_tests;
 mod insights;
 #[cfg(test)]
 mod insights_tests;

@@ -2,6 +2,7 @@
 //! them, keeps the timers, and publishes the last change sequence when it is durable.
 
 mod ahead;
+mod light;
 mod timers;
 
 use std::{
@@ -17,6 +18,8 @@ use std::{
 use redb::ReadableTable;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use light::Light;
+
 use super::{
     CommandError, Policy, StoreError, acting, apply, codec, file::File, insights, pack, pack::Stored, retention,
     tables, trouble::Trouble, tx::Tx, world::World,
@@ -25,10 +28,7 @@ use crate::{
     model::{
         CorrelationSettings, Delivery, DeliveryOutcome, DeliveryRow, InvestigationSettings, Parsed, Problem, Time,
     },
-    runtime::{
-        background::{Weight, step_back},
-        clock::{Clock, Wait},
-    },
+    runtime::clock::{Clock, Wait},
 };
 
 /// Deliveries and bytes applied in one transaction.
@@ -91,6 +91,8 @@ pub struct Writer {
     changes: watch::Sender<u64>,
     health: Arc<Trouble>,
     stale: bool,
+    // The last group ended because it was large: more waits.
+    full: bool,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
     mended: Wait,
@@ -199,7 +201,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         places: Arc::new(Semaphore::new(COMMANDS)),
         health: Arc::clone(&health),
     };
-    let mut writer = Writer {
+    let writer = Box::new(Writer {
         main: start.main,
         intake: start.intake,
         policy: start.policy.with(&world.correlation).investigating(&world.investigation),
@@ -216,16 +218,14 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         changes: start.changes,
         health,
         stale: false,
+        full: false,
         singly: 0,
         mended: Wait::begin(Duration::ZERO),
         last_trim: Time::from_millis(0),
         seen,
-    };
-    let work = move || {
-        // A sender waits for the disk and gives up after seconds; what is on the disk is applied in its turn.
-        step_back(Weight::Applying);
-        writer.run(&inbox, &woken);
-    };
+    });
+    let light = Light::start()?;
+    let work = move || run(writer, &light, &inbox, &woken);
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work)?;
     Ok((handle, thread))
 }
@@ -252,43 +252,55 @@ fn last_applied(main: &File) -> Result<Time, StoreError> {
     Ok(newest.map_or(Time::from_millis(0), |row| row.applied_at))
 }
 
-impl Writer {
-    fn run(&mut self, inbox: &mpsc::Receiver<Work>, woken: &AtomicBool) {
-        let mut wait = Wait::begin(Duration::ZERO);
-        let mut paced = false;
-        let mut commands = 0;
-        let mut stopping = false;
-        loop {
-            match inbox.recv_timeout(wait.left()) {
-                Ok(Work::Command(command)) => {
-                    command(self);
-                    commands += 1;
-                    // Commands go between groups, but many of them do not hold the next group up.
-                    if commands < COMMANDS_BETWEEN {
-                        continue;
-                    }
+fn run(mut writer: Box<Writer>, light: &Light, inbox: &mpsc::Receiver<Work>, woken: &AtomicBool) {
+    let mut wait = Wait::begin(Duration::ZERO);
+    let mut paced = false;
+    let mut commands = 0;
+    let mut stopping = false;
+    loop {
+        match inbox.recv_timeout(wait.left()) {
+            Ok(Work::Command(command)) => {
+                command(&mut writer);
+                commands += 1;
+                // Commands go between groups, but many of them do not hold the next group up.
+                if commands < COMMANDS_BETWEEN {
+                    continue;
                 }
-                // `woken` stays set, so no further wake-up comes, and the wait runs to its end.
-                Ok(Work::Look) if paced => continue,
-                Ok(Work::Look) | Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Ok(Work::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => stopping = true,
             }
-            commands = 0;
-            woken.store(false, Ordering::Release);
-            let (pause, hold) = match self.round() {
-                Ok(0) if stopping => return,
-                // There is time for it, and what comes meanwhile interrupts the wait.
-                Ok(0) if self.sweeping => (SWEEP_PAUSE, false),
-                Ok(0) => (TICK, false),
-                // A full group left some behind: they have waited long enough.
-                Ok(applied) if (LOADED..GROUP).contains(&applied) && !stopping => (PACE, true),
-                Ok(_) => (Duration::ZERO, false),
-                Err(_) if stopping => return,
-                Err(_) => (RETRY, true),
-            };
-            // Begun once: commands in between must not put the next round off.
-            (wait, paced) = (Wait::begin(pause), hold);
+            // `woken` stays set, so no further wake-up comes, and the wait runs to its end.
+            Ok(Work::Look) if paced => continue,
+            Ok(Work::Look) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Work::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => stopping = true,
         }
+        commands = 0;
+        woken.store(false, Ordering::Release);
+        let Some((back, round)) = light.round(writer) else {
+            tracing::error!("the thread that applies deliveries ended; nothing more is applied until a new start");
+            return;
+        };
+        writer = back;
+        let (pause, hold) = match round {
+            Ok(0) if stopping => return,
+            // There is time for it, and what comes meanwhile interrupts the wait.
+            Ok(0) if writer.sweeping => (SWEEP_PAUSE, false),
+            Ok(0) => (TICK, false),
+            // What a full group left behind has waited long enough.
+            Ok(applied) if applied >= LOADED && !writer.full && !stopping => (PACE, true),
+            Ok(_) => (Duration::ZERO, false),
+            Err(_) if stopping => return,
+            Err(_) => (RETRY, true),
+        };
+        // Begun once: commands in between must not put the next round off.
+        (wait, paced) = (Wait::begin(pause), hold);
+    }
+}
+
+impl Writer {
+    /// How many deliveries wait.
+    fn behind(&self) -> u64 {
+        let last = || pack::last_seq(&self.intake.read()?.open_table(tables::BLOBS)?);
+        // What cannot be read fails the round, which says so.
+        last().unwrap_or_default().saturating_sub(self.world.last(tables::meta::POSITION))
     }
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
@@ -323,10 +335,10 @@ impl Writer {
         let Some(alone) = first.first().cloned() else { return Ok(0) };
         let intake = Arc::clone(&self.intake);
         let (mut count, mut bytes) = (first.len(), 0);
+        let left = self.behind().saturating_sub(count as u64);
         let result = std::thread::scope(|threads| {
-            // What did not fill a chunk was all there is.
-            let full = count == CHUNK && most > count;
-            let following = full.then(|| ahead::start(threads, &intake, position + count as u64, most - count));
+            let more = left > 0 && most > count;
+            let following = more.then(|| ahead::start(threads, &intake, position + count as u64, most - count));
             self.transaction(|tx| {
                 for stored in &first {
                     apply::delivery(tx, &stored.delivery, &[])?;
@@ -359,6 +371,7 @@ impl Writer {
             done => done?,
         }
         self.singly = self.singly.saturating_sub(count);
+        self.full = count >= GROUP || bytes >= GROUP_BYTES;
         Ok(count)
     }
 

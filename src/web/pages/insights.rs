@@ -161,7 +161,7 @@ pub async fn show(
     let now = ask.now;
     let asked = Asked::of(&params, now);
     let (days, service) = (asked.days, asked.service.clone());
-    let (overview, seq, insights, known) = state
+    let (overview, seq, insights, known, tells) = state
         .store
         .read(move |view| {
             let (overview, seq) = counts_and_seq(view, now)?;
@@ -171,7 +171,7 @@ pub async fn show(
                 None => insights.services.clone(),
                 Some(_) => view.insights(days.since, days.until, None)?.services,
             };
-            Ok((overview, seq, insights, known))
+            Ok((overview, seq, insights, known, !view.channels()?.is_empty()))
         })
         .await?;
     let wanted = headers.get(header::ACCEPT).is_some_and(|v| v == "text/csv");
@@ -181,10 +181,10 @@ pub async fn show(
         return Ok((kind, csv(&insights)).into_response());
     }
     let frame = ask.frame("Insights", Section::Insights, &overview, seq);
-    Ok(ask.page(StatusCode::OK, &page(frame, asked, &insights, &known, now)))
+    Ok(ask.page(StatusCode::OK, &page(frame, asked, (&insights, tells), &known, now)))
 }
 
-fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now: Time) -> Page {
+fn page(frame: Frame, asked: Asked, (i, tells): (&Insights, bool), known: &[ServiceFigures], now: Time) -> Page {
     let Asked { days, service, wrong } = asked;
     let Days { since, until } = days;
     let (from, to) = (midnight(since), midnight(until));
@@ -230,7 +230,10 @@ fn page(frame: Frame, asked: Asked, i: &Insights, known: &[ServiceFigures], now:
     steps.push(("Groups", f.groups, incidents(from, to, all_states.trim())));
     steps.push(("Incidents opened", f.incidents, list.clone()));
     steps.push(("Not silenced", f.told, incidents(from, to, format!("{term} -is:silenced").trim())));
-    steps.push(("Somebody told", f.notified, incidents(from, to, format!("{term} is:told").trim())));
+    // Where nobody can be told that says nothing.
+    if tells || f.notified > 0 {
+        steps.push(("Somebody told", f.notified, incidents(from, to, format!("{term} is:told").trim())));
+    }
     let taken = |id, title, what, mark: &str, of: fn(&Week) -> Spread| {
         let term = format!("{term} {mark}");
         let term = term.trim();

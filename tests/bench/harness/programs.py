@@ -16,6 +16,8 @@ WORK = TARGET / "bench"
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTH = f"Authorization: Bearer {TOKEN}"
 TICKS = os.sysconf("SC_CLK_TCK")
+# Seconds for what follows the last delivery: the text index, the timers.
+AFTERWARDS = 1.5
 
 
 def own_session():
@@ -196,8 +198,7 @@ class Watchfire(Program):
             if time.monotonic() > deadline:
                 raise RuntimeError("what was accepted is not applied within five minutes")
             time.sleep(0.25)
-        # The commits after the last delivery: the text index, the timers.
-        time.sleep(1.5)
+        time.sleep(AFTERWARDS)
 
 
 class Sweeping(Watchfire):
@@ -276,7 +277,10 @@ def measured_load(program, **options):
     """The same, with CPU and bytes written per alert until everything is worked off."""
     cpu, writer, written = program.cpu_s(), program.cpu_s("writer"), program.written()
     figures = load(program, **options)
+    began = time.monotonic()
     program.settle()
+    # For so long of what it took without having applied it.
+    figures["settled_s"] = max(0, time.monotonic() - began - AFTERWARDS)
     alerts = max(figures["all_accepted"], 1)
     figures["cpu_us"] = (program.cpu_s() - cpu) * 1e6 / alerts
     figures["writer_us"] = (program.cpu_s("writer") - writer) * 1e6 / alerts

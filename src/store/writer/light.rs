@@ -1,0 +1,80 @@
+//! Where a round of the writer runs. While many deliveries wait, on a thread of little weight, so that the senders of those
+//! that come get their answers first: they give up after seconds, and what is on the disk is applied in its turn. On the
+//! writer's own thread when so few wait that somebody may be looking, or so many that they must not become more.
+//!
+//! Two threads, because one that gave weight away cannot take it back.
+
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, SyncSender},
+    thread::Builder,
+};
+
+use super::{LOADED, Writer};
+use crate::{
+    runtime::background::{Weight, step_back},
+    store::StoreError,
+};
+
+type Round = Result<usize, StoreError>;
+
+/// The thread of little weight. It ends with this.
+pub struct Light {
+    rounds: SyncSender<Box<Writer>>,
+    done: Receiver<(Box<Writer>, Round)>,
+}
+
+/// Whether a round with so many waiting, of `most` that may wait, is for that thread.
+fn may_wait(behind: u64, most: u64) -> bool {
+    behind >= LOADED as u64 && behind < most / 2
+}
+
+impl Light {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Self> {
+        let (rounds, asked) = mpsc::sync_channel::<Box<Writer>>(0);
+        let (answer, done) = mpsc::sync_channel(1);
+        Builder::new().name("writer-light".to_owned()).spawn(move || {
+            step_back(Weight::Applying);
+            while let Ok(mut writer) = asked.recv() {
+                let applied = writer.round();
+                if answer.send((writer, applied)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { rounds, done })
+    }
+
+    /// A round, wherever it is to run. None when the thread took the writer with it, which no panic of a round does.
+    pub fn round(&self, mut writer: Box<Writer>) -> Option<(Box<Writer>, Round)> {
+        if !may_wait(writer.behind(), writer.policy.max_behind) {
+            let applied = writer.round();
+            return Some((writer, applied));
+        }
+        match self.rounds.send(writer) {
+            Ok(()) => self.done.recv().ok(),
+            Err(mpsc::SendError(mut writer)) => {
+                let applied = writer.round();
+                Some((writer, applied))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_waits_for_its_senders_until_too_much_waits() {
+        let check = |behind, most, want| assert_eq!(may_wait(behind, most), want, "{behind} of {most}");
+        check(0, 1_000_000, false);
+        check(63, 1_000_000, false);
+        check(64, 1_000_000, true);
+        check(499_999, 1_000_000, true);
+        check(500_000, 1_000_000, false);
+        check(100, 150, false);
+        check(u64::MAX, u64::MAX, false);
+    }
+}
