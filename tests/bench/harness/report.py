@@ -99,6 +99,12 @@ def sync_ms():
     return statistics.median(taken)
 
 
+def processors():
+    """How many there are, and of how many when not all may be used."""
+    used, there = len(os.sched_getaffinity(0)), os.cpu_count()
+    return f"{used}" if used == there else f"{used} of {there}"
+
+
 def machine():
     cpu = next((l.split(":", 1)[1].strip() for l in Path("/proc/cpuinfo").read_text().splitlines() if l.startswith("model name")), "?")
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024 // 1024
@@ -108,7 +114,7 @@ def machine():
         "commit": command_output("git", "rev-parse", "--short", "HEAD")
         + (" with changes" if command_output("git", "status", "--porcelain", "--untracked-files=no") else ""),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "cpu": f"{os.cpu_count()} × {cpu}",
+        "cpu": f"{processors()} × {cpu}",
         "memory": f"{memory} GB",
         "system": f"Linux {platform.release().split('-')[0]}, {disk}, {sync_ms():.2f} ms to sync 4 KB",
         "alertmanager": version.splitlines()[0] if version else "none",
