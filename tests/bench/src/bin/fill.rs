@@ -27,8 +27,8 @@ use watchfire_bench::{
     payload::{self, Facts, mix},
 };
 
-/// Alerts between two moves of the clock. More deliveries than the writer takes at once: then it does not wait for more.
-const STEP: u64 = 20_000;
+/// Alerts between two moves of the clock.
+const STEP: u64 = 4_000;
 /// Deliveries that may wait to be applied before the clock moves on.
 const BEHIND: u64 = 8_000;
 /// Identities of stored alerts are none of those that are sent while measuring.
