@@ -299,8 +299,9 @@ impl Writer {
     /// How many deliveries wait.
     fn behind(&self) -> u64 {
         let last = || pack::last_seq(&self.intake.read()?.open_table(tables::BLOBS)?);
-        // What cannot be read fails the round, which says so.
-        last().unwrap_or_default().saturating_sub(self.world.last(tables::meta::POSITION))
+        // What cannot be read, or makes redb panic, fails the round as well, which says so.
+        let last = catch_unwind(AssertUnwindSafe(last)).ok().and_then(Result::ok);
+        last.unwrap_or_default().saturating_sub(self.world.last(tables::meta::POSITION))
     }
 
     /// Applies the next group and what the timers ask for. Returns how many deliveries were applied.
