@@ -22,6 +22,8 @@ use crate::{
 const FRESH: usize = 2_000;
 /// Numbers taken from the index for one page at most: as many as rows are looked at for one.
 const MOST: usize = 8_192;
+/// Rows of alerts looked at that say the words: each is fetched on its own, where the newest lie side by side.
+const FETCHED: usize = 5_000;
 /// Words of one query.
 const WORDS: usize = 16;
 /// From so many letters on a word also means those that begin with it.
@@ -171,6 +173,7 @@ impl Search {
         let asks = filter.incident.is_none() && filter.wants().words;
         let words = if asks { self.said(view, filter, None)? } else { None };
         let cut = words.as_ref().is_some_and(|w| w.many() >= MOST);
+        let most = if words.is_some() { most.min(FETCHED) } else { most };
         let mut looked = view.alerts_looked(filter, words, by, most)?;
         if cut && looked.older.is_none() {
             looked.older = looked.alerts.last().map(|a| a.number);

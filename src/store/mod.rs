@@ -106,7 +106,7 @@ use space::Space;
 pub use verify::verify;
 pub use views::{
     AlertCounts, AlertFilter, AlertText, DeliveryFilter, FirstAnswers, IncidentFilter, Listing, Looked, LookedAlert,
-    Opened, Overview, Preview, Spark, Stale, View, Words,
+    NEWEST, Opened, Overview, Preview, Spark, Stale, View, Words,
 };
 pub use world::Telling;
 
@@ -248,7 +248,7 @@ struct Inner {
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
     readers: Arc<Semaphore>,
-    overviews: Arc<views::Remembered>,
+    remembered: Arc<views::Remembered>,
     sealer: seal::Sealer,
     nonce: u64,
     threads: Mutex<Option<[JoinHandle<()>; 2]>>,
@@ -278,6 +278,7 @@ impl Store {
         let position = Arc::new(watch::Sender::new(files.position));
         let applied = Arc::new(AtomicU64::new(files.position));
         let changes = watch::Sender::new(files.last_change);
+        let remembered = Arc::<views::Remembered>::default();
         let (handle, writer_thread) = writer::start(writer::Start {
             main: Arc::clone(&files.main),
             intake: Arc::clone(&files.intake),
@@ -286,6 +287,7 @@ impl Store {
             position: Arc::clone(&position),
             applied: Arc::clone(&applied),
             changes: changes.clone(),
+            remembered: Arc::clone(&remembered),
         })?;
         let writer = Arc::new(handle);
         let wake = Arc::clone(&writer);
@@ -311,7 +313,7 @@ impl Store {
                 position,
                 applied,
                 changes,
-                overviews: Arc::default(),
+                remembered,
                 readers: Arc::new(Semaphore::new(READERS)),
                 sealer: files.sealer,
                 nonce: files.nonce,
@@ -357,23 +359,14 @@ impl Store {
 
     /// A snapshot for blocking callers.
     pub fn view(&self) -> Result<View, StoreError> {
-        // In this order every delivery is in one of them: what the intake has forgotten since, the main file has.
-        let intake = self.inner.intake_file.read()?;
-        let main = self.inner.main.read()?;
-        Ok(View::new(main, intake, Arc::clone(&self.inner.overviews)))
+        View::of(&self.inner.main, &self.inner.intake_file, Arc::clone(&self.inner.remembered))
     }
 
     /// A snapshot taken between two changes: the intake holds everything that the main file has not applied, and ends at or
     /// after its position.
     pub async fn exclusive_view(&self) -> Result<View, CommandError> {
         let store = self.clone();
-        self.inner
-            .writer
-            .look_at(move || {
-                let (main, intake) = (store.inner.main.read()?, store.inner.intake_file.read()?);
-                Ok(View::new(main, intake, Arc::clone(&store.inner.overviews)))
-            })
-            .await
+        self.inner.writer.look_at(move || Ok(store.view()?)).await
     }
 
     /// Every violated invariant as a sentence; empty when the store is whole. Reads everything.

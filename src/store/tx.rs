@@ -62,6 +62,7 @@ pub struct Tx<'t> {
     by_service: Table<'t, (&'static str, u64), ()>,
     acks: Table<'t, (i64, u64), u64>,
     alerts: Rows<'t>,
+    alerts_touched: Vec<u64>,
     live_alerts: Table<'t, u64, (u128, i64)>,
     quiet: Table<'t, (i64, u64), ()>,
     members: ChildRows<'t>,
@@ -190,6 +191,7 @@ impl<'t> Tx<'t> {
             by_service: txn.open_table(tables::BY_SERVICE)?,
             acks: txn.open_table(tables::ACKS)?,
             alerts: Counted::new(txn.open_table(tables::ALERTS)?),
+            alerts_touched: Vec::new(),
             live_alerts: txn.open_table(tables::LIVE_ALERTS)?,
             quiet: txn.open_table(tables::QUIET)?,
             members: Counted::new(txn.open_table(tables::MEMBERS)?),
@@ -325,6 +327,7 @@ impl<'t> Tx<'t> {
     pub fn put_alert(&mut self, alert: &Alert, timer_before: Option<Time>) -> Result<(), StoreError> {
         let number = alert.id.number();
         let before = self.alerts.replace(number, alert)?;
+        self.alerts_touched.push(number);
         self.count_alert(alert, before.as_deref())?;
         let live = world::LiveAlert { number, closed_at: alert.closed_at };
         // Most often a repeat, which changes nothing here: writing the same again would cost a page.
@@ -573,8 +576,8 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes everything held back. The transaction is ready to commit.
-    pub fn finish(mut self) -> Result<(), StoreError> {
+    /// Writes everything held back. The transaction is ready to commit. Gives the alerts that it wrote or removed.
+    pub fn finish(mut self) -> Result<Vec<u64>, StoreError> {
         if let Some((first, blob)) = self.pack.finish() {
             self.raw.put_bytes(first, &blob)?;
         }
@@ -609,7 +612,7 @@ impl<'t> Tx<'t> {
         for (name, n) in &self.world.numbers {
             self.meta.insert(*name, *n)?;
         }
-        Ok(())
+        Ok(self.alerts_touched)
     }
 
     /// By how many bytes each kind of rows has grown; in the same groups as `tables::measure`.

@@ -22,7 +22,7 @@ use light::Light;
 
 use super::{
     CommandError, Policy, StoreError, acting, apply, codec, file::File, insights, pack, pack::Stored, retention,
-    tables, trouble::Trouble, tx::Tx, world::World,
+    tables, trouble::Trouble, tx::Tx, views::Remembered, world::World,
 };
 use crate::{
     model::{
@@ -89,6 +89,7 @@ pub struct Writer {
     position: Arc<watch::Sender<u64>>,
     applied: Arc<AtomicU64>,
     changes: watch::Sender<u64>,
+    remembered: Arc<Remembered>,
     health: Arc<Trouble>,
     stale: bool,
     // The last group ended because it was large: more waits.
@@ -181,6 +182,8 @@ pub struct Start {
     pub applied: Arc<AtomicU64>,
     /// Told the last change after every transaction.
     pub changes: watch::Sender<u64>,
+    /// Told the alerts of every transaction.
+    pub remembered: Arc<Remembered>,
 }
 
 /// Starts the thread.
@@ -216,6 +219,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         position: start.position,
         applied: start.applied,
         changes: start.changes,
+        remembered: start.remembered,
         health,
         stale: false,
         full: false,
@@ -409,6 +413,7 @@ impl Writer {
     fn refresh(&mut self) -> Result<(), StoreError> {
         if self.stale {
             self.world = World::load(&self.main.read()?)?;
+            self.remembered.newest.doubted();
             self.stale = false;
         }
         Ok(())
@@ -443,8 +448,9 @@ impl Writer {
         txn.set_quick_repair(true);
         let mut tx = Tx::open(&txn, &mut self.world, &self.policy, self.clock.now())?;
         let result = f(&mut tx)?;
-        tx.finish()?;
+        let alerts = tx.finish()?;
         txn.commit()?;
+        self.remembered.newest.touched(alerts);
         #[cfg(test)]
         self.memory_says_what_the_disk_says();
         self.publish();
@@ -466,6 +472,7 @@ impl Writer {
         let mut loaded = World::load(&self.main.read().unwrap()).unwrap();
         loaded.touched = self.world.touched;
         assert_eq!(loaded, self.world);
+        super::View::of(&self.main, &self.main, Arc::clone(&self.remembered)).unwrap().newest_says_what_rows_say();
     }
 }
 

@@ -446,7 +446,7 @@ impl Rehearsal {
 
     /// A snapshot of where it stands.
     pub fn view(&self) -> Result<View, StoreError> {
-        Ok(View::new(self.main.read()?, self.main.read()?, Arc::default()))
+        View::of(&self.main, &self.main, Arc::default())
     }
 
     /// Every incident that is not part of another one, in order, with its investigation as of its end, or as of now.

@@ -146,6 +146,7 @@ impl Tx<'_> {
         let number = alert.id.number();
         self.forget_counted_alert(alert);
         self.alerts.remove(number)?;
+        self.alerts_touched.push(number);
         self.live_alerts.remove(number)?;
         if let Some(at) = alert.timer() {
             self.quiet.remove((at.millis(), number))?;

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 
-use super::{Fit, Found, Listing, View, Words, page};
+use super::{
+    Fit, Found, Listing, View, Words,
+    family::Homes,
+    newest::{Brief, NEWEST},
+    page,
+};
 use crate::{
     model::*,
     query::{AlertFilter, AlertIs, AlertSeen, Wants},
@@ -168,9 +173,6 @@ impl View {
     }
 }
 
-/// Rows of alerts that are looked at to count them by their facets.
-const COUNTED: usize = 10_000;
-
 /// How many alerts there are of each value of the facets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertCounts {
@@ -180,10 +182,41 @@ pub struct AlertCounts {
     pub looked_through: Option<u64>,
 }
 
+impl AlertCounts {
+    fn add(&mut self, filter: &AlertFilter, seen: &AlertSeen<'_>, in_incident: bool) {
+        let mut misses: Vec<&str> = filter.misses(seen).collect();
+        misses.dedup();
+        let values = [
+            ("severity", seen.severity.as_str()),
+            ("status", seen.status.as_str()),
+            ("source", seen.source),
+            ("incident", if in_incident { "any" } else { "none" }),
+        ];
+        for (field, value) in values {
+            // What is chosen of a field says nothing about what else there is to choose of it.
+            if misses.iter().all(|miss| *miss == field) {
+                *self.by.entry(format!("{field}:{value}")).or_default() += 1;
+            }
+        }
+    }
+}
+
 impl View {
     /// How many alerts there are of each severity, status and source, and with an incident and without, among those that
-    /// fit what the filter asks of the others. `words`: the numbers that its words were found in, if it has some.
+    /// fit what the filter asks of the others, all of the newest only. `words`: the numbers that its words were found in,
+    /// if it has some.
     pub fn alert_counts(&self, filter: &AlertFilter, words: Option<Words>) -> Result<AlertCounts, StoreError> {
+        let mut counts = AlertCounts::default();
+        if filter.incident.is_none() && Brief::answers(filter.wants()) {
+            let (held, follows, mut homes) = (self.newest_alerts()?, filter.wants().home, Homes::new(self));
+            for brief in held.alerts.iter() {
+                let mut seen = brief.seen();
+                seen.incident = brief.incident.filter(|_| follows).map(|id| homes.of(id)).transpose()?;
+                counts.add(filter, &seen, brief.incident.is_some());
+            }
+            counts.looked_through = held.older.then_some(held.alerts.len() as u64);
+            return Ok(counts);
+        }
         let rows = match (filter.incident, words) {
             (Some(id), _) => self.alerts_of(id, None)?,
             (None, Some(words)) => self.said_alerts(filter, &words, None)?,
@@ -194,10 +227,9 @@ impl View {
         // Whether it is part of an incident is counted; of which one is seldom asked.
         let follows = wants.home;
         wants.home = false;
-        let mut counts = AlertCounts::default();
         for (read, row) in rows.enumerate() {
             let (_, bytes) = row?;
-            if read == COUNTED {
+            if read == NEWEST {
                 counts.looked_through = u64::try_from(read).ok();
                 break;
             }
@@ -208,21 +240,7 @@ impl View {
             let mut seen = seen(&row, wants)?;
             self.fill(&mut seen, &row, Wants { home: follows, ..wants })?;
             let [incident] = fields(&row, ["incident"])?;
-            let part = if optional::<IncidentId>(incident)?.is_some() { "any" } else { "none" };
-            let mut misses: Vec<&str> = bare.misses(&seen).collect();
-            misses.dedup();
-            let values = [
-                ("severity", seen.severity.as_str()),
-                ("status", seen.status.as_str()),
-                ("source", seen.source),
-                ("incident", part),
-            ];
-            for (field, value) in values {
-                // What is chosen of a field says nothing about what else there is to choose of it.
-                if misses.iter().all(|miss| *miss == field) {
-                    *counts.by.entry(format!("{field}:{value}")).or_default() += 1;
-                }
-            }
+            counts.add(&bare, &seen, optional::<IncidentId>(incident)?.is_some());
         }
         Ok(counts)
     }

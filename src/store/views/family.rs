@@ -1,7 +1,7 @@
 //! Merged incidents as readers see them: what was merged lives on at the survivor, with its alerts. Rows say what each was
 //! merged into directly; here both an incident and an alert name the survivor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use super::{Found, View};
 use crate::{
@@ -17,6 +17,25 @@ use crate::{
 const DEEPEST: usize = 1_000;
 /// Members looked at from each end of each part, and of all parts together.
 const MEMBERS: usize = 1_000;
+
+/// Where incidents live on, each looked up once.
+pub(super) struct Homes<'v> {
+    view: &'v View,
+    known: HashMap<IncidentId, IncidentId>,
+}
+
+impl<'v> Homes<'v> {
+    pub fn new(view: &'v View) -> Self {
+        Self { view, known: HashMap::new() }
+    }
+
+    pub fn of(&mut self, id: IncidentId) -> Result<IncidentId, StoreError> {
+        Ok(match self.known.entry(id) {
+            Entry::Occupied(home) => *home.get(),
+            Entry::Vacant(unknown) => *unknown.insert(self.view.home(id)?),
+        })
+    }
+}
 
 impl View {
     /// Where an incident lives on: itself, unless it was merged.

@@ -15,6 +15,7 @@ mod incidents;
 mod insights;
 mod live;
 mod mutes;
+mod newest;
 mod notices;
 mod opinion;
 mod outcomes;
@@ -39,7 +40,7 @@ pub use alerts::AlertCounts;
 pub use deliveries::DeliveryFilter;
 pub use feedback::FirstAnswers;
 pub use mutes::{Preview, Stale};
-pub(super) use overview::Remembered;
+pub use newest::NEWEST;
 pub use overview::{Opened, Overview};
 pub use searched::{AlertText, Words};
 pub use seen::{Looked, LookedAlert};
@@ -53,6 +54,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     StoreError, codec,
+    file::File,
     tables::{self, Rows},
 };
 
@@ -60,7 +62,17 @@ use super::{
 pub struct View {
     main: ReadTransaction,
     intake: ReadTransaction,
-    overviews: Arc<Remembered>,
+    remembered: Arc<Remembered>,
+    // The last commit of which `remembered` had been told when the snapshot was taken.
+    commit: u64,
+}
+
+/// What views keep for later ones.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    overviews: overview::Last,
+    /// The newest alerts.
+    pub newest: newest::Newest,
 }
 
 impl std::fmt::Debug for View {
@@ -70,8 +82,11 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    pub(super) fn new(main: ReadTransaction, intake: ReadTransaction, overviews: Arc<Remembered>) -> Self {
-        Self { main, intake, overviews }
+    /// A snapshot of both files.
+    pub(super) fn of(main: &File, intake: &File, remembered: Arc<Remembered>) -> Result<Self, StoreError> {
+        // In this order every delivery is in one of them: what the intake has forgotten since, the main file has.
+        let (commit, intake, main) = (remembered.newest.commit(), intake.read()?, main.read()?);
+        Ok(Self { main, intake, remembered, commit })
     }
 
     /// The snapshots of watchfire.redb and intake.redb.

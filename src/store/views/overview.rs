@@ -79,7 +79,7 @@ impl Brief {
 
 /// The figures that were worked out last: every page shows them, and most pages come while nothing has changed.
 #[derive(Debug, Default)]
-pub struct Remembered(Mutex<Option<(Of, Overview)>>);
+pub struct Last(Mutex<Option<(Of, Overview)>>);
 
 /// What figures are of: the last change and the last delivery in the snapshot, and the second.
 type Of = (u64, u64, i64);
@@ -88,7 +88,7 @@ impl View {
     /// The figures of the watch panel at `now`.
     pub fn overview(&self, now: Time) -> Result<Overview, StoreError> {
         let of = (self.number(meta::CHANGE)?, self.number(meta::POSITION)?, now.millis().div_euclid(1000));
-        let lock = || self.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.remembered.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = lock().as_ref().filter(|(known, _)| *known == of) {
             return Ok(known.clone());
         }
@@ -102,7 +102,7 @@ impl View {
     pub fn open_about(&self, now: Time) -> Result<(u64, u64), StoreError> {
         let change = self.number(meta::CHANGE)?;
         let near = |(of, known): &&(Of, Overview)| known.open >= CROWD && change.abs_diff(of.0) <= known.open / 10;
-        let known = self.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.remembered.overviews.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = known.as_ref().filter(near) {
             return Ok((known.open, known.critical));
         }

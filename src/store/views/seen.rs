@@ -1,16 +1,17 @@
 //! The newest alerts as lists, charts and groups look at them: a few fields of each row, in one walk.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{AlertFilter, Fit, View, Words, alerts::words_in_row};
+use super::{
+    AlertFilter, Fit, View, Words,
+    alerts::words_in_row,
+    family::Homes,
+    newest::{Brief, NEWEST},
+};
 use crate::{
     model::*,
     query::AlertsBy,
-    store::{
-        StoreError, codec,
-        fields::{fields, optional, value},
-        tables,
-    },
+    store::{StoreError, codec, tables},
 };
 
 /// What is looked at of an alert.
@@ -39,10 +40,62 @@ pub struct Looked {
     pub older: Option<u64>,
 }
 
+impl LookedAlert {
+    fn of(brief: &Brief, by: Option<AlertsBy>, homes: &mut Homes<'_>) -> Result<Self, StoreError> {
+        let text = |text: &Arc<str>| (!text.is_empty()).then(|| text.to_string());
+        let key = match by {
+            None => None,
+            Some(AlertsBy::Service) => brief.service.as_ref().and_then(text),
+            Some(AlertsBy::Name) => text(&brief.title),
+            Some(AlertsBy::Host) => brief.host.as_ref().and_then(text),
+            Some(AlertsBy::Incident) => brief.incident.map(|id| homes.of(id)).transpose()?.map(|id| id.to_string()),
+        };
+        let Brief { number, last_seen: seen, severity, status, .. } = *brief;
+        Ok(Self { number, seen, severity, status, key })
+    }
+}
+
 impl View {
     /// The alerts that fit, of at most `most` rows, the newest. `words`: the numbers that its words were found in, if it
     /// has some and they were looked for.
     pub fn alerts_looked(
+        &self,
+        filter: &AlertFilter,
+        words: Option<Words>,
+        by: Option<AlertsBy>,
+        most: usize,
+    ) -> Result<Looked, StoreError> {
+        let newest = filter.incident.is_none() && !filter.open_only() && most <= NEWEST;
+        if newest && Brief::answers(filter.wants()) {
+            self.looked_in_memory(filter, by, most)
+        } else {
+            self.looked_in_rows(filter, words, by, most)
+        }
+    }
+
+    fn looked_in_memory(&self, filter: &AlertFilter, by: Option<AlertsBy>, most: usize) -> Result<Looked, StoreError> {
+        let held = self.newest_alerts()?;
+        let (wants, mut homes) = (filter.wants(), Homes::new(self));
+        let mut looked = Looked::default();
+        let mut alerts = held.alerts.iter().rev().peekable();
+        for brief in alerts.by_ref().take(most) {
+            looked.rows += 1;
+            let mut seen = brief.seen();
+            if wants.home {
+                seen.incident = brief.incident.map(|id| homes.of(id)).transpose()?;
+            }
+            if filter.fits(&seen) {
+                looked.alerts.push(LookedAlert::of(brief, by, &mut homes)?);
+            }
+        }
+        if held.older || alerts.peek().is_some() {
+            let last = held.alerts.len().saturating_sub(most);
+            looked.older = held.alerts.get(last).map(|brief| brief.number);
+        }
+        Ok(looked)
+    }
+
+    fn looked_in_rows(
         &self,
         filter: &AlertFilter,
         words: Option<Words>,
@@ -56,8 +109,7 @@ impl View {
             (None, None) if filter.open_only() => self.open_alerts(None)?,
             (None, None) => self.newest(tables::ALERTS, None)?,
         };
-        let bare = filter.wordless();
-        let mut homes: HashMap<IncidentId, IncidentId> = HashMap::new();
+        let (bare, mut homes) = (filter.wordless(), Homes::new(self));
         let mut looked = Looked::default();
         let mut last = 0;
         for row in rows {
@@ -76,24 +128,7 @@ impl View {
             if says && !words_in_row(filter, &row)? {
                 continue;
             }
-            let [severity, seen, status, title, service, host, incident] =
-                fields(&row, ["severity", "last_seen", "status", "title", "service", "host", "incident"])?;
-            let key = match by {
-                None => None,
-                Some(AlertsBy::Service) => optional::<String>(service)?,
-                Some(AlertsBy::Name) => optional::<String>(title)?,
-                Some(AlertsBy::Host) => optional::<String>(host)?,
-                Some(AlertsBy::Incident) => match optional::<IncidentId>(incident)? {
-                    Some(id) => Some(match homes.get(&id) {
-                        Some(home) => *home,
-                        None => *homes.entry(id).or_insert(self.home(id)?),
-                    })
-                    .map(|id| id.to_string()),
-                    None => None,
-                },
-            };
-            let (seen, severity, status) = (value(seen)?, value(severity)?, value(status)?);
-            looked.alerts.push(LookedAlert { number, seen, severity, status, key: key.filter(|k| !k.is_empty()) });
+            looked.alerts.push(LookedAlert::of(&Brief::of(number, &row)?, by, &mut homes)?);
         }
         Ok(looked)
     }

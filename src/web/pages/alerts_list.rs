@@ -23,7 +23,7 @@ use crate::{
     model::*,
     query::AlertsBy,
     search::Search,
-    store::{AlertFilter, Looked, LookedAlert, StoreError, View},
+    store::{AlertFilter, Looked, LookedAlert, NEWEST, StoreError, View},
     web::{
         api::{alerts::csv, objects::AlertObject},
         error::ApiError,
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Rows that are looked at for order, chart, groups and totals, the newest.
-pub const LOOKED: usize = 10_000;
+pub const LOOKED: usize = NEWEST;
 /// Entries of a timeline in which an alert's own are looked for.
 const TOLD: usize = 500;
 /// Alerts in a file, and read at once.
