@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     notifications::{Auditor, Caller, Runner as Notifier},
     outgoing::{Client, OutgoingError},
     runtime::{
+        background::Aside,
         clock::{Clock, Wait},
         files,
         supervise::{Backoff, OnEnd, Supervisor, TaskStatus},
@@ -34,7 +35,7 @@ use crate::{
         CommandError, Policy, Retention, Store, StoreError, StoreOptions,
         backup::schedule::{Backups, Schedule},
     },
-    web::{self, shared::Shared, state::Parts, tls::Tls},
+    web::{self, Routes, shared::Shared, state::Parts, tls::Tls},
 };
 
 pub use keys::{Renewed, check as check_key, rekey};
@@ -127,10 +128,11 @@ impl App {
     /// Opens the store and starts everything; ready when it returns.
     pub async fn start(config: Config, clock: Clock) -> Result<App, AppError> {
         tls::install_provider();
+        let routes = tokio::task::spawn_blocking(Routes::new);
         let password = if config.demo { fill_demo(&config, &clock).await? } else { None };
         let store = open_freed(&config, &clock).await?;
         // Dropping a store that did not get as far as serving must not leave its threads behind.
-        match Self::start_on(store.clone(), config, clock).await {
+        match Self::start_on(store.clone(), config, clock, routes).await {
             Ok(app) => Ok(App { password, ..app }),
             Err(e) => {
                 close(store).await;
@@ -139,7 +141,12 @@ impl App {
         }
     }
 
-    async fn start_on(store: Store, mut config: Config, clock: Clock) -> Result<App, AppError> {
+    async fn start_on(
+        store: Store,
+        mut config: Config,
+        clock: Clock,
+        routes: JoinHandle<Routes>,
+    ) -> Result<App, AppError> {
         let settings = config.clone();
         let now = clock.now();
         let tls = tokio::task::spawn_blocking(move || Tls::open(Arc::new(settings), now))
@@ -149,8 +156,12 @@ impl App {
         let client = Client::open(config.outgoing_ca.as_deref())?;
         let listener = listen(&config.listen).await?;
         let addr = listener.local_addr().map_err(|source| AppError::Listen { addr: config.listen.clone(), source })?;
+        // Both wait for the disk.
+        let of = store.clone();
+        let search = tokio::task::spawn_blocking(move || Search::open(of));
         ensure_connectors(&store, &clock, &config).await?;
         keys::check(&store).await?;
+        let search = search.await.map_err(|e| AppError::Interrupted(e.to_string()))??;
         local::publish(&mut config, addr)?;
         let config = Arc::new(config);
 
@@ -168,15 +179,12 @@ impl App {
             let (hub, stop) = (hub.clone(), rooms_stop.clone());
             move || hub.clone().run(stop.clone())
         });
-        let of = store.clone();
-        let search = tokio::task::spawn_blocking(move || Search::open(of))
-            .await
-            .map_err(|e| AppError::Interrupted(e.to_string()))??;
         rooms.spawn("search", OnEnd::Restart, {
             let (search, clock, stop) = (search.clone(), clock.clone(), rooms_stop.clone());
             move || search.clone().run(clock.clone(), stop.clone())
         });
         let library = Arc::new(Library::new(&config));
+        let aside = Aside::start("investigation").map_err(|e| AppError::Interrupted(e.to_string()))?;
         let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
         let set = store.read(|view| view.investigation_settings()).await?.map(|s| s.settings).unwrap_or_default();
         probes.bound(&set, &config.fixed);
@@ -194,10 +202,10 @@ impl App {
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
             let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
-            let probes = probes.clone();
+            let (probes, aside) = (probes.clone(), aside);
             move || {
                 let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
-                runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone())
+                aside.run(runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone()))
             }
         });
         let caller = Arc::new(Caller::new(
@@ -274,12 +282,13 @@ impl App {
                 move || demo::tell(door.clone(), stop.clone())
             });
         }
-        let mut once = Some((listener, state));
+        let routes = routes.await.map_err(|e| AppError::Interrupted(e.to_string()))?;
+        let mut once = Some((listener, routes, state));
         door.spawn("web", OnEnd::Fatal, move || {
             let taken = once.take();
             async move {
-                if let Some((listener, state)) = taken {
-                    web::server::serve(listener, state, files::connections()).await;
+                if let Some((listener, routes, state)) = taken {
+                    web::server::serve(listener, routes, state, files::connections()).await;
                 }
             }
         });

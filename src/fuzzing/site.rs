@@ -76,7 +76,7 @@ impl Site {
             });
             let limits =
                 Limits { head: Duration::from_millis(500), idle: Duration::from_millis(500), ..Limits::new(64) };
-            let server = Server::new(web::serve_router(state), limits, CancellationToken::new());
+            let server = Server::new(web::Routes::new().serve(state), limits, CancellationToken::new());
             Ok::<_, AppError>((store, server))
         })?;
         Ok(Self { runtime: Some(runtime), server, store })

@@ -6,7 +6,11 @@ use std::{
     thread::Builder,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How much less a thread weighs than those of the intake and the pages when all of them want a processor. With one to
 /// spare it makes no difference.
@@ -38,6 +42,48 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Debug)]
 pub struct Background {
     jobs: mpsc::Sender<Job>,
+}
+
+/// A runtime of its own on threads of little weight, for tasks that follow what is stored: what they wait for goes before
+/// them when the processors are busy. It ends with this, and what runs in it.
+#[derive(Debug)]
+pub struct Aside(Option<Runtime>);
+
+impl Aside {
+    /// Starts its one worker; what blocks gets threads of the same weight.
+    ///
+    /// # Errors
+    /// The system lets this process have no further thread.
+    pub fn start(name: &str) -> io::Result<Self> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name(name).on_thread_start(|| step_back(Weight::Applying));
+        Ok(Self(Some(builder.enable_all().build()?)))
+    }
+
+    /// Runs a task there. It ends when this future is dropped, and a panic goes on here.
+    pub fn run<F>(&self, task: F) -> impl Future<Output = ()> + Send + use<F>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let task = self.0.as_ref().map(|runtime| AbortOnDropHandle::new(runtime.spawn(task)));
+        async move {
+            if let Some(task) = task
+                && let Err(e) = task.await
+                && e.is_panic()
+            {
+                std::panic::resume_unwind(e.into_panic());
+            }
+        }
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // Waiting for its threads is not allowed where this is dropped.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// The work panicked, and said so in the log.
@@ -99,6 +145,40 @@ mod tests {
         assert_eq!(background.run(|| 1).await, Ok(1));
         assert_eq!(background.run(|| -> u8 { panic!("of the test") }).await, Err(Panicked));
         assert_eq!(background.run(|| 2).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_task_aside_ends_with_its_future_and_its_panic_goes_on() {
+        let aside = Aside::start("test").unwrap();
+        let (done, ended) = oneshot::channel();
+        aside.run(async move { done.send(1).unwrap() }).await;
+        assert_eq!(ended.await, Ok(1));
+
+        let (held, gone) = oneshot::channel::<()>();
+        let forever = aside.run(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(forever);
+        assert!(gone.await.is_err(), "what it held is dropped");
+
+        let panicked = tokio::spawn(aside.run(async { panic!("of the test") })).await.unwrap_err();
+        assert_eq!(panicked.into_panic().downcast_ref(), Some(&"of the test"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_task_aside_is_light_and_so_is_what_it_blocks_with() {
+        let weight = || rustix::process::getpriority_process(None).unwrap();
+        let aside = Aside::start("test").unwrap();
+        let (tell, told) = oneshot::channel();
+        let task = aside.run(async move {
+            let blocking = tokio::task::spawn_blocking(weight).await.unwrap();
+            tell.send((weight(), blocking)).unwrap();
+        });
+        task.await;
+        let light = weight().max(Weight::Applying.nice());
+        assert_eq!(told.await, Ok((light, light)));
     }
 
     #[cfg(target_os = "linux")]

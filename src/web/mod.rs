@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use crate::{model::Applied, store::StoreError};
 
-pub use router::serve_router;
+pub use router::Routes;
 
 /// What each signal of a delivery did; none when it was not applied in time.
 async fn applied(state: &state::AppState, seq: u64, within: Duration) -> Result<Option<Vec<Applied>>, StoreError> {

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use super::{
     connections::{Connection, Connections, Limits, Look, Watched},
     guarded::Guarded,
+    router::Routes,
     state::AppState,
     tls::{Encrypted, Tls},
 };
@@ -31,9 +32,9 @@ const REFUSED: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves the whole site until `state.stop` is set; then finishes the requests that run.
-pub async fn serve(listener: TcpListener, state: AppState, connections: usize) {
+pub async fn serve(listener: TcpListener, routes: Routes, state: AppState, connections: usize) {
     let (stop, tls) = (state.stop.clone(), Arc::clone(&state.shared.tls));
-    let server = Server::new(super::serve_router(state), Limits::new(connections), stop);
+    let server = Server::new(routes.serve(state), Limits::new(connections), stop);
     if tls.is_on() { server.over(tls) } else { server }.serve(listener, GRACE).await;
 }
 
