@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 
 from . import chromium
-from .programs import AUTH, BIN, TOKEN, Watchfire, copied, filled
+from .programs import AUTH, TOKEN, Watchfire, built, copied, filled
 
 # Incidents of alerts that fall short of ten, so that there are a hundred thousand of them.
 STORE = {
@@ -160,7 +160,7 @@ def interface(bench, _):
     from .rows import times
 
     book, folder = bench.book, store(bench)
-    stored = subprocess.run([BIN / "watchfire", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    stored = subprocess.run([built("watchfire"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     bench.log(f"interface: {stored}")
 
     def one():

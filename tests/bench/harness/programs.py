@@ -11,7 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGET = ROOT / "target"
-BIN = TARGET / "release"
+# What is measured is what is published, and the yardsticks are built like it; the tools only have to be quick enough.
+MEASURED = ["watchfire", "bare", "noindex"]
+TOOLS = ["wfload", "ssefan", "fill"]
 WORK = TARGET / "bench"
 TOKEN = "benchmark-token-0123456789abcdef"
 AUTH = f"Authorization: Bearer {TOKEN}"
@@ -41,6 +43,11 @@ def counted(file, counter):
         if name == counter:
             return int(value)
     return 0
+
+
+def built(name):
+    """Where cargo puts a program."""
+    return TARGET / ("dist" if name in MEASURED else "release") / name
 
 
 class Program:
@@ -168,7 +175,7 @@ class Bare(Program):
     path = "/api/webhooks/alertmanager"
 
     def arguments(self):
-        return [BIN / "bare", "--listen", self.address]
+        return [built("bare"), "--listen", self.address]
 
 
 class Watchfire(Program):
@@ -184,7 +191,7 @@ class Watchfire(Program):
     }
 
     def arguments(self):
-        return [BIN / "watchfire", "serve", "--data-dir", self.folder, "--listen", self.address]
+        return [built("watchfire"), "serve", "--data-dir", self.folder, "--listen", self.address]
 
     def behind(self):
         for line in self.get("/metrics")[1].decode().splitlines():
@@ -217,7 +224,7 @@ class NoIndex(Watchfire):
     """The same server, composed without the task that follows the store into the text index."""
 
     def arguments(self):
-        return [BIN / "noindex", "--dir", self.folder, "--listen", self.address]
+        return [built("noindex"), "--dir", self.folder, "--listen", self.address]
 
 
 class Alertmanager(Program):
@@ -244,7 +251,7 @@ def alertmanager_path():
 
 def run_tool(name, *arguments, wait=True):
     """Runs one of the bench programs in a session of its own."""
-    command = [str(BIN / name), *map(str, arguments)]
+    command = [str(built(name)), *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=own_session)
     if not wait:
         return process
@@ -300,7 +307,7 @@ def filled(name, log, **options):
     """A folder with many alerts; made once and kept as long as the programs that made it are the same."""
     folder = WORK / "stores" / name
     mark = folder / "made-by.json"
-    wanted = {"options": options, "program": int((BIN / "fill").stat().st_mtime)}
+    wanted = {"options": options, "program": int(built("fill").stat().st_mtime)}
     if mark.exists() and json.loads(mark.read_text()) == wanted:
         return folder
     shutil.rmtree(folder, ignore_errors=True)

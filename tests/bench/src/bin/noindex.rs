@@ -11,10 +11,10 @@ use watchfire::{
     live::Hub,
     notifications::Caller,
     outgoing::Client,
-    runtime::{clock::Clock, files, tls},
+    runtime::{background::Aside, clock::Clock, files, tls},
     search::Search,
     store::backup::schedule::Backups,
-    web::{server, shared::Shared, state::Parts, tls::Tls},
+    web::{Routes, server, shared::Shared, state::Parts, tls::Tls},
 };
 use watchfire_bench::args::{quit, text};
 
@@ -37,7 +37,9 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(live.clone().run(stop.clone()));
     let client = Client::open(None)?;
     let probes = Arc::new(Probes::open(client.clone(), clock.clone(), config.probes.clone())?);
-    tokio::spawn(Runner::new(store.clone(), clock.clone(), probes.clone(), config.investigation_workers).run(stop.clone()));
+    let aside = Aside::start("investigation")?;
+    let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), config.investigation_workers);
+    tokio::spawn(aside.run(runner.run(stop.clone())));
     let of = store.clone();
     let search = tokio::task::spawn_blocking(move || Search::open(of)).await??;
     let config = Arc::new(config);
@@ -62,7 +64,7 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         caller,
         shared,
     });
-    server::serve(listener, state, files::connections()).await;
+    server::serve(listener, Routes::new(), state, files::connections()).await;
     // As long as the requests; the process is killed anyway when it is measured.
     tokio::time::sleep(Duration::from_secs(1)).await;
     store.close();
