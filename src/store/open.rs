@@ -47,7 +47,7 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     if holds_anything(&dir.join("watchfire.redb")) {
         migrate::folder(dir, options.cache_bytes)?;
     }
-    let intake = file(made(dir, "intake.redb")?, options.cache_bytes / 8)?;
+    let intake = file(made_both(dir)?, options.cache_bytes / 8)?;
     ours(&intake, "intake.redb", tables::BLOBS, dir)?;
     make_intake_tables(&intake)?;
     if intake::last_seq(&intake)? > 0 && !holds_anything(&dir.join("watchfire.redb")) {
@@ -58,6 +58,23 @@ pub fn files(options: &StoreOptions) -> Result<Files, StoreError> {
     }
     let main = file(made(dir, "watchfire.redb")?, options.cache_bytes)?;
     together(lock, intake, main, dir)
+}
+
+/// The path of intake.redb. In a new folder both files are made at the same time: either waits for the disk.
+fn made_both(dir: &Path) -> Result<PathBuf, StoreError> {
+    let (intake, main) = ("intake.redb", "watchfire.redb");
+    if holds_anything(&dir.join(intake)) || holds_anything(&dir.join(main)) {
+        return made(dir, intake);
+    }
+    std::thread::scope(|threads| {
+        let other = threads.spawn(|| made(dir, main));
+        let intake = made(dir, intake)?;
+        // One that panicked made no file, which the next step does.
+        if let Ok(other) = other.join() {
+            other?;
+        }
+        Ok(intake)
+    })
 }
 
 /// Both files with their tables, found to belong together, and the key.

@@ -127,6 +127,20 @@ pub fn in_order(looked: &Looked) -> Vec<&LookedAlert> {
     all
 }
 
+/// A page of them in that order, and how many come before it. Only what is shown is sorted.
+fn page_of(looked: &Looked, after: Option<(i64, u64)>) -> (Vec<&LookedAlert>, usize) {
+    let place = |a: &LookedAlert| (a.seen.millis(), a.number);
+    let mut left: Vec<&LookedAlert> =
+        looked.alerts.iter().filter(|a| after.is_none_or(|after| place(a) < after)).collect();
+    let from = looked.alerts.len() - left.len();
+    if left.len() > PAGE {
+        left.select_nth_unstable_by_key(PAGE, |a| Reverse(place(a)));
+        left.truncate(PAGE);
+    }
+    left.sort_unstable_by_key(|a| Reverse(place(a)));
+    (left, from)
+}
+
 /// The rows of a page, and the ways to others.
 fn rows_of(
     view: &View,
@@ -141,15 +155,10 @@ fn rows_of(
         let older = listing.next.map(|n| asked.with("before", &n.to_string()));
         return Ok(Shown { rows: listing.items, from: None, among, newer: true, older });
     }
-    let all = in_order(looked);
-    let from = match asked.after {
-        None => 0,
-        Some((at, number)) => all.partition_point(|a| (a.seen.millis(), a.number) >= (at, number)),
-    };
-    let page: Vec<&LookedAlert> = all.iter().skip(from).take(PAGE).copied().collect();
+    let (page, from) = page_of(looked, asked.after);
     let numbers: Vec<u64> = page.iter().map(|a| a.number).collect();
     let older = match (page.last(), looked.older) {
-        (Some(last), _) if from + page.len() < all.len() => {
+        (Some(last), _) if from + page.len() < looked.alerts.len() => {
             Some(asked.with("after", &format!("{}.{}", last.seen.millis(), last.number)))
         }
         // What is older than all that was looked at, in the order of numbers.
@@ -367,5 +376,18 @@ mod tests {
         let looked = Looked { alerts: vec![one(9, 5), one(8, 7), one(7, 7), one(6, 1)], rows: 4, older: None };
         let order: Vec<u64> = in_order(&looked).iter().map(|a| a.number).collect();
         assert_eq!(order, [8, 7, 9, 6]);
+
+        // In pages it is the same order.
+        let many = (0..3 * PAGE as u64 - 7).map(|n| one(n, (n * 7919 % 101) as i64)).collect();
+        let looked = Looked { alerts: many, rows: 0, older: None };
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let (page, from) = page_of(&looked, after);
+            assert!(from == paged.len() && page.len() <= PAGE);
+            let Some(last) = page.last() else { break };
+            after = Some((last.seen.millis(), last.number));
+            paged.extend(page);
+        }
+        assert_eq!(paged, in_order(&looked));
     }
 }
