@@ -23,7 +23,7 @@ const FRESH: usize = 2_000;
 /// Numbers taken from the index for one page at most: as many as rows are looked at for one.
 const MOST: usize = 8_192;
 /// Rows of alerts looked at that say the words: each is fetched on its own, where the newest lie side by side.
-const FETCHED: usize = 5_000;
+const FETCHED: usize = 4_000;
 /// Words of one query.
 const WORDS: usize = 16;
 /// From so many letters on a word also means those that begin with it.
