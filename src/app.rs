@@ -202,7 +202,7 @@ impl App {
         rooms.spawn("investigation", OnEnd::Restart, {
             let (store, clock, stop) = (store.clone(), clock.clone(), rooms_stop.clone());
             let (workers, model, library) = (config.investigation_workers, model.clone(), library.clone());
-            let (probes, aside) = (probes.clone(), aside);
+            let probes = probes.clone();
             move || {
                 let runner = Runner::new(store.clone(), clock.clone(), probes.clone(), workers);
                 aside.run(runner.with_library(library.clone()).with_model(model.clone()).run(stop.clone()))

@@ -10,7 +10,7 @@ use super::{
 
 /// The routes of the API and the pages, with the description of the API. They take some milliseconds to make and need
 /// nothing: a start makes them while it waits for the disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Routes(Router<AppState>);
 
 impl Routes {
@@ -25,5 +25,11 @@ impl Routes {
     /// The whole site.
     pub fn serve(self, state: AppState) -> Router {
         layers::around(self.0, hooks::router(), &state).with_state(state)
+    }
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self::new()
     }
 }
