@@ -11,15 +11,37 @@ struct Unit {
     len: usize,
 }
 
-/// The next character where the escapes of addresses stand for others.
-fn encoded(rest: &[u8]) -> Option<Unit> {
-    let hex = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let digits = |high: &u8, low: &u8| Some(hex(high)? << 4 | hex(low)?);
-    match rest {
-        // Encoded once more.
-        [b'%', b'2', b'5', high, low, ..] => digits(high, low).map(|byte| Unit { byte, len: 5 }),
-        [b'%', high, low, ..] => digits(high, low).map(|byte| Unit { byte, len: 3 }),
-        _ => None,
+/// How often the text around a field was percent-encoded.
+#[derive(Clone, Copy)]
+enum Encoded {
+    /// Not at all: `%22` is a text like any other.
+    Never,
+    /// Once: `%22` is a mark, and `%2522` the text `%22`.
+    Once,
+    /// Twice or more: `%2522` is a mark.
+    Twice,
+}
+
+impl Encoded {
+    /// As the mark that follows the field's name is.
+    fn of(after: &[u8]) -> Encoded {
+        match after {
+            [b'%', b'2', b'5', ..] => Encoded::Twice,
+            [b'%', ..] => Encoded::Once,
+            _ => Encoded::Never,
+        }
+    }
+
+    /// The next character, if it stands encoded.
+    fn next(self, rest: &[u8]) -> Option<Unit> {
+        let hex = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let digits = |high: &u8, low: &u8| Some(hex(high)? << 4 | hex(low)?);
+        match (self, rest) {
+            (Encoded::Never, _) => None,
+            (Encoded::Twice, [b'%', b'2', b'5', high, low, ..]) => digits(high, low).map(|byte| Unit { byte, len: 5 }),
+            (_, [b'%', high, low, ..]) => digits(high, low).map(|byte| Unit { byte, len: 3 }),
+            _ => None,
+        }
     }
 }
 
@@ -28,15 +50,13 @@ fn encoded(rest: &[u8]) -> Option<Unit> {
 struct Cursor<'a> {
     body: &'a [u8],
     at: usize,
-    /// Marks are those that stand percent-encoded; elsewhere `%22` is a text like any other.
-    encoded: bool,
+    encoded: Encoded,
 }
 
 impl Cursor<'_> {
     fn peek(&self) -> Option<Unit> {
         let rest = self.body.get(self.at..)?;
-        let unit = if self.encoded { encoded(rest) } else { None };
-        unit.or_else(|| rest.first().map(|byte| Unit { byte: *byte, len: 1 }))
+        self.encoded.next(rest).or_else(|| rest.first().map(|byte| Unit { byte: *byte, len: 1 }))
     }
 
     fn next_if(&mut self, wanted: impl Fn(u8) -> bool) -> Option<Unit> {
@@ -66,7 +86,7 @@ impl Cursor<'_> {
             let escapes = ahead.skip(|b| b == b'\\');
             let Some(next) = ahead.peek() else { return lines };
             let is_space = match escapes {
-                0 => next.byte.is_ascii_whitespace() || self.encoded && next.byte == b'+',
+                0 => next.byte.is_ascii_whitespace() || next.byte == b'+' && !matches!(self.encoded, Encoded::Never),
                 _ => matches!(next.byte, b'n' | b'r' | b't'),
             };
             if !is_space {
@@ -108,7 +128,7 @@ pub(super) fn blank(body: &mut [u8], field: &str) {
 
 /// The value that follows the name between these places, without its marks, and what to write over it.
 fn value(body: &[u8], name: usize, after: usize) -> Option<(usize, usize, u8)> {
-    let mut cursor = Cursor { body, at: after, encoded: body.get(after) == Some(&b'%') };
+    let mut cursor = Cursor { body, at: after, encoded: Encoded::of(body.get(after..)?) };
     let named = cursor.quote();
     let lines = cursor.space();
     let mark = cursor.peek()?;
@@ -252,6 +272,11 @@ mod tests {
             (
                 "q=%257B%2522session_key%2522%253A%2522abc%2522%257D",
                 "q=%257B%2522session_key%2522%253A%2522***%2522%257D",
+            ),
+            ("payload=%7B%22session_key%22%3A%22a%2522b%22%7D", "payload=%7B%22session_key%22%3A%22*******%22%7D"),
+            (
+                "q=%257B%2522session_key%2522%253A%2522a%252522b%2522%257D",
+                "q=%257B%2522session_key%2522%253A%2522*********%2522%257D",
             ),
             (
                 "link=https%3A%2F%2Fs%3Fsession_key%3Dabc%26y%3D1&z=2",
