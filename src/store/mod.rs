@@ -71,6 +71,8 @@ mod telling_tests;
 #[cfg(test)]
 mod tests;
 mod trouble;
+#[cfg(test)]
+mod trouble_tests;
 mod tx;
 mod verify;
 pub mod views;

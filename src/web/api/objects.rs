@@ -1,5 +1,8 @@
 //! What the API answers with, exactly as the contract writes it.
 
+mod accounts;
+mod deliveries;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -9,6 +12,8 @@ use crate::{
     model::*,
     store::{StoreError, View},
 };
+
+pub use self::{accounts::*, deliveries::*};
 
 /// The state of an investigation.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -405,188 +410,4 @@ pub struct HistoryEntry {
     pub at: Time,
     /// What was said.
     pub status: Option<SignalStatus>,
-}
-
-/// A delivery as lists show it.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct DeliveryObject {
-    /// Its id.
-    pub id: DeliveryId,
-    /// For whom.
-    pub platform: String,
-    /// When it was received.
-    pub received_at: Time,
-    /// When it was applied.
-    pub applied_at: Option<Time>,
-    /// What became of it.
-    pub outcome: DeliveryOutcome,
-    /// Why not accepted.
-    pub problem: Option<Problem>,
-    /// Bytes.
-    pub size: u64,
-    /// Alerts in it.
-    pub alerts: u32,
-    /// Changes in it.
-    pub changes: u32,
-    /// What was read besides, in words.
-    pub notes: Vec<String>,
-    /// Incidents touched, the first ten.
-    pub incidents: Vec<IncidentId>,
-    /// The first alert's title.
-    pub title: Option<String>,
-    /// Parsed again from this one.
-    pub replay_of: Option<DeliveryId>,
-}
-
-impl DeliveryObject {
-    /// From the stored row.
-    pub fn of(r: &DeliveryRow) -> Self {
-        Self {
-            id: r.id,
-            platform: r.platform.clone(),
-            received_at: r.at,
-            applied_at: Some(r.applied_at),
-            outcome: r.outcome,
-            problem: r.problem.clone(),
-            size: r.size,
-            alerts: r.signals,
-            changes: r.changes,
-            notes: r.notes.iter().map(note).collect(),
-            incidents: r.incidents.clone(),
-            title: r.title.clone(),
-            replay_of: r.replay_of,
-        }
-    }
-}
-
-/// A delivery with its content.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct DeliveryDetail {
-    /// As in lists.
-    #[serde(flatten)]
-    pub delivery: DeliveryObject,
-    /// Without secrets.
-    pub headers: Vec<(String, String)>,
-    /// As received; none when it is no longer kept.
-    pub body: Option<String>,
-    /// `utf-8`, or `base64` for a body that is no text.
-    pub body_encoding: &'static str,
-    /// What each alert in it did.
-    pub results: Vec<Applied>,
-}
-
-/// A note in words. A verification token is for the connector's page and stays out of lists.
-fn note(note: &Note) -> String {
-    match note {
-        Note::Ping(text) | Note::Heartbeat(text) | Note::Ignored(text) | Note::Warning(text) => text.clone(),
-        Note::TestToken(_) => "a verification token; the connector shows it".to_owned(),
-    }
-}
-
-/// A person, without the password.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct UserObject {
-    /// Name for signing in.
-    pub name: String,
-    /// May do.
-    pub role: Role,
-    /// Made at.
-    pub created_at: Time,
-    /// Last sign-in.
-    pub last_seen: Option<Time>,
-    /// May not sign in for now.
-    pub disabled: bool,
-    /// Who says that it is them: `local` is this server, by a password.
-    pub origin: Voucher,
-    /// The name that they are called by.
-    pub full_name: Option<String>,
-}
-
-impl UserObject {
-    /// From the stored row.
-    pub fn of(a: &Account) -> Self {
-        Self {
-            name: a.name.clone(),
-            role: a.role,
-            created_at: a.created_at,
-            last_seen: a.last_seen,
-            disabled: a.disabled,
-            origin: a.origin,
-            full_name: a.full_name.clone(),
-        }
-    }
-}
-
-/// A signed-in browser.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct SessionObject {
-    /// To end it by; it opens nothing.
-    pub id: String,
-    /// Whose.
-    pub user: String,
-    /// The session that asks.
-    pub current: bool,
-    /// Since when.
-    pub created_at: Time,
-    /// Until when, at most.
-    pub expires_at: Time,
-    /// Last used, to five minutes.
-    pub last_used: Option<Time>,
-    /// Where it was last used from.
-    pub address: Option<String>,
-    /// What the browser calls itself.
-    pub user_agent: Option<String>,
-    /// Who said who it is.
-    pub origin: Voucher,
-}
-
-impl SessionObject {
-    /// From the stored row; `mine` is the session that asks.
-    pub fn of(hash: &[u8; 32], s: &Session, mine: Option<[u8; 32]>) -> Self {
-        Self {
-            id: session_id(hash),
-            user: s.account.clone(),
-            current: mine == Some(*hash),
-            created_at: s.created_at,
-            expires_at: s.expires_at,
-            last_used: s.last_used,
-            address: s.address.clone(),
-            user_agent: s.user_agent.clone(),
-            origin: s.origin,
-        }
-    }
-}
-
-/// A token, without the token.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct TokenObject {
-    /// Its name.
-    pub name: String,
-    /// May do.
-    pub scopes: Vec<Scope>,
-    /// Its first characters.
-    pub hint: String,
-    /// Made at.
-    pub created_at: Time,
-    /// Made by.
-    pub created_by: String,
-    /// Works until.
-    pub expires_at: Option<Time>,
-    /// Last used, to the hour.
-    pub last_used: Option<Time>,
-}
-
-impl TokenObject {
-    /// From the stored row.
-    pub fn of(t: &Token) -> Self {
-        Self {
-            name: t.name.clone(),
-            scopes: t.scopes.clone(),
-            hint: t.hint.clone(),
-            created_at: t.created_at,
-            created_by: t.created_by.clone(),
-            expires_at: t.expires_at,
-            last_used: t.last_used,
-        }
-    }
 }
