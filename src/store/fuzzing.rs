@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{codec, pack};
+use super::{codec, pack, veil};
 use crate::model::*;
 
 /// What is read is written as the same bytes again and again; what is not a row is an error.
@@ -39,6 +39,8 @@ pub fn read(bytes: &[u8]) {
     // Packed by us, any bytes come back.
     let packed = lz4_flex::compress_prepend_size(bytes);
     assert!(pack::unpack(&packed).is_ok_and(|unpacked| unpacked == bytes), "what was packed comes back");
+    let veiled = veil::over(&packed).unwrap_or_default();
+    assert!(pack::unpack(&veiled).is_ok_and(|unpacked| unpacked == bytes), "what was veiled comes back");
 }
 
 /// A row of each kind, to begin with.

@@ -74,6 +74,7 @@ mod trouble;
 #[cfg(test)]
 mod trouble_tests;
 mod tx;
+mod veil;
 mod verify;
 pub mod views;
 mod world;

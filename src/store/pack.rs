@@ -3,7 +3,7 @@
 
 use redb::ReadableTable;
 
-use super::{StoreError, codec};
+use super::{StoreError, codec, veil};
 use crate::model::Delivery;
 
 /// A value alone in its leaf takes a power of two pages. Most of such a leaf should be filled, so packed values aim at
@@ -56,6 +56,7 @@ impl Packer {
 }
 
 pub(super) fn unpack(blob: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let blob = &*veil::lifted(blob);
     // The length comes first and is believed: damage must not ask for more memory than any blob can unpack to.
     let length = blob.first_chunk::<4>().map_or(0, |n| u32::from_le_bytes(*n) as usize);
     if length / 255 > blob.len() {
