@@ -349,6 +349,32 @@ mod tests {
         }
     }
 
+    /// The commits are of one phase: what senders can choose must not stand in the file as they chose it.
+    #[test]
+    fn nothing_stands_in_the_file_as_it_was_sent() {
+        let (dir, db) = database();
+        let (body, retry) = ("sent by somebody who means ill", "ill-retry-0123456789");
+        let sent = Received::new(&NewDelivery {
+            at: Time::from_secs(1_772_500_000),
+            platform: "grafana".into(),
+            outcome: DeliveryOutcome::Accepted,
+            problem: None,
+            headers: vec![("user-agent".to_owned(), "ill-header-0123456789".to_owned())],
+            body: body.as_bytes().to_vec(),
+            parsed: Parsed { retry_id: Some(retry.to_owned()), ..Parsed::default() },
+            replay_of: None,
+        })
+        .unwrap();
+        append(&db, 0, 0, vec![sent]).unwrap();
+        let read = pack::read_one(&db.read().unwrap().open_table(tables::BLOBS).unwrap(), 1).unwrap().unwrap();
+        assert_eq!(read.body, body.as_bytes());
+        db.close();
+        let file = std::fs::read(dir.path().join("intake.redb")).unwrap();
+        for chosen in [body, retry, "ill-header-0123456789"] {
+            assert!(memchr::memmem::find(&file, chosen.as_bytes()).is_none(), "{chosen}");
+        }
+    }
+
     #[test]
     fn a_senders_retry_gets_the_first_answer_again() {
         let (_dir, db) = database();
