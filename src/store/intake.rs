@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use redb::{Durability, ReadableTable, Table};
@@ -34,6 +34,13 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
+/// While many send, a group waits this long at most until it is as large as the last ones were: a commit writes seven pages
+/// beside its bodies, and senders who were just answered are about to send again.
+const GATHER: Duration = Duration::from_millis(1);
+/// A group of this size is large enough; the pages beside its bodies are few.
+const LARGE: usize = 64;
+/// How often it is looked whether more have come.
+const LOOK: Duration = Duration::from_micros(60);
 /// Applied deliveries are forgotten when there are this many of them: what is taken out at the other end of the table costs
 /// pages of its own, however much it is.
 const FORGET_FROM: u64 = 512;
@@ -118,16 +125,32 @@ impl Intake {
 
 impl Worker {
     fn run(mut self) {
+        // The sizes of the last two groups: of many senders, one part waits for a commit while the other part sends.
+        let mut sizes = [0_usize; 2];
         // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
         while let Some(first) = self.queue.blocking_recv() {
-            let mut group = vec![first];
-            let mut bytes = 0;
+            let [before, last] = sizes;
+            let group = self.gather(first, before.midpoint(last).min(LARGE));
+            sizes = [last, group.len()];
+            self.take(group);
+        }
+    }
+
+    /// What waits, and for a moment what comes until there are as many as `wanted`.
+    fn gather(&mut self, first: (Received, Answer), wanted: usize) -> Vec<(Received, Answer)> {
+        let mut group = vec![first];
+        let mut bytes = 0;
+        let began = Instant::now();
+        loop {
             while group.len() < GROUP && bytes < GROUP_BYTES {
                 let Ok(next) = self.queue.try_recv() else { break };
                 bytes += next.0.size();
                 group.push(next);
             }
-            self.take(group);
+            if group.len() >= wanted || bytes >= GROUP_BYTES || began.elapsed() >= GATHER {
+                return group;
+            }
+            std::thread::sleep(LOOK);
         }
     }
 
