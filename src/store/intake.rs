@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use redb::{Durability, ReadableTable, Table};
@@ -34,12 +34,12 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
-/// While many send, a group waits this long at most until it is as large as the last ones were: a commit writes seven pages
-/// beside its bodies, and senders who were just answered are about to send again.
-const GATHER: Duration = Duration::from_millis(1);
 /// A group of this size is large enough; the pages beside its bodies are few.
 const LARGE: usize = 64;
-/// How often it is looked whether more have come.
+/// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
+/// seven pages beside its bodies, and senders who were just answered are about to send again.
+const LOOKS: usize = 8;
+/// The time between two looks. The kernel adds some 50 µs to it, so that all of them take a millisecond.
 const LOOK: Duration = Duration::from_micros(60);
 /// Applied deliveries are forgotten when there are this many of them: what is taken out at the other end of the table costs
 /// pages of its own, however much it is.
@@ -140,18 +140,18 @@ impl Worker {
     fn gather(&mut self, first: (Received, Answer), wanted: usize) -> Vec<(Received, Answer)> {
         let mut group = vec![first];
         let mut bytes = 0;
-        let began = Instant::now();
-        loop {
+        for looks in 0.. {
             while group.len() < GROUP && bytes < GROUP_BYTES {
                 let Ok(next) = self.queue.try_recv() else { break };
                 bytes += next.0.size();
                 group.push(next);
             }
-            if group.len() >= wanted || bytes >= GROUP_BYTES || began.elapsed() >= GATHER {
-                return group;
+            if group.len() >= wanted || bytes >= GROUP_BYTES || looks >= LOOKS {
+                break;
             }
             std::thread::sleep(LOOK);
         }
+        group
     }
 
     fn take(&mut self, group: Vec<(Received, Answer)>) {
