@@ -1,9 +1,12 @@
 //! One database file that can be opened again. After a read or write that failed, redb refuses everything until then: a
 //! disk that was full for a minute would otherwise stop the server until somebody starts it anew.
 
-use std::sync::{
-    PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
@@ -64,21 +67,34 @@ impl File {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Closes it for good.
+    /// Closes it.
     pub fn close(&self) {
-        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(database) = self.database.write().unwrap_or_else(PoisonError::into_inner).take() {
+            shut(database);
+        }
     }
 
     /// Opens it again. Snapshots from before fail from now on.
     pub fn reopen(&self) -> Result<(), StoreError> {
         // Closed first: a file is open only once at a time.
-        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.close();
         let database = (self.opener)()?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.failed.set(None);
         Ok(())
     }
+}
+
+/// Closes a database. What cannot be noted in it at its end is made anew from its rows when it is opened next; a damaged one
+/// can make redb panic here.
+pub(super) fn shut(database: Database) {
+    let why = match catch_unwind(AssertUnwindSafe(|| database.close())) {
+        Ok(Ok(())) => return,
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => "its contents contradict each other".to_owned(),
+    };
+    tracing::warn!(error = %why, "a file of the store could not be closed as whole; it is repaired when it is opened next");
 }
 
 fn closed() -> StoreError {

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use redb::{Database, ReadableDatabase};
 
 use super::{
-    StoreError, open, space,
+    StoreError, file, open, space,
     tables::{self, meta},
 };
 
@@ -44,7 +44,10 @@ pub fn folder(dir: &Path, cache: usize) -> Result<(), StoreError> {
 
 /// The schema of a file, which is closed again afterwards.
 fn schema_of(path: &Path, cache: usize) -> Result<Option<u32>, StoreError> {
-    open::schema(&open::database(path, cache)?.begin_read()?)
+    let database = open::database(path, cache)?;
+    let found = open::schema(&database.begin_read()?);
+    file::shut(database);
+    found
 }
 
 /// Copies both files and the key into a folder of their own, unless an attempt before this one has done so.
