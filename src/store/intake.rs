@@ -34,6 +34,8 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
+/// Commits of fewer deliveries are made at once: few send, and for them to wait costs more than the pages do.
+const MANY: usize = 10;
 /// A group of this size is large enough; the pages beside its bodies are few.
 const LARGE: usize = 64;
 /// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
@@ -130,7 +132,8 @@ impl Worker {
         // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
         while let Some(first) = self.queue.blocking_recv() {
             let [before, last] = sizes;
-            let group = self.gather(first, before.midpoint(last).min(LARGE));
+            let usual = before.midpoint(last);
+            let group = self.gather(first, if usual < MANY { 1 } else { usual.min(LARGE) });
             sizes = [last, group.len()];
             self.take(group);
         }
