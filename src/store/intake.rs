@@ -34,8 +34,8 @@ const QUEUE: usize = 4096;
 const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
-/// Commits of fewer deliveries are made at once: few send, and for them to wait costs more than the pages do.
-const MANY: usize = 10;
+/// Of fewer senders no commit waits for company: that costs them more than the pages do.
+const MANY: usize = 24;
 /// A group of this size is large enough; the pages beside its bodies are few.
 const LARGE: usize = 64;
 /// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
@@ -129,11 +129,14 @@ impl Worker {
     fn run(mut self) {
         // The sizes of the last two groups: of many senders, one part waits for a commit while the other part sends.
         let mut sizes = [0_usize; 2];
+        // How many were seen to send, for some groups after it: a sync that takes long makes uneven ones.
+        let mut senders = 0_usize;
         // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
         while let Some(first) = self.queue.blocking_recv() {
             let [before, last] = sizes;
-            let usual = before.midpoint(last);
-            let group = self.gather(first, if usual < MANY { 1 } else { usual.min(LARGE) });
+            senders = (before + last).max(senders - senders / 16);
+            let wanted = if senders < MANY { 1 } else { before.midpoint(last).min(LARGE) };
+            let group = self.gather(first, wanted);
             sizes = [last, group.len()];
             self.take(group);
         }
