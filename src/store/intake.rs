@@ -35,9 +35,9 @@ const GROUP_BYTES: usize = 8 << 20;
 /// A group is committed at the latest when it holds this many deliveries.
 const GROUP: usize = 4096;
 /// Of fewer senders no commit waits for company: that costs them more than the pages do.
-const MANY: usize = 24;
-/// A group of this size is large enough; the pages beside its bodies are few.
-const LARGE: usize = 64;
+const MANY: usize = 20;
+/// A group of this size is large enough: the pages beside its bodies are few, and others send while it is committed.
+const LARGE: usize = 32;
 /// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
 /// seven pages beside its bodies, and senders who were just answered are about to send again.
 const LOOKS: usize = 8;
@@ -129,12 +129,12 @@ impl Worker {
     fn run(mut self) {
         // The sizes of the last two groups: of many senders, one part waits for a commit while the other part sends.
         let mut sizes = [0_usize; 2];
-        // How many were seen to send, for some groups after it: a sync that takes long makes uneven ones.
+        // So many at least were seen to send, for some groups after it: a sync that takes long makes uneven ones.
         let mut senders = 0_usize;
         // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
         while let Some(first) = self.queue.blocking_recv() {
             let [before, last] = sizes;
-            senders = (before + last).max(senders - senders / 16);
+            senders = last.max(senders - senders / 16);
             let wanted = if senders < MANY { 1 } else { before.midpoint(last).min(LARGE) };
             let group = self.gather(first, wanted);
             sizes = [last, group.len()];
