@@ -16,19 +16,20 @@ use tokio_util::task::AbortOnDropHandle;
 /// spare it makes no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// A thirtieth: what is on the disk already and is waited for, but not by its sender. Senders and readers leave it
-    /// several thousand alerts a second all the same, because they wait for the disk in between.
-    Applying,
-    /// The least there is: what is looked for a moment later as well.
-    Following,
+    /// A thirtieth: what is waited for, but by nobody who holds a connection open.
+    Little,
+    /// What the others leave, and at once when one of them wakes up: a thread of little weight keeps a processor that it
+    /// got for a millisecond or more, which senders would spend waiting. They leave several thousand alerts a second all
+    /// the same, because they wait for the disk in between.
+    Idle,
 }
 
 impl Weight {
     /// As `nice` counts.
     fn nice(self) -> i32 {
         match self {
-            Self::Applying => 15,
-            Self::Following => 19,
+            Self::Little => 15,
+            Self::Idle => 19,
         }
     }
 }
@@ -56,7 +57,7 @@ impl Aside {
     /// The system lets this process have no further thread.
     pub fn start(name: &str) -> io::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name(name).on_thread_start(|| step_back(Weight::Applying));
+        builder.worker_threads(1).thread_name(name).on_thread_start(|| step_back(Weight::Little));
         Ok(Self(Some(builder.enable_all().build()?)))
     }
 
@@ -99,7 +100,7 @@ impl Background {
     pub fn start(name: &str) -> io::Result<Self> {
         let (jobs, mut asked) = mpsc::channel::<Job>(1);
         Builder::new().name(name.to_owned()).spawn(move || {
-            step_back(Weight::Following);
+            step_back(Weight::Idle);
             while let Some(job) = asked.blocking_recv() {
                 job();
             }
@@ -128,11 +129,30 @@ impl Background {
 pub fn step_back(weight: Weight) {
     // Elsewhere it would be the weight of the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(e) = rustix::process::setpriority_process(None, weight.nice()) {
-        tracing::debug!(error = %e, ?weight, "a thread whose work may wait has the weight of the others");
+    {
+        if weight == Weight::Idle
+            && let Err(e) = idle()
+        {
+            tracing::debug!(error = ?e, "a thread whose work may wait does not make way at once");
+        }
+        // Also where it is idle: for kernels that were asked not to let it be.
+        if let Err(e) = rustix::process::setpriority_process(None, weight.nice()) {
+            tracing::debug!(error = %e, ?weight, "a thread whose work may wait has the weight of the others");
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = weight.nice();
+}
+
+/// `SCHED_IDLE`, see sched(7).
+#[cfg(target_os = "linux")]
+fn idle() -> Result<(), thread_priority::Error> {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy)
 }
 
 #[cfg(test)]
@@ -167,9 +187,13 @@ mod tests {
     }
 
     #[cfg(target_os = "linux")]
+    fn weight() -> (i32, thread_priority::ThreadSchedulePolicy) {
+        (rustix::process::getpriority_process(None).unwrap(), thread_priority::thread_schedule_policy().unwrap())
+    }
+
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_task_aside_is_light_and_so_is_what_it_blocks_with() {
-        let weight = || rustix::process::getpriority_process(None).unwrap();
         let aside = Aside::start("test").unwrap();
         let (tell, told) = oneshot::channel();
         let task = aside.run(async move {
@@ -177,18 +201,20 @@ mod tests {
             tell.send((weight(), blocking)).unwrap();
         });
         task.await;
-        let light = weight().max(Weight::Applying.nice());
+        let (nice, policy) = weight();
+        let light = (nice.max(Weight::Little.nice()), policy);
         assert_eq!(told.await, Ok((light, light)));
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn its_thread_and_those_it_starts_are_light_and_no_other_is() {
-        let weight = || rustix::process::getpriority_process(None).unwrap();
+    async fn its_thread_and_those_it_starts_are_idle_and_no_other_is() {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
         let before = weight();
         let background = Background::start("test").unwrap();
         let there = move || (weight(), std::thread::spawn(weight).join().unwrap());
-        let light = before.max(Weight::Following.nice());
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let light = (before.0.max(Weight::Idle.nice()), idle);
         assert_eq!(background.run(there).await, Ok((light, light)));
         assert_eq!(weight(), before);
     }

@@ -36,12 +36,12 @@ const GROUP_BYTES: usize = 8 << 20;
 const GROUP: usize = 4096;
 /// Of fewer senders no commit waits for company: that costs them more than the pages do.
 const MANY: usize = 20;
-/// A group of this size is large enough: the pages beside its bodies are few, and others send while it is committed.
-const LARGE: usize = 32;
+/// A group of this size is large enough: the pages beside its bodies are few.
+const LARGE: usize = 64;
 /// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
 /// seven pages beside its bodies, and senders who were just answered are about to send again.
-const LOOKS: usize = 8;
-/// The time between two looks. The kernel adds some 50 µs to it, so that all of them take a millisecond.
+const LOOKS: usize = 12;
+/// The time between two looks. The kernel adds some 50 µs to it, so that all of them take little more than a millisecond.
 const LOOK: Duration = Duration::from_micros(60);
 /// Applied deliveries are forgotten when there are this many of them: what is taken out at the other end of the table costs
 /// pages of its own, however much it is.

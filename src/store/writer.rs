@@ -94,6 +94,8 @@ pub struct Writer {
     stale: bool,
     // The last group ended because it was large: more waits.
     full: bool,
+    // From the arrival of the last group's first delivery until all of it was on the disk.
+    waited: Duration,
     // Deliveries that are still applied one at a time, because a group of them could not be.
     singly: usize,
     mended: Wait,
@@ -223,6 +225,7 @@ pub fn start(start: Start) -> Result<(Handle, std::thread::JoinHandle<()>), Stor
         health,
         stale: false,
         full: false,
+        waited: Duration::ZERO,
         singly: 0,
         mended: Wait::begin(Duration::ZERO),
         last_trim: Time::from_millis(0),
@@ -377,6 +380,7 @@ impl Writer {
         }
         self.singly = self.singly.saturating_sub(count);
         self.full = count >= GROUP || bytes >= GROUP_BYTES;
+        self.waited = self.clock.now().since(alone.delivery.at);
         Ok(count)
     }
 
