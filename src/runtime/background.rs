@@ -144,6 +144,22 @@ pub fn step_back(weight: Weight) {
     let _ = weight.nice();
 }
 
+/// Does the work on a thread of such weight and waits for it: for what starts threads of its own, which weigh as much. A
+/// panic goes on here.
+///
+/// # Errors
+/// The system lets this process have no further thread.
+pub fn of_weight<R: Send>(weight: Weight, work: impl FnOnce() -> R + Send) -> io::Result<R> {
+    std::thread::scope(|threads| {
+        let begun = move || {
+            step_back(weight);
+            work()
+        };
+        let done = Builder::new().spawn_scoped(threads, begun)?.join();
+        Ok(done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
 /// `SCHED_IDLE`, see sched(7).
 #[cfg(target_os = "linux")]
 fn idle() -> Result<(), thread_priority::Error> {
@@ -217,5 +233,18 @@ mod tests {
         let light = (before.0.max(Weight::Idle.nice()), idle);
         assert_eq!(background.run(there).await, Ok((light, light)));
         assert_eq!(weight(), before);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_that_the_work_starts_are_light_and_its_panic_goes_on() {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
+        let before = weight();
+        let started = of_weight(Weight::Idle, || std::thread::spawn(weight)).unwrap();
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(started.join().unwrap().1, idle);
+        assert_eq!(weight(), before);
+        let panicked = catch_unwind(|| of_weight(Weight::Idle, || panic!("of the test"))).unwrap_err();
+        assert_eq!(panicked.downcast_ref(), Some(&"of the test"));
     }
 }

@@ -25,7 +25,10 @@ use tantivy::{
     schema::Schema,
 };
 
-use crate::store::{Store, StoreError, private_folder};
+use crate::{
+    runtime::background::{Weight, of_weight},
+    store::{Store, StoreError, private_folder},
+};
 use schema::{Fields, schema};
 
 pub use facets::{Counts, Named};
@@ -218,7 +221,10 @@ fn writable(index: &Index) -> Result<Opened, SearchError> {
     index.tokenizers().register(analyzer::NAMES, analyzer::names());
     // The follower reloads after its own commits: no thread that watches the folder.
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    let writer = Mutex::new(index.writer_with_num_threads(1, WRITER_BYTES)?);
+    // Its threads, and those that merge, follow as the thread does that feeds them.
+    let writer =
+        of_weight(Weight::Idle, || index.writer_with_num_threads(1, WRITER_BYTES)).map_err(TantivyError::from)??;
+    let writer = Mutex::new(writer);
     Ok(Opened { reader, writer })
 }
 
