@@ -18,9 +18,11 @@ use tokio_util::task::AbortOnDropHandle;
 pub enum Weight {
     /// A thirtieth: what is waited for, but by nobody who holds a connection open.
     Little,
+    /// A seventieth: what is looked for a moment later as well.
+    Least,
     /// What the others leave, and at once when one of them wakes up: a thread of little weight keeps a processor that it
     /// got for a millisecond or more, which senders would spend waiting. They leave several thousand alerts a second all
-    /// the same, because they wait for the disk in between.
+    /// the same, because they wait for the disk in between; other programs may leave none for minutes.
     Idle,
 }
 
@@ -29,7 +31,7 @@ impl Weight {
     fn nice(self) -> i32 {
         match self {
             Self::Little => 15,
-            Self::Idle => 19,
+            Self::Least | Self::Idle => 19,
         }
     }
 }
@@ -100,7 +102,7 @@ impl Background {
     pub fn start(name: &str) -> io::Result<Self> {
         let (jobs, mut asked) = mpsc::channel::<Job>(1);
         Builder::new().name(name.to_owned()).spawn(move || {
-            step_back(Weight::Idle);
+            step_back(Weight::Least);
             while let Some(job) = asked.blocking_recv() {
                 job();
             }
@@ -224,25 +226,27 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn its_thread_and_those_it_starts_are_idle_and_no_other_is() {
-        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
+    async fn its_thread_and_those_it_starts_are_light_and_no_other_is() {
         let before = weight();
         let background = Background::start("test").unwrap();
         let there = move || (weight(), std::thread::spawn(weight).join().unwrap());
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let light = (before.0.max(Weight::Idle.nice()), idle);
+        let light = (before.0.max(Weight::Least.nice()), before.1);
         assert_eq!(background.run(there).await, Ok((light, light)));
         assert_eq!(weight(), before);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn threads_that_the_work_starts_are_light_and_its_panic_goes_on() {
+    fn threads_that_the_work_starts_weigh_what_it_does_and_its_panic_goes_on() {
         use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
         let before = weight();
-        let started = of_weight(Weight::Idle, || std::thread::spawn(weight)).unwrap();
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        assert_eq!(started.join().unwrap().1, idle);
+        let check = |of, policy| {
+            let started = of_weight(of, || std::thread::spawn(weight)).unwrap();
+            assert_eq!(started.join().unwrap(), (before.0.max(of.nice()), policy), "{of:?}");
+        };
+        check(Weight::Little, before.1);
+        check(Weight::Least, before.1);
+        check(Weight::Idle, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
         assert_eq!(weight(), before);
         let panicked = catch_unwind(|| of_weight(Weight::Idle, || panic!("of the test"))).unwrap_err();
         assert_eq!(panicked.downcast_ref(), Some(&"of the test"));

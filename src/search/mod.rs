@@ -221,9 +221,9 @@ fn writable(index: &Index) -> Result<Opened, SearchError> {
     index.tokenizers().register(analyzer::NAMES, analyzer::names());
     // The follower reloads after its own commits: no thread that watches the folder.
     let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    // Its threads, and those that merge, follow as the thread does that feeds them.
+    // Its threads, and those that merge, weigh what the thread does that feeds them.
     let writer =
-        of_weight(Weight::Idle, || index.writer_with_num_threads(1, WRITER_BYTES)).map_err(TantivyError::from)??;
+        of_weight(Weight::Least, || index.writer_with_num_threads(1, WRITER_BYTES)).map_err(TantivyError::from)??;
     let writer = Mutex::new(writer);
     Ok(Opened { reader, writer })
 }
