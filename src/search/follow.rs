@@ -33,6 +33,9 @@ const REMEMBERED: usize = 100_000;
 const LONGEST: usize = 64 * 1024;
 /// Between two commits. Indexing has half of one processor at most, however much comes in.
 const PAUSE: Duration = Duration::from_millis(500);
+/// While a burst is taken, indexing waits for so long at most: whoever searches then finds what was applied before, and the
+/// processors are for those who send and for what is applied. Then it catches up before it waits again.
+const PUT_OFF: Duration = Duration::from_secs(30);
 /// Repeats of alerts seldom say anything new: incidents of which nothing else changed are looked at this often.
 const LATER: Duration = Duration::from_secs(10);
 
@@ -67,6 +70,7 @@ impl Search {
     pub async fn run(self, clock: Clock, stop: CancellationToken) {
         let mut changes = self.inner.store.changes();
         let mut flushed = clock.uptime();
+        let mut caught_up = flushed;
         // Who searches a moment later finds more; who sends waits for the disk, and comes first.
         let background = match Background::start("text-index") {
             Ok(background) => background,
@@ -79,7 +83,11 @@ impl Search {
                 flushed = clock.uptime();
             }
             let idle = match background.run(move || search.step(flush)).await {
-                Ok(Ok(more)) => !more && self.memory(|m| m.later.is_empty()),
+                Ok(Ok(true)) => false,
+                Ok(Ok(false)) => {
+                    caught_up = clock.uptime();
+                    self.memory(|m| m.later.is_empty())
+                }
                 Ok(Err(e)) => {
                     tracing::warn!(error = %e, "the text index is behind");
                     false
@@ -94,7 +102,11 @@ impl Search {
                 // The pause first: changes that come meanwhile are indexed together.
                 clock.sleep(PAUSE).await;
                 // What failed, or is not done, is gone on with whether anything changes or not.
-                if idle { changes.changed().await } else { Ok(()) }
+                let changed = if idle { changes.changed().await } else { Ok(()) };
+                while may_wait(self.inner.store.in_burst(), clock.uptime().saturating_sub(caught_up)) {
+                    clock.sleep(PAUSE).await;
+                }
+                changed
             };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -410,6 +422,11 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     hasher.finish()
 }
 
+/// Whether indexing waits. `stale` is how long ago nothing was left to index.
+fn may_wait(in_burst: bool, stale: Duration) -> bool {
+    in_burst && stale < PUT_OFF
+}
+
 /// The incident that a change is about, where it may change what is indexed.
 pub(super) fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
     match subject {
@@ -428,4 +445,19 @@ pub(super) fn subject(subject: &ChangeSubject) -> Option<IncidentId> {
 /// Whether somebody may look for what is new. Repeats of alerts are most of all changes.
 fn is_new(subject: &ChangeSubject) -> bool {
     !matches!(subject, ChangeSubject::Incident(_, IncidentChange::Alerts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexing_waits_for_a_burst_and_not_for_ever() {
+        let check = |in_burst, stale, want| assert_eq!(may_wait(in_burst, Duration::from_secs(stale)), want, "{stale}");
+        check(false, 0, false);
+        check(false, 29, false);
+        check(true, 0, true);
+        check(true, 29, true);
+        check(true, 30, false);
+    }
 }

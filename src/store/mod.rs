@@ -440,6 +440,11 @@ impl Store {
         last.saturating_sub(self.inner.applied.load(Ordering::Acquire))
     }
 
+    /// Whether more come than are applied: so many wait that no one transaction takes them all.
+    pub fn in_burst(&self) -> bool {
+        self.behind() > writer::GROUP as u64
+    }
+
     /// Finishes what was accepted, stops the threads and closes the files. Blocking; idempotent.
     pub fn close(&self) {
         // The intake thread ends when its queue has no sender left, and has then stored all it was given.

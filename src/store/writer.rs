@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Deliveries and bytes applied in one transaction.
-const GROUP: usize = 4_000;
+pub(super) const GROUP: usize = 4_000;
 const GROUP_BYTES: usize = 16 << 20;
 /// Of them so many, and so many bytes, are in memory at a time.
 const CHUNK: usize = 256;
