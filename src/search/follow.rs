@@ -33,8 +33,8 @@ const REMEMBERED: usize = 100_000;
 const LONGEST: usize = 64 * 1024;
 /// Between two commits. Indexing has half of one processor at most, however much comes in.
 const PAUSE: Duration = Duration::from_millis(500);
-/// While a burst is taken, indexing waits for so long at most: whoever searches then finds what was applied before, and the
-/// processors are for those who send and for what is applied. Then it catches up before it waits again.
+/// While a burst is taken, new alerts wait for the index for so long at most: the processors are for those who send and for
+/// what is applied, and whoever searches has the newest looked through without it. Then it catches up before they wait again.
 const PUT_OFF: Duration = Duration::from_secs(30);
 /// Repeats of alerts seldom say anything new: incidents of which nothing else changed are looked at this often.
 const LATER: Duration = Duration::from_secs(10);
@@ -65,6 +65,19 @@ impl Memory {
     }
 }
 
+/// What a step indexes beside what is new of incidents, which must be followed while the change log still says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct What {
+    /// Incidents of which only alerts repeated.
+    pub(super) repeats: bool,
+    /// New alerts.
+    pub(super) alerts: bool,
+}
+
+impl What {
+    pub(super) const ALL: Self = Self { repeats: true, alerts: true };
+}
+
 impl Search {
     /// Follows the store until `stop`.
     pub async fn run(self, clock: Clock, stop: CancellationToken) {
@@ -82,7 +95,9 @@ impl Search {
             if flush {
                 flushed = clock.uptime();
             }
-            let idle = match background.run(move || search.step(flush)).await {
+            let stale = clock.uptime().saturating_sub(caught_up);
+            let what = What { repeats: flush, alerts: !may_wait(self.inner.store.in_burst(), stale) };
+            let idle = match background.run(move || search.step(what)).await {
                 Ok(Ok(true)) => false,
                 Ok(Ok(false)) => {
                     caught_up = clock.uptime();
@@ -102,11 +117,7 @@ impl Search {
                 // The pause first: changes that come meanwhile are indexed together.
                 clock.sleep(PAUSE).await;
                 // What failed, or is not done, is gone on with whether anything changes or not.
-                let changed = if idle { changes.changed().await } else { Ok(()) };
-                while may_wait(self.inner.store.in_burst(), clock.uptime().saturating_sub(caught_up)) {
-                    clock.sleep(PAUSE).await;
-                }
-                changed
+                if idle { changes.changed().await } else { Ok(()) }
             };
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -117,26 +128,26 @@ impl Search {
 
     /// Brings the index up to the store. Blocking. After an error of the index the next call opens it again.
     pub fn catch_up(&self) -> Result<(), SearchError> {
-        while self.step(true)? {}
+        while self.step(What::ALL)? {}
         Ok(())
     }
 
-    /// One step of that; whether there is more to do. `flush`: also what may wait.
-    pub(super) fn step(&self, flush: bool) -> Result<bool, SearchError> {
-        let done = self.once(flush);
+    /// One step of that; whether there is more to do.
+    pub(super) fn step(&self, what: What) -> Result<bool, SearchError> {
+        let done = self.once(what);
         // Made anew at once: nothing but what is derived is lost.
-        if matches!(done, Err(SearchError::Damaged)) { self.once(flush) } else { done }
+        if matches!(done, Err(SearchError::Damaged)) { self.once(what) } else { done }
     }
 
-    fn once(&self, flush: bool) -> Result<bool, SearchError> {
+    fn once(&self, what: What) -> Result<bool, SearchError> {
         self.mend()?;
-        unharmed(|| self.follow(flush)).inspect_err(|e| match e {
+        unharmed(|| self.follow(what)).inspect_err(|e| match e {
             SearchError::Store(_) => {}
             e => self.give_up(matches!(e, SearchError::Damaged)),
         })
     }
 
-    fn follow(&self, flush: bool) -> Result<bool, SearchError> {
+    fn follow(&self, what: What) -> Result<bool, SearchError> {
         let view = self.inner.store.view()?;
         let (first, last) = view.change_range()?;
         let seq = self.seq();
@@ -156,7 +167,7 @@ impl Search {
                 *changed.entry(id).or_default() |= soon;
             }
             for (id, soon) in changed {
-                if soon || flush {
+                if soon || what.repeats {
                     self.look_at(&view, id)?;
                 } else {
                     self.memory(|m| m.later.insert(id));
@@ -164,11 +175,11 @@ impl Search {
             }
         }
         // They stay in the list until the commit: whoever searches meanwhile looks at their rows.
-        let later = if flush { self.memory(|m| m.later.clone()) } else { BTreeSet::new() };
+        let later = if what.repeats { self.memory(|m| m.later.clone()) } else { BTreeSet::new() };
         for id in &later {
             self.look_at(&view, *id)?;
         }
-        let alerts = self.follow_alerts(&view)?;
+        let alerts = if what.alerts { self.follow_alerts(&view)? } else { self.alerts_reached() };
         let (_, newest, _) = view.alert_range()?;
         if (reached, alerts) != (seq, self.alerts_reached()) || self.memory(|m| std::mem::take(&mut m.dirty)) {
             self.commit(Places { seq: reached, alerts })?;
@@ -422,7 +433,7 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
     hasher.finish()
 }
 
-/// Whether indexing waits. `stale` is how long ago nothing was left to index.
+/// Whether new alerts wait. `stale` is how long ago nothing was left to index.
 fn may_wait(in_burst: bool, stale: Duration) -> bool {
     in_burst && stale < PUT_OFF
 }
@@ -452,7 +463,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indexing_waits_for_a_burst_and_not_for_ever() {
+    fn alerts_wait_for_a_burst_and_not_for_ever() {
         let check = |in_burst, stale, want| assert_eq!(may_wait(in_burst, Duration::from_secs(stale)), want, "{stale}");
         check(false, 0, false);
         check(false, 29, false);

@@ -150,7 +150,7 @@ impl Search {
         }
         let search = Self::open(store)?;
         let mut done = 0;
-        while search.step(true)? {
+        while search.step(follow::What::ALL)? {
             let (first, last, all) = search.inner.store.view()?.alert_range()?;
             // Numbers have gaps where alerts were removed: the share of the numbers is the share of the alerts.
             let (of, reached) = (last.saturating_sub(first).max(1), search.alerts_reached().saturating_sub(first));
@@ -392,6 +392,24 @@ mod tests {
         ] {
             assert_eq!(search.facets(filter).unwrap().by.get(value).copied(), want, "{value} of {filter:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn alerts_that_wait_for_the_index_are_found_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open_store(dir.path());
+        send(&store, 0, "Disk full on log-store").await;
+        let search = Search::open(store.clone()).unwrap();
+        search.catch_up().unwrap();
+        send(&store, 1, "Certificate expires").await;
+        let more = search.step(follow::What { repeats: false, alerts: false }).unwrap();
+        assert!(more, "it must go on with the alerts");
+        assert_eq!((search.seq(), search.alerts_reached()), (*store.changes().borrow(), 1));
+        let certificate = (vec![2], vec!["Certificate expires".to_owned()]);
+        assert_eq!(found(&search, &store, "certificate"), certificate);
+        search.catch_up().unwrap();
+        assert_eq!(search.alerts_reached(), 2);
+        assert_eq!(found(&search, &store, "certificate"), certificate);
     }
 
     #[tokio::test]
