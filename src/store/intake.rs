@@ -2,6 +2,8 @@
 //! an acknowledgement never waits for correlation, and a storm costs one commit per drained group. What the writer has
 //! applied lies in the main file and is forgotten here: the file stays small, and so is the walk over it after a kill.
 
+mod groups;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -15,8 +17,10 @@ use std::{
 use redb::{Durability, ReadableTable, Table};
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot},
+    sync::{mpsc::error::SendTimeoutError, oneshot},
 };
+
+use groups::{Entrance, Groups, Weighed};
 
 use super::{
     NewDelivery, StoreError, SubmitError, Submitted,
@@ -28,21 +32,6 @@ use super::{
 };
 use crate::model::{DeliveryId, Time};
 
-/// Deliveries that may wait for the intake thread; a sender beyond that waits for a place.
-const QUEUE: usize = 4096;
-/// A group is committed at the latest when it holds this many bytes of bodies.
-const GROUP_BYTES: usize = 8 << 20;
-/// A group is committed at the latest when it holds this many deliveries.
-const GROUP: usize = 4096;
-/// Of fewer senders no commit waits for company: that costs them more than the pages do.
-const MANY: usize = 20;
-/// A group of this size is large enough: the pages beside its bodies are few.
-const LARGE: usize = 64;
-/// How often at most a group that is smaller than the last ones is looked at anew whether more have come: a commit writes
-/// seven pages beside its bodies, and senders who were just answered are about to send again.
-const LOOKS: usize = 12;
-/// The time between two looks. The kernel adds some 50 µs to it, so that all of them take little more than a millisecond.
-const LOOK: Duration = Duration::from_micros(60);
 /// Applied deliveries are forgotten when there are this many of them: what is taken out at the other end of the table costs
 /// pages of its own, however much it is.
 const FORGET_FROM: u64 = 512;
@@ -56,11 +45,19 @@ const FORGET_RETRIES: usize = 2;
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
 type Answer = oneshot::Sender<Result<Submitted, SubmitError>>;
+/// Who sent it is waiting.
+type Waiting = (Received, Answer);
+
+impl Weighed for Waiting {
+    fn bytes(&self) -> usize {
+        self.0.size()
+    }
+}
 
 /// The way into the intake thread.
 #[derive(Debug)]
 pub struct Intake {
-    queue: mpsc::Sender<(Received, Answer)>,
+    entrance: Entrance<Waiting>,
     last: Arc<AtomicU64>,
 }
 
@@ -69,7 +66,6 @@ struct Worker {
     file: Arc<File>,
     // The generation of the file that `last` was read from.
     generation: u64,
-    queue: mpsc::Receiver<(Received, Answer)>,
     last: Arc<AtomicU64>,
     applied: Arc<AtomicU64>,
     max_behind: u64,
@@ -90,11 +86,10 @@ impl Intake {
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
         let generation = file.generation();
         let last = Arc::new(AtomicU64::new(last_seq(&file)?));
-        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (entrance, groups) = groups::groups();
         let worker = Worker {
             file,
             generation,
-            queue: receiver,
             last: Arc::clone(&last),
             applied,
             max_behind,
@@ -102,8 +97,8 @@ impl Intake {
             wake: Box::new(wake),
             runtime: Handle::try_current().ok(),
         };
-        let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run())?;
-        Ok((Self { queue, last }, thread))
+        let thread = std::thread::Builder::new().name("intake".to_owned()).spawn(move || worker.run(groups))?;
+        Ok((Self { entrance, last }, thread))
     }
 
     /// Stores a delivery durably.
@@ -112,10 +107,10 @@ impl Intake {
         let received = Received::new(&delivery)?;
         drop(delivery);
         let (answer, answered) = oneshot::channel();
-        match self.queue.send_timeout((received, answer), QUEUE_WAIT).await {
+        match self.entrance.send((received, answer), QUEUE_WAIT).await {
             Ok(()) => answered.await.unwrap_or(Err(StoreError::Stopped.into())),
-            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(SubmitError::Overloaded { retry_after_secs: 5 }),
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(StoreError::Stopped.into()),
+            Err(SendTimeoutError::Timeout(_)) => Err(SubmitError::Overloaded { retry_after_secs: 5 }),
+            Err(SendTimeoutError::Closed(_)) => Err(StoreError::Stopped.into()),
         }
     }
 
@@ -126,41 +121,14 @@ impl Intake {
 }
 
 impl Worker {
-    fn run(mut self) {
-        // The sizes of the last two groups: of many senders, one part waits for a commit while the other part sends.
-        let mut sizes = [0_usize; 2];
-        // So many at least were seen to send, for some groups after it: a sync that takes long makes uneven ones.
-        let mut senders = 0_usize;
-        // Ends when the last sender of the queue is gone: everything accepted before that is still committed.
-        while let Some(first) = self.queue.blocking_recv() {
-            let [before, last] = sizes;
-            senders = last.max(senders - senders / 16);
-            let wanted = if senders < MANY { 1 } else { before.midpoint(last).min(LARGE) };
-            let group = self.gather(first, wanted);
-            sizes = [last, group.len()];
+    fn run(mut self, groups: Groups<Waiting>) {
+        // Ends when the last sender is gone: everything accepted before that is still committed.
+        for group in groups {
             self.take(group);
         }
     }
 
-    /// What waits, and for a moment what comes until there are as many as `wanted`.
-    fn gather(&mut self, first: (Received, Answer), wanted: usize) -> Vec<(Received, Answer)> {
-        let mut group = vec![first];
-        let mut bytes = 0;
-        for looks in 0.. {
-            while group.len() < GROUP && bytes < GROUP_BYTES {
-                let Ok(next) = self.queue.try_recv() else { break };
-                bytes += next.0.size();
-                group.push(next);
-            }
-            if group.len() >= wanted || bytes >= GROUP_BYTES || looks >= LOOKS {
-                break;
-            }
-            std::thread::sleep(LOOK);
-        }
-        group
-    }
-
-    fn take(&mut self, group: Vec<(Received, Answer)>) {
+    fn take(&mut self, group: Vec<Waiting>) {
         if let Err(e) = guarded(|| self.ready()) {
             return refuse(group.into_iter().map(|(_, answer)| answer), &e);
         }
@@ -252,7 +220,7 @@ fn append(file: &File, mut last: u64, applied: u64, group: Vec<Received>) -> Res
         if let Some(newest) = newest {
             forget_retries(&mut retries, &mut order, newest.minus(RETRY_KNOWN), FORGET_RETRIES * group.len())?;
         }
-        let mut pack = Packer::default();
+        let mut pack = Packer::for_about(group.iter().map(Received::size).sum());
         for new in group {
             if let Some(key) = new.retry {
                 let first = retries.get(key)?.map(|first| first.value());

@@ -29,6 +29,11 @@ impl Default for Packer {
 }
 
 impl Packer {
+    /// For rows of so many bytes together.
+    pub fn for_about(bytes: usize) -> Self {
+        Self { rows: Vec::with_capacity(bytes.min(FIRST)), ..Self::default() }
+    }
+
     /// Adds a row; the numbers must follow each other without a gap. Returns a full value to be written under its number.
     pub fn push(&mut self, seq: u64, row: &[u8]) -> Option<(u64, Vec<u8>)> {
         let full = !self.rows.is_empty() && self.rows.len() + row.len() > self.most;
