@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LOADED, Writer};
+use super::{GROUP, LOADED, Writer};
 use crate::{
     runtime::background::{Weight, step_back},
     store::StoreError,
@@ -30,9 +30,9 @@ pub struct Light {
 }
 
 /// Whether a round with so many waiting, of `most` that may wait, is for that thread. `waited` is what the last round's
-/// first had to.
+/// first had to. Where there is little room nothing waits: all of it could fill up while one round makes way.
 fn may_wait(behind: u64, most: u64, waited: Duration) -> bool {
-    behind >= LOADED as u64 && behind < most / 2 && waited < PUT_OFF
+    most / 2 >= GROUP as u64 && behind >= LOADED as u64 && behind < most / 2 && waited < PUT_OFF
 }
 
 impl Light {
@@ -85,7 +85,9 @@ mod tests {
         check(64, 1_000_000, 30, false);
         check(499_999, 1_000_000, 0, true);
         check(500_000, 1_000_000, 0, false);
+        check(70, 150, 0, false);
         check(100, 150, 0, false);
+        check(70, 2 * GROUP as u64, 0, true);
         check(u64::MAX, u64::MAX, 0, false);
     }
 }
