@@ -273,8 +273,9 @@ impl Door {
             tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
         } else {
             let read = parse(&*admission.connector, &request(&arrival, &delivery, &admission.settings));
-            // Moved through, so that both ways look alike to what follows.
-            (std::mem::replace(&mut delivery, self.delivery(admission.connector.slug(), &Arrival::default())), read)
+            // Before the wait for the disk: of many senders what is held meanwhile crowds the processor's cache.
+            drop(arrival);
+            (delivery, read)
         };
         if let Ok(parsed) = &mut read {
             parsed.notes.extend(note);

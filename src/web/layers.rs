@@ -35,6 +35,15 @@ use crate::store::acting;
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; \
                       form-action 'self'; object-src 'none'";
 
+/// Who asks for a route. A storm is thousands of requests of senders in a second: around those stands only what they need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// People with their browsers, and programs that read.
+    Readers,
+    /// Platforms that post alerts: no browser looks at what they are answered.
+    Senders,
+}
+
 /// Puts everything around the routes. `hooks` stay outside of the cross-site check, because senders are no browsers.
 pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppState) -> Router<AppState> {
     let secret_headers = [
@@ -45,19 +54,22 @@ pub fn around(routes: Router<AppState>, hooks: Router<AppState>, state: &AppStat
         HeaderName::from_static("x-gitlab-token"),
     ];
     // One layer of the router for all requests: each is a box around every route, to be cloned and called.
-    let each = (
-        middleware::from_fn_with_state(state.clone(), named_and_counted),
-        SetSensitiveRequestHeadersLayer::new(secret_headers),
-        CatchPanicLayer::custom(panicked),
-    );
+    let each = |by| {
+        (
+            middleware::from_fn_with_state((state.clone(), by), named_and_counted),
+            SetSensitiveRequestHeadersLayer::new(secret_headers.clone()),
+            CatchPanicLayer::custom(panicked),
+        )
+    };
     // The last added is the outermost; read from the bottom to follow a request.
-    routes
+    let routes = routes
         .layer(DefaultBodyLimit::max(state.config.max_body))
         .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(middleware::from_fn_with_state(state.clone(), same_site))
         .layer(middleware::map_request_with_state(state.clone(), of_a_demo))
-        .merge(hooks)
-        .layer(each)
+        .layer(each(By::Readers));
+    // What no route is for is answered by the router that is merged into the other.
+    hooks.layer(each(By::Senders)).merge(routes)
 }
 
 /// Says to pages whether what they show is made up; nobody else can.
@@ -77,7 +89,7 @@ fn compressible() -> impl Predicate {
 
 /// Gives the request its id, a span in the log and its place in the figures, holds it within its bounds, and writes errors
 /// in their reader's form.
-async fn named_and_counted(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn named_and_counted(State((state, by)): State<(AppState, By)>, request: Request, next: Next) -> Response {
     let id = request_id(state.store.nonce());
     let method = request.method().clone();
     // The route and never the path or the query: those can hold keys.
@@ -86,7 +98,11 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
     let reader = audience(request.uri().path());
     let (request, asked) = who_asks(&state, request, reader);
     let began = state.clock.now();
-    let span = tracing::info_span!("request", id, method = method.as_str(), route);
+    let span = match by {
+        By::Readers => tracing::info_span!("request", id, method = method.as_str(), route),
+        // What is said of a delivery names it or its platform; a span costs a storm's senders a twentieth of their rate.
+        By::Senders => tracing::debug_span!("request", id, method = method.as_str(), route),
+    };
     let mut response = async {
         let answer = bounded(&state, request, next).await;
         let frame = async || match asked {
@@ -97,7 +113,9 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
         let status = response.status().as_u16();
         let took = state.clock.now().since(began);
         let took_ms = took.as_millis();
-        if status >= 500 {
+        if status >= 500 && span.is_disabled() {
+            tracing::warn!(id, method = method.as_str(), route, status, took_ms, "answered");
+        } else if status >= 500 {
             tracing::warn!(status, took_ms, "answered");
         } else {
             tracing::debug!(status, took_ms, "answered");
@@ -105,9 +123,9 @@ async fn named_and_counted(State(state): State<AppState>, request: Request, next
         state.shared.metrics.request(known(&method), route, status, took);
         response
     }
-    .instrument(span)
+    .instrument(span.clone())
     .await;
-    secure(response.headers_mut());
+    secure(response.headers_mut(), by);
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
     }
@@ -176,13 +194,18 @@ async fn same_site(State(state): State<AppState>, request: Request, next: Next) 
 }
 
 /// What browsers are told with every answer, unless the handler said otherwise.
-fn secure(headers: &mut HeaderMap) {
+fn secure(headers: &mut HeaderMap, by: By) {
     let told = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ];
+    let told = match by {
+        By::Readers => &told[..],
+        // JSON that nobody shows, links from or keeps.
+        By::Senders => told.get(..1).unwrap_or_default(),
+    };
     // With room for the request's id.
     headers.reserve(told.len() + 1);
     for (name, value) in told {

@@ -176,6 +176,12 @@ async fn answers_carry_the_security_headers() {
         assert!(got.headers["cache-control"].to_str().unwrap().contains("no-store"), "{path}");
         assert!(got.headers.contains_key("x-request-id"));
     }
+    // Nobody looks at what a sender is answered.
+    let refused = answer(test.request(Method::POST, "/api/webhooks/grafana").body("{}")).await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.headers["x-content-type-options"], "nosniff");
+    assert_eq!(refused.headers["x-request-id"], refused.json["request_id"].as_str().unwrap());
+    assert!(!refused.headers.contains_key("content-security-policy"));
     let page = answer(test.request(Method::GET, "/incidents?q=a")).await;
     assert_eq!(page.status, 303);
     assert_eq!(page.headers[header::LOCATION], "/setup", "nobody has an account yet");
