@@ -273,7 +273,7 @@ impl Door {
             tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Stopped)?
         } else {
             let read = parse(&*admission.connector, &request(&arrival, &delivery, &admission.settings));
-            // Before the wait for the disk: of many senders what is held meanwhile crowds the processor's cache.
+            // Not held while the delivery waits for the disk.
             drop(arrival);
             (delivery, read)
         };

@@ -40,7 +40,7 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; frame-ancestors 
 enum By {
     /// People with their browsers, and programs that read.
     Readers,
-    /// Platforms that post alerts: no browser looks at what they are answered.
+    /// Platforms that send alerts: no browser looks at what they are answered.
     Senders,
 }
 
@@ -100,7 +100,7 @@ async fn named_and_counted(State((state, by)): State<(AppState, By)>, request: R
     let began = state.clock.now();
     let span = match by {
         By::Readers => tracing::info_span!("request", id, method = method.as_str(), route),
-        // What is said of a delivery names it or its platform; a span costs a storm's senders a twentieth of their rate.
+        // The line that says how a request failed names it all the same; a span costs a storm's senders a twentieth.
         By::Senders => tracing::debug_span!("request", id, method = method.as_str(), route),
     };
     let mut response = async {
@@ -109,22 +109,19 @@ async fn named_and_counted(State((state, by)): State<(AppState, By)>, request: R
             Some(asked) => asked.frame(&state).await,
             None => None,
         };
-        let response = error::render(answer, reader, &id, frame).await;
-        let status = response.status().as_u16();
-        let took = state.clock.now().since(began);
-        let took_ms = took.as_millis();
-        if status >= 500 && span.is_disabled() {
-            tracing::warn!(id, method = method.as_str(), route, status, took_ms, "answered");
-        } else if status >= 500 {
-            tracing::warn!(status, took_ms, "answered");
-        } else {
-            tracing::debug!(status, took_ms, "answered");
-        }
-        state.shared.metrics.request(known(&method), route, status, took);
-        response
+        error::render(answer, reader, &id, frame).await
     }
-    .instrument(span.clone())
+    .instrument(span)
     .await;
+    let status = response.status().as_u16();
+    let took = state.clock.now().since(began);
+    let (method_name, took_ms) = (method.as_str(), took.as_millis());
+    if status >= 500 {
+        tracing::warn!(id, method = method_name, route, status, took_ms, "answered");
+    } else {
+        tracing::debug!(id, method = method_name, route, status, took_ms, "answered");
+    }
+    state.shared.metrics.request(known(&method), route, status, took);
     secure(response.headers_mut(), by);
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
@@ -193,22 +190,15 @@ async fn same_site(State(state): State<AppState>, request: Request, next: Next) 
     acting::from(client.addr, next.run(Request::from_parts(parts, body))).await
 }
 
-/// What browsers are told with every answer, unless the handler said otherwise.
+/// What is told with every answer, unless the handler said otherwise.
 fn secure(headers: &mut HeaderMap, by: By) {
-    let told = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    let told = match by {
-        By::Readers => &told[..],
-        // JSON that nobody shows, links from or keeps.
-        By::Senders => told.get(..1).unwrap_or_default(),
-    };
+    // The second also for senders: some send by GET, and what a proxy answers in our place is lost.
+    let all = [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::CACHE_CONTROL, "no-store")];
+    let for_pages = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::REFERRER_POLICY, "same-origin")];
+    let for_pages = for_pages.into_iter().filter(|_| by == By::Readers);
     // With room for the request's id.
-    headers.reserve(told.len() + 1);
-    for (name, value) in told {
+    headers.reserve(5);
+    for (name, value) in all.into_iter().chain(for_pages) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

@@ -181,6 +181,7 @@ async fn answers_carry_the_security_headers() {
     assert_eq!(refused.status, 401);
     assert_eq!(refused.headers["x-content-type-options"], "nosniff");
     assert_eq!(refused.headers["x-request-id"], refused.json["request_id"].as_str().unwrap());
+    assert_eq!(refused.headers["cache-control"], "no-store");
     assert!(!refused.headers.contains_key("content-security-policy"));
     let page = answer(test.request(Method::GET, "/incidents?q=a")).await;
     assert_eq!(page.status, 303);
